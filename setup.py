@@ -1,0 +1,51 @@
+"""Packaging of vireid_jax; tool settings live in pyproject.toml."""
+
+import pathlib
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+
+setuptools.setup(
+  name="vireid_jax",
+  version="0.1.0",
+  description="Visible-infrared person re-identification in JAX/Flax",
+  long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  license_files=("LICENSE",),
+  python_requires=">=3.11",
+  packages=setuptools.find_packages(
+    include=("vireid_jax", "vireid_jax.*", "tfds_builders", "tfds_builders.*")
+  ),
+  package_data={"tfds_builders": ["*/README.md", "*/CITATIONS.bib"]},
+  install_requires=(
+    "absl-py",
+    "array_record",
+    "flax>=0.12.8",
+    "importlib_resources",  # imported by tensorflow-datasets, which does not declare it
+    "jax>=0.10.2",
+    "ml-collections",
+    "numpy",
+    "opencv-python-headless",
+    "optax",
+    "orbax-checkpoint>=0.12.8",
+    "pillow",
+    "rich",
+    "scipy",
+    "tensorflow-datasets>=4.9.10",
+    "tqdm",
+  ),
+  extras_require={
+    "test": ("pytest", "pytest-xdist"),
+    "dev": ("ruff==0.17.5",),
+    "tensorboard": ("tensorboardX",),
+    "cuda": ("jax[cuda13]>=0.10.2",),
+    "tpu": ("jax[tpu]>=0.10.2",),
+  },
+  classifiers=(
+    "License :: OSI Approved :: Apache Software License",
+    "Programming Language :: Python :: 3",
+    "Topic :: Scientific/Engineering :: Image Recognition",
+  ),
+)

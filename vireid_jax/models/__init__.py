@@ -1,0 +1,1 @@
+"""Networks and their parts, as Flax Linen modules."""
