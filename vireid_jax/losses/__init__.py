@@ -1,0 +1,13 @@
+"""Losses: pure functions of arrays. No Linen, no configuration."""
+
+from vireid_jax.losses.cross_entropy import cross_entropy
+from vireid_jax.losses.distance import pairwise_distance
+from vireid_jax.losses.triplet import batch_hard_triplet
+from vireid_jax.losses.wrt import weighted_regularized_triplet
+
+__all__ = [
+  "batch_hard_triplet",
+  "cross_entropy",
+  "pairwise_distance",
+  "weighted_regularized_triplet",
+]

@@ -1,0 +1,60 @@
+"""Weighted regularised triplet loss, as the paper means it and as its code computes it."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.losses.distance import pairwise_distance
+
+LEGACY_EPSILON = 1e-6
+
+
+def weighted_regularized_triplet(
+  features: Array, labels: Array, *, normalize: bool = False, legacy: bool = False
+) -> Array:
+  """Soft-margin triplet over softmax-weighted positives and negatives.
+
+  L = mean_i softplus(sum_j w+_ij d_ij - sum_j w-_ij d_ij), where w+ = softmax(d) over the images of
+  the same identity (the anchor included) and w- = softmax(-d) over all others.
+
+  The published code shifts each row by the maximum of the *masked* distances, zero for negatives,
+  and adds 1e-6 to the sum: beyond distances of about 14 its negative weights no longer sum to one.
+  `legacy` reproduces that; without it the weights are an exact softmax.
+
+  Args:
+    features: float [n, d].
+    labels: int [n].
+    normalize: L2-normalise the features first.
+    legacy: weights as in AGW's published code.
+
+  Returns:
+    Scalar, at least 0. An anchor without negatives meets a weighted negative distance of zero.
+
+  Reference:
+    Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", 2021, eq. 8-9.
+  """
+  if normalize:
+    features = features / jnp.maximum(_norm(features), 1e-12)
+  distance = pairwise_distance(features)
+  same = labels[:, None] == labels[None, :]
+  weigh = _legacy_weights if legacy else _softmax_weights
+  furthest = jnp.sum(weigh(distance, same) * distance, axis=1)
+  closest = jnp.sum(weigh(-distance, ~same) * distance, axis=1)
+  return jnp.mean(jax.nn.softplus(furthest - closest))
+
+
+def _norm(features: Array) -> Array:
+  # The square is clamped, not the root, so that an all-zero feature has a finite gradient.
+  return jnp.sqrt(jnp.maximum(jnp.sum(features**2, axis=1, keepdims=True), 1e-24))
+
+
+def _softmax_weights(score: Array, mask: Array) -> Array:
+  """Softmax over the masked entries of each row; zeros where the mask is empty."""
+  lowest = jnp.finfo(score.dtype).min
+  return jax.nn.softmax(jnp.where(mask, score, lowest), axis=1) * mask
+
+
+def _legacy_weights(score: Array, mask: Array) -> Array:
+  shift = jnp.max(score * mask, axis=1, keepdims=True)
+  exponential = jnp.exp((score - shift) * mask) * mask
+  return exponential / (jnp.sum(exponential, axis=1, keepdims=True) + LEGACY_EPSILON)

@@ -1,0 +1,89 @@
+"""Convolution and max pooling with two lowerings of the same parameters."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array, lax
+
+from vireid_jax.models.numerics import Numerics
+
+# torchvision's initialisation of every ResNet convolution (Kaiming normal, fan out).
+kaiming_normal_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class Conv(nn.Module):
+  """2-D convolution with symmetric zero padding of (size - 1) // 2, as in torchvision.
+
+  Attributes:
+    features: number of output channels.
+    size: side of the square kernel, odd.
+    stride: in both directions.
+    use_bias: add a learned bias per channel.
+    numerics: dtype and lowering.
+    kernel_init: of the [size, size, c, features] kernel.
+  """
+
+  features: int
+  size: int = 3
+  stride: int = 1
+  use_bias: bool = False
+  numerics: Numerics = Numerics()
+  kernel_init: Callable = kaiming_normal_fan_out
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps [n, h, w, c] to [n, ceil(h / stride), ceil(w / stride), features]."""
+    shape = (self.size, self.size, x.shape[-1], self.features)
+    dtype = self.numerics.compute_dtype
+    kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
+    convolve = _convolve_by_dot if self.numerics.use_dot else _convolve_by_xla
+    y = convolve(x.astype(dtype), kernel, self.stride)
+    if self.use_bias:
+      bias = self.param("bias", nn.initializers.zeros, (self.features,), self.numerics.param_dtype)
+      y = y + bias.astype(dtype)
+    return y
+
+
+def max_pool(x: Array, *, numerics: Numerics) -> Array:
+  """Maximum over 3x3 windows, stride 2, padding 1: [n, h, w, c] to [n, ceil(h/2), ceil(w/2), c]."""
+  if not numerics.use_dot:
+    return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+  windows = _shifted_slices(x, size=3, stride=2, fill=-jnp.inf)
+  y = windows[0]
+  for window in windows[1:]:
+    y = jnp.maximum(y, window)
+  return y
+
+
+def _convolve_by_xla(x: Array, kernel: Array, stride: int) -> Array:
+  padding = (kernel.shape[0] - 1) // 2
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    window_strides=(stride, stride),
+    padding=((padding, padding), (padding, padding)),
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+
+
+def _convolve_by_dot(x: Array, kernel: Array, stride: int) -> Array:
+  size, _, channels, features = kernel.shape
+  columns = jnp.concatenate(_shifted_slices(x, size=size, stride=stride, fill=0), axis=-1)
+  return columns @ kernel.reshape(size * size * channels, features)
+
+
+def _shifted_slices(x: Array, *, size: int, stride: int, fill: float) -> list[Array]:
+  """The size * size strided views of x that a convolution multiplies, in kernel order."""
+  n, height, width, channels = x.shape
+  padding = (size - 1) // 2
+  if padding:
+    edges = ((0, 0, 0), (padding, padding, 0), (padding, padding, 0), (0, 0, 0))
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), edges)
+  rows, columns = -(-height // stride), -(-width // stride)
+  reach_y, reach_x = (rows - 1) * stride + 1, (columns - 1) * stride + 1
+  return [
+    lax.slice(x, (0, dy, dx, 0), (n, dy + reach_y, dx + reach_x, channels), (1, stride, stride, 1))
+    for dy in range(size)
+    for dx in range(size)
+  ]

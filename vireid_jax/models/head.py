@@ -1,0 +1,87 @@
+"""From the last map to the retrieval feature and the identity logits."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.models.norm import BatchNorm
+from vireid_jax.models.numerics import Numerics
+
+POOLINGS = ("gem", "average")
+GEM_POWER = 3.0
+GEM_EPSILON = 1e-12
+
+
+def pool(x: Array, kind: str) -> Array:
+  """Pools a map over its positions, in float32 at least.
+
+  Args:
+    x: float [n, h, w, c]; not negative for 'gem'.
+    kind: 'gem', (mean x^3 + 1e-12)^(1/3), or 'average'.
+
+  Returns:
+    float [n, c].
+
+  Raises:
+    UserError: for another kind.
+
+  Reference:
+    Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018, eq. 3.
+  """
+  if kind not in POOLINGS:
+    raise UserError(f"unknown pooling {kind!r}; {nearest(kind, POOLINGS)}")
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  if kind == "average":
+    return jnp.mean(x, axis=(1, 2))
+  return (jnp.mean(x**GEM_POWER, axis=(1, 2)) + GEM_EPSILON) ** (1 / GEM_POWER)
+
+
+class Head(nn.Module):
+  """Batch-norm neck and a linear classifier without bias.
+
+  Metric losses read the feature before the neck, cross-entropy the logits after it, retrieval the
+  feature after it. The neck's bias is constant zero, so that the classes' borders pass through
+  the origin.
+
+  Attributes:
+    num_classes: training identities.
+    numerics: batch-norm statistics; the head itself always computes in float32 at least.
+
+  Reference:
+    Luo et al., "A Strong Baseline and Batch Normalization Neck", 2019.
+  """
+
+  num_classes: int
+  numerics: Numerics = Numerics()
+
+  def setup(self):
+    full = self._full_precision()
+    self.neck = BatchNorm(full, scale_init=_normal_around_one, train_bias=False)
+    self.classifier = nn.Dense(
+      self.num_classes,
+      use_bias=False,
+      kernel_init=nn.initializers.normal(0.001),
+      dtype=full.compute_dtype,
+      param_dtype=full.param_dtype,
+    )
+
+  def __call__(self, pooled: Array, *, train: bool) -> tuple[Array, Array]:
+    """Maps pooled features [n, c] to (feature after the neck [n, c], logits [n, classes])."""
+    feature = self.neck(pooled, train=train)
+    return feature, self.classifier(feature)
+
+  def embed(self, pooled: Array) -> Array:
+    """Maps pooled features [n, c] to the feature after the neck, with running statistics."""
+    return self.neck(pooled, train=False)
+
+  def _full_precision(self) -> Numerics:
+    return Numerics(
+      dtype=str(self.numerics.param_dtype),
+      unbiased_variance=self.numerics.unbiased_variance,
+      momentum=self.numerics.momentum,
+    )
+
+
+def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
+  return 1.0 + nn.initializers.normal(0.01)(key, shape, dtype)

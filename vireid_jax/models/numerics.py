@@ -1,0 +1,58 @@
+"""How a network computes: dtype, convolution lowering, batch-norm statistics."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from vireid_jax.errors import UserError, nearest
+
+DTYPES = ("auto", "float32", "bfloat16", "float64")
+CONV_IMPLEMENTATIONS = ("auto", "xla", "dot")
+
+
+@dataclasses.dataclass(frozen=True)
+class Numerics:
+  """Settings that every layer of a network shares.
+
+  Attributes:
+    dtype: compute dtype; parameters, statistics and losses stay float32 (float64 with 'float64').
+      'auto' is bfloat16 on accelerators and float32 on CPU.
+    conv_impl: 'xla' is `lax.conv`; 'dot' writes a convolution as shifted slices and one matrix
+      product, several times faster than XLA's convolution when training on CPU. 'auto' picks.
+    unbiased_variance: keep the running variance with n - 1, as PyTorch does. Flax and the default
+      keep n. Training runs continued from imported weights match only with n - 1.
+    momentum: share of the old running statistics kept per step, in [0, 1].
+  """
+
+  dtype: str = "auto"
+  conv_impl: str = "auto"
+  unbiased_variance: bool = False
+  momentum: float = 0.9
+
+  def __post_init__(self):
+    for field, allowed in (("dtype", DTYPES), ("conv_impl", CONV_IMPLEMENTATIONS)):
+      value = getattr(self, field)
+      if value not in allowed:
+        raise UserError(f"numerics: unknown {field} {value!r}; {nearest(value, allowed)}")
+
+  @property
+  def compute_dtype(self) -> jnp.dtype:
+    """The dtype of activations."""
+    if self.dtype == "auto":
+      return jnp.dtype(jnp.float32 if _on_cpu() else jnp.bfloat16)
+    return jnp.dtype(self.dtype)
+
+  @property
+  def param_dtype(self) -> jnp.dtype:
+    """The dtype of parameters and statistics: float32, or float64 where that is computed in."""
+    return jnp.promote_types(self.compute_dtype, jnp.float32)
+
+  @property
+  def use_dot(self) -> bool:
+    """Whether convolutions are lowered to matrix products."""
+    return self.conv_impl == "dot" or (self.conv_impl == "auto" and _on_cpu())
+
+
+def _on_cpu() -> bool:
+  return jax.default_backend() == "cpu"

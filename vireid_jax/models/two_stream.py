@@ -1,0 +1,68 @@
+"""Two streams, one per modality, that flow into shared stages."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.errors import UserError
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.resnet import PARTS, ResNet
+
+
+def merge(visible: Array, infrared: Array) -> Array:
+  """Interleaves two batches: [b, ...], [b, ...] to [2b, ...] in the order v0, r0, v1, r1, ...
+
+  Stacked on axis 1 and reshaped, so that rows stay on the device that holds them; concatenating
+  two sharded batches would move half of the data between devices.
+  """
+  stacked = jnp.stack([visible, infrared], axis=1)
+  return stacked.reshape(2 * visible.shape[0], *visible.shape[1:])
+
+
+def split(merged: Array) -> tuple[Array, Array]:
+  """Undoes `merge`: [2b, ...] to the visible and the infrared [b, ...]."""
+  pairs = merged.reshape(merged.shape[0] // 2, 2, *merged.shape[1:])
+  return pairs[:, 0], pairs[:, 1]
+
+
+class TwoStreamResNet(nn.Module):
+  """A ResNet whose first parts exist once per modality.
+
+  Attributes:
+    depth: 18, 34 or 50.
+    width: channels of the stem; 64 is the full size.
+    specific_depth: how many parts are modality-specific: 0 none, 1 the stem, 2 the stem and stage
+      1, ..., 5 everything.
+    non_local: non-local blocks in the last blocks of stages 1-4.
+    numerics: dtype, lowering, batch-norm statistics.
+  """
+
+  depth: int = 50
+  width: int = 64
+  specific_depth: int = 1
+  non_local: tuple[int, int, int, int] = (0, 0, 0, 0)
+  numerics: Numerics = Numerics()
+
+  def setup(self):
+    if not 0 <= self.specific_depth <= len(PARTS):
+      raise UserError(
+        f"specific_depth is {self.specific_depth}; allowed: 0 (all shared) to {len(PARTS)} "
+        "(nothing shared)"
+      )
+    self.visible = self._parts(0, self.specific_depth)
+    self.infrared = self._parts(0, self.specific_depth)
+    self.shared = self._parts(self.specific_depth, len(PARTS))
+
+  def __call__(self, visible: Array, infrared: Array, *, train: bool) -> Array:
+    """Maps two batches [b, h, w, 3] to the merged map [2b, h/16, w/16, c] (see `merge`)."""
+    merged = merge(self.visible(visible, train=train), self.infrared(infrared, train=train))
+    return self.shared(merged, train=train)
+
+  def single(self, images: Array, modality: str, *, train: bool = False) -> Array:
+    """Maps images [n, h, w, 3] of one modality through its own stream to [n, h/16, w/16, c]."""
+    stream = self.visible if modality == MODALITIES[0] else self.infrared
+    return self.shared(stream(images, train=train), train=train)
+
+  def _parts(self, first: int, last: int) -> ResNet:
+    return ResNet(self.depth, self.width, first, last, self.non_local, self.numerics)
