@@ -1,0 +1,174 @@
+"""Who a synthetic pedestrian is: body, garments, patterns, carried things, and two palettes."""
+
+import colorsys
+import dataclasses
+import functools
+
+import numpy as np
+
+from vireid_jax.data.synthetic.world import IDENTITY_STREAM, random_stream
+
+# Materials are the values of the index map that the figure is drawn into. FAR marks the same
+# material on a part turned away from the light.
+MATERIALS = (
+  "none skin hair top top_pattern bottom bottom_pattern inner shoes backpack bag suitcase umbrella "
+  "hat scarf trim eyes tights"
+).split()
+MATERIAL = {name: number for number, name in enumerate(MATERIALS)}
+FAR = 32
+
+HAIR = ("bald", "short", "short", "bob", "long", "ponytail", "bun", "afro")
+HATS = ("none", "none", "none", "none", "cap", "brim", "beanie")
+SLEEVES = ("none", "short", "short", "long", "long", "long", "vest")
+HEMS = {"waist": 0.0, "hip": 0.05, "thigh": 0.16, "knee": 0.27}
+BOTTOMS = ("trousers", "trousers", "wide", "slim", "shorts", "skirt", "long_skirt", "cropped")
+PATTERNS = ("plain", "rings", "rings", "bars", "checks", "dots", "block", "diagonal", "logo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+  """A garment's pattern: kind, period and phase in body heights, share of the second colour."""
+
+  kind: str
+  period: float
+  phase: float
+  share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Appearance:
+  """One person. Lengths are in body heights, flags and names say what is worn and carried."""
+
+  head: float
+  girth: float
+  shoulders: float
+  leg: float
+  hair: str
+  hat: str
+  glasses: bool
+  sleeves: str
+  hem: str
+  open_front: bool
+  hood: bool
+  scarf: bool
+  belt: bool
+  bottom: str
+  side_stripe: bool
+  boots: bool
+  top_pattern: Pattern
+  bottom_pattern: Pattern
+  backpack: float
+  satchel: bool
+  handbag: float
+  suitcase: bool
+  umbrella: bool
+  side: int
+  visible: np.ndarray  # uint8 [64, 3], colour per material
+  infrared: np.ndarray  # uint8 [64], near-infrared intensity per material
+
+
+def _pattern(generator: np.random.Generator, kinds: tuple[str, ...]) -> Pattern:
+  return Pattern(
+    kind=str(generator.choice(kinds)),
+    period=float(generator.choice((0.05, 0.07, 0.1, 0.14))),
+    phase=float(generator.random()),
+    share=float(generator.uniform(0.3, 0.6)),
+  )
+
+
+def _cloth_colour(generator: np.random.Generator) -> tuple[int, int, int]:
+  """Draws the colours of a street: a third neutral or navy, the rest anywhere in hue."""
+  value = generator.uniform(0.12, 0.95)
+  if generator.random() < 0.35:
+    hue, saturation = generator.uniform(0.5, 0.7), generator.uniform(0.0, 0.25)
+  else:
+    hue, saturation = generator.random(), generator.uniform(0.35, 0.95)
+  return tuple(int(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, value))
+
+
+def _fade(palette: np.ndarray) -> np.ndarray:
+  """Fills the FAR half of a palette with three quarters of the near half's intensity."""
+  palette[FAR:] = palette[:FAR].astype(np.int32) * 3 // 4
+  return palette
+
+
+def _visible_palette(generator: np.random.Generator) -> np.ndarray:
+  palette = np.zeros((2 * FAR, 3), np.uint8)
+  for name in MATERIALS[1:]:
+    palette[MATERIAL[name]] = _cloth_colour(generator)
+  tone = generator.uniform(0.35, 1.0)
+  palette[MATERIAL["skin"]] = [int(tone * channel) for channel in (236, 190, 160)]
+  hair = generator.choice(((28, 22, 20), (70, 46, 30), (120, 84, 50), (190, 160, 100), (130,) * 3))
+  palette[MATERIAL["hair"]] = hair
+  palette[MATERIAL["eyes"]] = 25
+  palette[MATERIAL["shoes"]] = np.multiply(palette[MATERIAL["shoes"]], 0.6)
+  return _fade(palette)
+
+
+def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.ndarray:
+  """Draws reflectances that know nothing of the visible colours: dyes are clear in infrared."""
+  palette = np.zeros(2 * FAR, np.uint8)
+  for name in MATERIALS[1:]:
+    palette[MATERIAL[name]] = generator.integers(50, 226)
+  for name in ("top", "bottom"):
+    base = int(palette[MATERIAL[name]])
+    sign = int(generator.choice((-1, 1)))
+    step = int(contrast * generator.uniform(40, 120)) * sign
+    if not 30 <= base + step <= 245:
+      step = -step
+    palette[MATERIAL[f"{name}_pattern"]] = np.clip(base + step, 20, 250)
+  palette[MATERIAL["skin"]] = generator.integers(190, 225)
+  palette[MATERIAL["hair"]] = generator.integers(40, 190)
+  palette[MATERIAL["eyes"]] = 60
+  return _fade(palette)
+
+
+@functools.lru_cache(maxsize=8192)
+def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appearance:
+  """Draws the person with a number; the same numbers give the same person.
+
+  Args:
+    seed: of the world.
+    identity: the person's number.
+    infrared_texture: contrast of patterns in infrared, as in `WorldSpec`.
+
+  Returns:
+    The appearance. The colour palette and the infrared palette come from separate streams, so
+    neither tells anything about the other.
+  """
+  g = random_stream(seed, IDENTITY_STREAM, identity, 0)
+
+  def chance(share: float) -> bool:
+    return bool(g.random() < share)
+
+  def between(low: float, high: float) -> float:
+    return float(g.uniform(low, high))
+
+  return Appearance(
+    head=between(0.115, 0.15),
+    girth=between(0.8, 1.4),
+    shoulders=between(0.85, 1.2),
+    leg=between(0.45, 0.54),
+    hair=str(g.choice(HAIR)),
+    hat=str(g.choice(HATS)),
+    glasses=chance(0.2),
+    sleeves=str(g.choice(SLEEVES)),
+    hem=str(g.choice(tuple(HEMS))),
+    open_front=chance(0.25),
+    hood=chance(0.2),
+    scarf=chance(0.15),
+    belt=chance(0.25),
+    bottom=str(g.choice(BOTTOMS)),
+    side_stripe=chance(0.15),
+    boots=chance(0.25),
+    top_pattern=_pattern(g, PATTERNS),
+    bottom_pattern=_pattern(g, ("plain",) * 4 + PATTERNS[1:-1]),
+    backpack=between(0.17, 0.3) if chance(0.3) else 0.0,
+    satchel=chance(0.2),
+    handbag=between(0.09, 0.17) if chance(0.3) else 0.0,
+    suitcase=chance(0.1),
+    umbrella=chance(0.05),
+    side=int(g.choice((-1, 1))),
+    visible=_visible_palette(random_stream(seed, IDENTITY_STREAM, identity, 1)),
+    infrared=_infrared_palette(random_stream(seed, IDENTITY_STREAM, identity, 2), infrared_texture),
+  )

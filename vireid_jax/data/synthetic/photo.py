@@ -1,0 +1,128 @@
+"""What a camera does to a picture: light, cast, contrast, noise, blur and coarse resolution."""
+
+import dataclasses
+import functools
+
+import cv2
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED
+from vireid_jax.data.synthetic.world import CAMERA_STREAM, WORLDS, random_stream
+
+
+@dataclasses.dataclass(frozen=True)
+class Lens:
+  """The fixed character of one camera.
+
+  Attributes:
+    infrared: whether it sees near infrared.
+    gain: brightness of the scene, visible about 0.6..1.2, infrared 0.6..0.9.
+    cast: float32 [3], colour of the light.
+    noise: standard deviation in grey levels.
+    blur: standard deviation in pixels of a 128 pixel high image.
+    detail: share of the height that the person really covers in the camera's frame.
+    elevation: how far from above it looks.
+    heading: preferred walking direction in radians, people pass cameras in corridors.
+  """
+
+  infrared: bool
+  gain: float
+  cast: np.ndarray
+  noise: float
+  blur: float
+  detail: float
+  elevation: float
+  heading: float
+
+
+@functools.lru_cache(maxsize=64)
+def lens(seed: int, world: str, camera: int) -> Lens:
+  """Draws the character of a camera; the same numbers give the same camera."""
+  mount = WORLDS[world][camera]
+  g = random_stream(seed, CAMERA_STREAM, camera, 1)
+  infrared = mount.modality == INFRARED
+  return Lens(
+    infrared=infrared,
+    gain=float(g.uniform(0.6, 0.9) if infrared else g.uniform(0.65, 1.1)),
+    cast=g.uniform(0.78, 1.12, 3).astype(np.float32),
+    noise=float(g.uniform(6, 11) if infrared else g.uniform(3, 7)),
+    blur=float(g.uniform(0.4, 1.0)),
+    detail=float(g.uniform(0.55, 0.9)),
+    elevation=float(g.uniform(0.05, 0.3)),
+    heading=float(g.uniform(0, 2 * np.pi)),
+  )
+
+
+def relief(alpha: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+  """Shades a silhouette as if it were round and lit from one side.
+
+  Args:
+    alpha: uint8 [h, w], coverage by the person.
+    generator: picks the side of the light.
+
+  Returns:
+    float32 [h, w], factor near 1.
+  """
+  size = max(3, alpha.shape[0] // 16 | 1)
+  soft = cv2.blur(alpha, (size, size)).astype(np.float32) / 255
+  shift = max(1, size // 2)
+  slope = np.zeros_like(soft)
+  slope[:, shift:-shift] = soft[:, 2 * shift :] - soft[:, : -2 * shift]
+  return 0.72 + 0.33 * soft + float(generator.uniform(-0.25, 0.25)) * slope
+
+
+def expose(
+  picture: np.ndarray, camera: Lens, generator: np.random.Generator, strength: float
+) -> np.ndarray:
+  """Takes the photograph.
+
+  Args:
+    picture: float32 [h, w, 3] or, infrared, [h, w, 1]; what the scene reflects, 0..255.
+    camera: which camera.
+    generator: of this image.
+    strength: degradation, as in `WorldSpec`.
+
+  Returns:
+    uint8 [h, w, 3]; the three channels are equal in infrared.
+  """
+  height, width = picture.shape[:2]
+  gain = camera.gain * (1 + strength * float(generator.uniform(-0.25, 0.25)))
+  picture = picture * (_light(height, width, camera.infrared, generator, strength) * gain)
+  if camera.infrared:
+    # Haze of the illuminator: lifts the blacks and takes contrast away.
+    haze = 1 - 0.35 * strength * float(generator.uniform(0.3, 1.0))
+    picture = picture * max(haze, 0.3) + 14 * strength
+  else:
+    picture = picture * (1 + strength * (camera.cast - 1))
+  picture = _soften(picture, camera, generator, strength)
+  noise = generator.standard_normal((height, width, 1), dtype=np.float32)
+  picture = picture + noise * (camera.noise * strength)
+  picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+  return np.repeat(picture, 3, axis=2) if camera.infrared else picture
+
+
+def _light(height: int, width: int, infrared: bool, generator, strength: float) -> np.ndarray:
+  """Returns uneven light, float32 [h, w, 1]: a hot spot in infrared, a slope in visible."""
+  rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+  columns = np.linspace(-1, 1, width, dtype=np.float32)[None]
+  a, b = (float(value) for value in generator.uniform(-0.5, 0.5, 2))
+  if infrared:
+    light = 1.2 - 0.45 * strength * ((rows - a) ** 2 + 0.6 * (columns - b) ** 2)
+  else:
+    light = 1 + 0.35 * strength * (a * rows + b * columns)
+  return np.maximum(light, 0.25)[..., None]
+
+
+def _soften(picture: np.ndarray, camera: Lens, generator, strength: float) -> np.ndarray:
+  """Brings the picture through the camera's true resolution and its blur."""
+  height, width = picture.shape[:2]
+  share = camera.detail + float(generator.uniform(-0.2, 0.2))
+  share = 1 - strength * (1 - min(share, 1.0))
+  sigma = strength * camera.blur * height / 128 * float(generator.uniform(0.4, 1.4))
+  if share < 0.95:
+    small = (max(8, round(width * share)), max(16, round(height * share)))
+    picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+  if sigma > 0.25:
+    picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+  return picture.reshape(height, width, -1)

@@ -1,0 +1,200 @@
+"""What a synthetic data set holds: identities, splits, cameras, sizes and how hard it is."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.errors import UserError, nearest
+
+SPLITS = ("train", "val", "test")
+MIN_HEIGHT, MIN_WIDTH = 24, 12
+
+# Streams of random numbers. Each gets its own tag, so that adding a draw to one leaves the rest.
+SPLIT_STREAM, VIEW_STREAM, IDENTITY_STREAM, SCENE_STREAM, CAMERA_STREAM, IMAGE_STREAM = range(6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mount:
+  """Where a camera hangs.
+
+  Attributes:
+    modality: `VISIBLE` or `INFRARED`.
+    scene: number of the place it looks at; two cameras may share one.
+    outdoor: whether that place is outdoors.
+  """
+
+  modality: int
+  scene: int
+  outdoor: bool
+
+
+def _llcm_mounts() -> dict[int, Mount]:
+  visible = {c: Mount(VISIBLE, c, c > 4) for c in range(1, 10)}
+  infrared = {10 + c: Mount(INFRARED, c, c > 4) for c in range(1, 10) if c != 3}
+  return visible | infrared
+
+
+# The camera setup of each benchmark. LLCM numbers its cameras alike in both modalities;
+# here its infrared camera c is 10 + c.
+WORLDS: dict[str, dict[int, Mount]] = {
+  "sysu_mm01": {
+    1: Mount(VISIBLE, 1, outdoor=False),
+    2: Mount(VISIBLE, 2, outdoor=False),
+    3: Mount(INFRARED, 2, outdoor=False),
+    4: Mount(VISIBLE, 4, outdoor=True),
+    5: Mount(VISIBLE, 5, outdoor=True),
+    6: Mount(INFRARED, 6, outdoor=True),
+  },
+  "regdb": {1: Mount(VISIBLE, 1, outdoor=True), 2: Mount(INFRARED, 1, outdoor=True)},
+  "llcm": _llcm_mounts(),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldSpec:
+  """Everything that fixes a synthetic data set; two equal specs give equal images.
+
+  Attributes:
+    train_identities: how many identities to train on.
+    val_identities: how many to hold out for validation.
+    test_identities: how many to test on.
+    images_per_camera: images of each identity in each camera that saw it.
+    image_height: pixels.
+    image_width: pixels.
+    seed: of every random choice.
+    world: camera setup, a key of `WORLDS`.
+    missed: in [0, 1], how often an identity never entered the indoor cameras (SYSU-MM01 misses
+      about 0.4); the other cameras miss an eighth of that. No identity loses a whole modality.
+    occlusion: in [0, 1], share of the images with something in front of the person.
+    pose: >= 0, strength of gait, lean and turn; 1 is a usual street.
+    misalignment: >= 0, how badly the detector's box fits; 1 is a usual detector.
+    degradation: >= 0, strength of noise, blur, coarse resolution and odd light; 0 is a studio.
+    infrared_texture: >= 0, contrast of garment patterns in infrared relative to visible.
+
+  Raises:
+    UserError: for a number out of its range or an unknown world.
+  """
+
+  train_identities: int
+  val_identities: int
+  test_identities: int
+  images_per_camera: int
+  image_height: int
+  image_width: int
+  seed: int = 0
+  world: str = "sysu_mm01"
+  missed: float = 0.3
+  occlusion: float = 0.2
+  pose: float = 1.0
+  misalignment: float = 1.0
+  degradation: float = 1.0
+  infrared_texture: float = 0.6
+
+  def __post_init__(self):
+    if self.world not in WORLDS:
+      raise UserError(f"unknown world {self.world!r}; {nearest(self.world, WORLDS)}")
+    lowest = {
+      "train_identities": 1,
+      "val_identities": 0,
+      "test_identities": 1,
+      "images_per_camera": 1,
+      "image_height": MIN_HEIGHT,
+      "image_width": MIN_WIDTH,
+      "seed": 0,
+      "pose": 0,
+      "misalignment": 0,
+      "degradation": 0,
+      "infrared_texture": 0,
+    }
+    for name, least in lowest.items():
+      if not getattr(self, name) >= least:
+        raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}")
+    for name in ("missed", "occlusion"):
+      if not 0 <= getattr(self, name) <= 1:
+        raise UserError(f"{name} is a share in [0, 1], got {getattr(self, name)}")
+
+  @property
+  def mounts(self) -> dict[int, Mount]:
+    """The cameras of this world: {camera number: Mount}."""
+    return WORLDS[self.world]
+
+  def cameras(self, modality: int) -> tuple[int, ...]:
+    """Returns the camera numbers of a modality, sorted."""
+    return tuple(c for c, mount in sorted(self.mounts.items()) if mount.modality == modality)
+
+  def modality(self, camera: int) -> int:
+    """Returns `VISIBLE` or `INFRARED`."""
+    return self.mounts[camera].modality
+
+  def identities(self, split: str | None = None) -> tuple[int, ...]:
+    """Returns the identity numbers of 'train', 'val' or 'test', sorted; of all three by default."""
+    numbers = _identity_numbers(self)
+    if split is None:
+      return tuple(sorted(sum(numbers.values(), ())))
+    if split not in numbers:
+      raise UserError(f"unknown split {split!r}; {nearest(split, SPLITS)}")
+    return numbers[split]
+
+  def cameras_of(self, identity: int) -> tuple[int, ...]:
+    """Returns the cameras that saw an identity, sorted."""
+    return _cameras_of(self, identity)
+
+  def images(self, split: str | None = None) -> Iterator[tuple[int, int, int]]:
+    """Yields (identity, camera, index) of each image, index from 1, in sorted order."""
+    for identity in self.identities(split):
+      for camera in self.cameras_of(identity):
+        for index in range(1, self.images_per_camera + 1):
+          yield identity, camera, index
+
+
+# SYSU: the owner's 296 + 99 + 96 identities.
+PRESETS: dict[str, WorldSpec] = {
+  "smoke": WorldSpec(8, 2, 6, images_per_camera=4, image_height=48, image_width=24),
+  "quick": WorldSpec(100, 16, 48, images_per_camera=10, image_height=96, image_width=48),
+  "full": WorldSpec(296, 99, 96, images_per_camera=20, image_height=288, image_width=144),
+}
+
+
+def random_stream(seed: int, stream: int, *numbers: int) -> np.random.Generator:
+  """Returns a generator that depends on nothing but the integers given."""
+  return np.random.default_rng(np.random.SeedSequence((seed, stream, *numbers)))
+
+
+@functools.lru_cache(maxsize=32)
+def _identity_numbers(spec: WorldSpec) -> dict[str, tuple[int, ...]]:
+  counts = (spec.train_identities, spec.val_identities, spec.test_identities)
+  total = sum(counts)
+  # SYSU-MM01 numbers its 491 usable identities within 1..533; the other owners count on.
+  highest = math.ceil(total * 533 / 491) if spec.world == "sysu_mm01" else total
+  generator = random_stream(spec.seed, SPLIT_STREAM)
+  shuffled = generator.permutation(np.arange(1, highest + 1))[:total].tolist()
+  ends = np.cumsum(counts).tolist()
+  starts = [0, *ends[:-1]]
+  return {
+    split: tuple(sorted(shuffled[start:end]))
+    for split, start, end in zip(SPLITS, starts, ends, strict=True)
+  }
+
+
+@functools.lru_cache(maxsize=8192)
+def _cameras_of(spec: WorldSpec, identity: int) -> tuple[int, ...]:
+  if spec.world == "regdb":
+    return tuple(sorted(spec.mounts))
+  generator = random_stream(spec.seed, VIEW_STREAM, identity)
+  chances = {c: generator.random() for c in sorted(spec.mounts)}
+  indoors = generator.random() >= spec.missed
+  kept = [
+    c
+    for c, mount in sorted(spec.mounts.items())
+    if chances[c] >= spec.missed / 8
+    and (indoors or mount.outdoor or mount.modality == INFRARED or spec.world != "sysu_mm01")
+  ]
+  for modality in (VISIBLE, INFRARED):
+    own = spec.cameras(modality)
+    if not set(own) & set(kept):
+      kept.append(own[-1])
+  return tuple(sorted(kept))
