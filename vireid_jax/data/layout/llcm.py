@@ -1,0 +1,136 @@
+"""LLCM as its owner hands it out: vis/, nir/, test_vis/, test_nir/ and idx/.
+
+1,064 identities, 9 cameras that each see both modalities (no infrared images of camera 3 in
+the test set), 713 identities to train on and 351 to test on.
+
+Reference: Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality
+Benchmark for Visible-Infrared Person Re-identification, CVPR 2023.
+"""
+
+import pathlib
+import re
+from collections.abc import Sequence
+
+from vireid_jax.data.layout import common
+from vireid_jax.data.layout.common import Group, Image, Layout
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.errors import UserError
+
+TRAIN_LISTS = {VISIBLE: "idx/train_vis.txt", INFRARED: "idx/train_nir.txt"}
+TRAIN_FOLDERS = {VISIBLE: "vis", INFRARED: "nir"}
+TEST_FOLDERS = {VISIBLE: "test_vis", INFRARED: "test_nir"}
+TEST_CAMERAS = {VISIBLE: (1, 2, 3, 4, 5, 6, 7, 8, 9), INFRARED: (1, 2, 4, 5, 6, 7, 8, 9)}
+GROUPS = (
+  Group("train", identities=713, splits=("train",)),
+  Group("test", identities=351, splits=("test",)),
+  Group("train, visible", 16_946, splits=("train",), modality=VISIBLE),
+  Group("train, infrared", 13_975, splits=("train",), modality=INFRARED),
+  Group("test, visible", 8_680, splits=("test",), modality=VISIBLE),
+  Group("test, infrared", 7_166, splits=("test",), modality=INFRARED),
+)
+
+# For example 0351_c06_s200656_f4830_nir.jpg: identity, camera, sequence, frame, modality.
+_FILE_NAME = re.compile(r"(?P<identity>\d+)_c(?P<camera>\d+)")
+
+
+def read(root) -> Layout:
+  """Lists the images of an LLCM tree and checks its layout.
+
+  Args:
+    root: the folder that holds `vis`, `nir`, `test_vis`, `test_nir` and `idx`.
+
+  Returns:
+    The layout; splits train (in the order of file names) and test (by modality, camera,
+    identity and file name).
+
+  Raises:
+    UserError: a folder or list is missing or malformed, a listed image is missing, train and
+      test share identities, or the test set is empty.
+  """
+  root = common.existing_root(root, [*TRAIN_FOLDERS.values(), *TEST_FOLDERS.values(), "idx"])
+  train = _train_images(root)
+  test_identities = common.read_identities(common.require_file(root, "idx/test_id.txt"))
+  train_identities = sorted({image.identity for image in train})
+  common.refuse_shared_identities({"train": train_identities, "test": test_identities})
+  test, empty = _test_images(root, test_identities)
+  images = (*train, *test)
+  common.refuse_empty_splits(images, ("train", "test"))
+  synthetic = common.is_synthetic(root)
+  warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
+  warnings += _name_warnings(train)
+  warnings += common.absent_warnings(test, {"idx/test_id.txt": test_identities})
+  warnings += _modality_warnings(images, train_identities, test_identities)
+  warnings += [] if synthetic else common.count_warnings(images, GROUPS)
+  metadata = {"synthetic": synthetic, "subsets": {}, "skipped": []}
+  return Layout(root, images, metadata, tuple(warnings), GROUPS)
+
+
+def _train_images(root: pathlib.Path) -> list[Image]:
+  images = []
+  for modality, list_name in TRAIN_LISTS.items():
+    rows = common.read_listing(common.require_file(root, list_name))
+    names = sorted({name for name, _ in rows})
+    common.refuse_missing(root, names, list_name)
+    for name in names:
+      identity, camera = parse_name(name, list_name)
+      images.append(Image(root / name, identity, camera, modality, name, "train"))
+  return images
+
+
+def parse_name(name: str, listed_in: str) -> tuple[int, int]:
+  """Returns (identity, camera) of a training image from its path.
+
+  The lists' labels are contiguous training numbers, so the owner's identity number is only
+  in the path. Folder and file name both carry it; the folder decides, as in the test set.
+
+  Args:
+    name: relative path like `nir/0351/0351_c06_s200656_f4830_nir.jpg`.
+    listed_in: the list that has it, for the error.
+
+  Raises:
+    UserError: the path has another form.
+  """
+  path = pathlib.PurePosixPath(name)
+  match = _FILE_NAME.match(path.name)
+  if not match:
+    raise UserError(f"{listed_in} lists {name!r}; expected a file name like 0351_c06_..._nir.jpg.")
+  folder = path.parent.name
+  return int(folder if folder.isdecimal() else match["identity"]), int(match["camera"])
+
+
+def _name_warnings(images: Sequence[Image]) -> list[str]:
+  matches = ((image, _FILE_NAME.match(image.path.name)) for image in images)
+  other = [image.file_name for image, match in matches if int(match["identity"]) != image.identity]
+  if not other:
+    return []
+  return [
+    f"{len(other)} training images lie in the folder of another identity than their name says; "
+    f"the folder decides: {common.enumeration(other, 5)}"
+  ]
+
+
+def _test_images(root: pathlib.Path, identities: Sequence[int]) -> tuple[list[Image], list[str]]:
+  images, empty = [], []
+  for modality, cameras in TEST_CAMERAS.items():
+    for camera in cameras:
+      place = f"{TEST_FOLDERS[modality]}/cam{camera}"
+      if not (root / place).is_dir():
+        raise UserError(f"{root} has no folder {place}/. See docs/datasets.md for the layout.")
+      for identity in identities:
+        folder = f"{place}/{identity:04d}"
+        if not (root / folder).is_dir():
+          continue  # this camera never saw that person
+        names = [f"{folder}/{name}" for name in common.image_files(root / folder)]
+        empty += [] if names else [folder]
+        images += [Image(root / n, identity, camera, modality, n, "test") for n in names]
+  return images, empty
+
+
+def _modality_warnings(
+  images: Sequence[Image], train: Sequence[int], test: Sequence[int]
+) -> list[str]:
+  return common.one_modality_warnings(
+    images, {"train": train}, "training needs both, so a run will refuse to start"
+  ) + common.one_modality_warnings(
+    images, {"test": test}, "they have no match in the other modality"
+  )

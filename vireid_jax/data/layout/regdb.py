@@ -1,0 +1,178 @@
+"""RegDB as its owner hands it out: Visible/, Thermal/ and ten random splits in idx/.
+
+412 identities with 10 visible and 10 thermal images each; every split has 206 identities to
+train on and 206 to test on. An image is stored once, and a split is a list of identities.
+
+Reference: Nguyen et al., Person Recognition System Based on a Combination of Body Images from
+Visible Light and Thermal Cameras, Sensors 2017.
+"""
+
+import pathlib
+from collections.abc import Iterable
+
+from vireid_jax.data.layout import common
+from vireid_jax.data.layout.common import Group, Image, Layout
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.errors import UserError
+
+TRIALS = range(1, 11)
+PARTS = ("train", "test")
+FOLDERS = {VISIBLE: "Visible", INFRARED: "Thermal"}
+LIST_WORDS = {VISIBLE: "visible", INFRARED: "thermal"}
+SPLIT = "full"  # "all" means something else to TFDS
+IDENTITIES_PER_PART = 206
+GROUPS = (
+  Group("all, visible", 4_120, 412, modality=VISIBLE),
+  Group("all, infrared", 4_120, 412, modality=INFRARED),
+)
+
+_Lists = dict[tuple[str, int, int], list[tuple[str, int]]]
+
+
+def read(root) -> Layout:
+  """Lists the images of a RegDB tree and checks its layout.
+
+  Args:
+    root: the folder that holds `Visible`, `Thermal` and `idx`.
+
+  Returns:
+    The layout; one split `full`, sorted by modality, identity and file name; the ten published
+    splits are the metadata's subsets train_1, test_1, ..., train_10, test_10.
+
+  Raises:
+    UserError: a folder or list is missing or malformed, a listed image is missing, or a
+      split shares identities between train and test.
+  """
+  root = common.existing_root(root, [*FOLDERS.values(), "idx"])
+  lists = _read_lists(root)
+  listed = {name for rows in lists.values() for name, _ in rows}
+  common.refuse_missing(root, listed, "idx/")
+  images = _images(root, lists)
+  subsets = _subsets(lists)
+  _refuse_overlap(subsets)
+  synthetic = common.is_synthetic(root)
+  metadata = {
+    "synthetic": synthetic,
+    "subsets": {name: {"split": SPLIT, "identities": ids} for name, ids in subsets.items()},
+    "skipped": [],
+  }
+  warnings = _unlisted_warnings(root, listed) + _coverage_warnings(lists, images)
+  warnings += _modality_warnings(images, subsets) + _label_warnings(lists)
+  if not synthetic:
+    warnings += common.count_warnings(images, GROUPS) + _size_warnings(subsets)
+  return Layout(root, images, metadata, tuple(warnings), GROUPS)
+
+
+def _read_lists(root: pathlib.Path) -> _Lists:
+  lists = {}
+  for trial in TRIALS:
+    for part in PARTS:
+      for modality, word in LIST_WORDS.items():
+        path = common.require_file(root, f"idx/{part}_{word}_{trial}.txt")
+        lists[part, modality, trial] = common.read_listing(path)
+        for name, _ in lists[part, modality, trial]:
+          _check_name(path, name, modality)
+  return lists
+
+
+def _check_name(path: pathlib.Path, name: str, modality: int) -> None:
+  parts = name.split("/")
+  if len(parts) != 3 or parts[0] != FOLDERS[modality] or not parts[1].isdecimal():
+    raise UserError(
+      f"{path} lists {name!r}; expected {FOLDERS[modality]}/IDENTITY/FILE with a number for "
+      "the identity."
+    )
+
+
+def _identity(name: str) -> int:
+  return int(name.split("/")[1])
+
+
+def _images(root: pathlib.Path, lists: _Lists) -> tuple[Image, ...]:
+  names = {(m, _identity(name), name) for (_, m, _), rows in lists.items() for name, _ in rows}
+  # Each modality has one camera: visible 1, infrared 2.
+  return tuple(
+    Image(root / name, identity, modality + 1, modality, name, SPLIT)
+    for modality, identity, name in sorted(names)
+  )
+
+
+def _subsets(lists: _Lists) -> dict[str, list[int]]:
+  return {
+    f"{part}_{trial}": sorted(
+      {_identity(name) for modality in FOLDERS for name, _ in lists[part, modality, trial]}
+    )
+    for trial in TRIALS
+    for part in PARTS
+  }
+
+
+def _refuse_overlap(subsets: dict[str, list[int]]) -> None:
+  for trial in TRIALS:
+    names = [f"{part}_{trial}" for part in PARTS]
+    common.refuse_shared_identities({name: subsets[name] for name in names})
+
+
+def _unlisted_warnings(root: pathlib.Path, listed: set[str]) -> list[str]:
+  unlisted, empty = [], []
+  for folder in FOLDERS.values():
+    for place in sorted(path for path in (root / folder).iterdir() if path.is_dir()):
+      names = [f"{folder}/{place.name}/{name}" for name in common.image_files(place)]
+      empty += [] if names else [f"{folder}/{place.name}"]
+      unlisted += [name for name in names if name not in listed]
+  warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
+  if unlisted:
+    warnings.append(
+      f"{len(unlisted)} images are in no list of idx/ and are left out: "
+      + common.enumeration(unlisted)
+    )
+  return warnings
+
+
+def _coverage_warnings(lists: _Lists, images: Iterable[Image]) -> list[str]:
+  names: dict[tuple[int, int], set[str]] = {}
+  for image in images:
+    names.setdefault((image.modality, image.identity), set()).add(image.file_name)
+  sentences = []
+  for (part, modality, trial), rows in lists.items():
+    listed = {name for name, _ in rows}
+    known = set().union(*(names[modality, identity] for identity in map(_identity, listed)))
+    if known - listed:
+      sentences.append(
+        f"idx/{part}_{LIST_WORDS[modality]}_{trial}.txt leaves out images of its own identities, "
+        f"which are used all the same: {common.enumeration(sorted(known - listed))}"
+      )
+  return sentences
+
+
+def _modality_warnings(images: Iterable[Image], subsets: dict[str, list[int]]) -> list[str]:
+  everyone = {
+    "all splits": {identity for identities in subsets.values() for identity in identities}
+  }
+  return common.one_modality_warnings(
+    images, everyone, "training on a split with them will refuse to start"
+  )
+
+
+def _label_warnings(lists: _Lists) -> list[str]:
+  """Labels are not used (identities are the folders), but a broken list shows in them."""
+  sentences = []
+  for trial in TRIALS:
+    for part in PARTS:
+      rows = [row for modality in FOLDERS for row in lists[part, modality, trial]]
+      pairs = {(_identity(name), label) for name, label in rows}
+      identities, labels = ({pair[i] for pair in pairs} for i in (0, 1))
+      if not len(pairs) == len(identities) == len(labels):
+        sentences.append(
+          f"{part} lists of split {trial}: {len(identities)} identity folders but {len(labels)} "
+          "labels; the folders decide"
+        )
+  return sentences
+
+
+def _size_warnings(subsets: dict[str, list[int]]) -> list[str]:
+  return [
+    f"{name}: expected {IDENTITIES_PER_PART} identities, found {len(identities)}"
+    for name, identities in subsets.items()
+    if len(identities) != IDENTITIES_PER_PART
+  ]

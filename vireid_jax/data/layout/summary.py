@@ -1,0 +1,62 @@
+"""The table of what was prepared, next to what the owners publish."""
+
+import pathlib
+
+from vireid_jax.data.layout.common import Group, Layout
+
+
+def _with_published(number: int, published: int | None) -> str:
+  return f"{number:,}" + (f" / {published:,}" if published is not None else "")
+
+
+def groups_to_show(layout: Layout) -> tuple[Group, ...]:
+  """Returns the layout's groups, or one per split, modality and camera where it has none."""
+  if layout.groups:
+    return layout.groups
+  keys = {(image.split, image.modality, image.camera) for image in layout.images}
+  order = {split: i for i, split in enumerate(layout.splits)}
+  return tuple(
+    Group(f"{split}, camera {camera}", splits=(split,), modality=modality, cameras=(camera,))
+    for split, modality, camera in sorted(keys, key=lambda key: (order[key[0]], key[2], key[1]))
+  )
+
+
+def rows(layout: Layout) -> list[tuple[str, str, str]]:
+  """Returns (title, images, identities) per group and in all; numbers as `found / published`.
+
+  A rendered tree stands beside no published number.
+  """
+  synthetic = layout.metadata["synthetic"]
+  found = []
+  for group in (*groups_to_show(layout), Group("in all")):
+    images, identities = group.count(layout.images)
+    published = (None, None) if synthetic else (group.images, group.identities)
+    found.append(
+      (
+        group.title,
+        _with_published(images, published[0]),
+        _with_published(identities, published[1]),
+      )
+    )
+  return found
+
+
+def show(name: str, layout: Layout, folder: pathlib.Path) -> None:
+  """Prints the table of `rows`, the number of skipped images and the place of the data set."""
+  import rich.console
+  import rich.table
+
+  synthetic = layout.metadata["synthetic"]
+  suffix = "" if synthetic else ": found / published"
+  title = f"{name}{' (synthetic)' if synthetic else ''}{suffix}"
+  table = rich.table.Table(title=title, title_justify="left")
+  table.add_column("")
+  table.add_column("images", justify="right")
+  table.add_column("identities", justify="right")
+  for row in rows(layout):
+    table.add_row(*row)
+  console = rich.console.Console()
+  console.print(table)
+  size = sum(path.stat().st_size for path in folder.iterdir())
+  skipped = len(layout.metadata["skipped"])
+  console.print(f"{size / 1e6:,.1f} MB" + (f", {skipped} corrupt images left out" * bool(skipped)))

@@ -1,0 +1,186 @@
+"""SYSU-MM01 as its owner hands it out: cam1..cam6, exp/ and the official gallery draws.
+
+491 identities, 6 cameras (1, 2, 4, 5 visible; 3, 6 infrared), 296 + 99 + 96 identities in
+train, val and test.
+
+Reference: Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from vireid_jax.data.layout import common
+from vireid_jax.data.layout.common import Group, Image, Layout
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.errors import UserError
+
+CAMERA_MODALITY = {1: VISIBLE, 2: VISIBLE, 3: INFRARED, 4: VISIBLE, 5: VISIBLE, 6: INFRARED}
+SPLITS = ("train", "val", "test")
+PERMUTATION_FOLDERS = ("exp", "evaluation/data_split")
+PERMUTATION_FILE = "rand_perm_cam.mat"
+
+_TEST_CAMERAS = ((1374, 56), (1565, 56), (1883, 93), (1918, 94), (1918, 95), (1920, 96))
+GROUPS = (
+  Group("train", identities=296, splits=("train",)),
+  Group("val", identities=99, splits=("val",)),
+  Group("test", identities=96, splits=("test",)),
+  Group("train + val, visible", 22_258, 395, splits=("train", "val"), modality=VISIBLE),
+  Group("train + val, infrared", 11_909, 395, splits=("train", "val"), modality=INFRARED),
+  *(
+    Group(f"test, camera {camera}", images, identities, splits=("test",), cameras=(camera,))
+    for camera, (images, identities) in enumerate(_TEST_CAMERAS, 1)
+  ),
+)
+
+
+def read(root) -> Layout:
+  """Lists the images of a SYSU-MM01 tree and checks its layout.
+
+  Args:
+    root: the folder that holds `cam1` to `cam6` and `exp`.
+
+  Returns:
+    The layout; splits train, val and test, each sorted by file name.
+
+  Raises:
+    UserError: a folder or file is missing or malformed, splits share identities, or a split
+      is empty.
+  """
+  root = common.existing_root(root, [f"cam{camera}" for camera in CAMERA_MODALITY] + ["exp"])
+  identities = {split: _split_identities(root, split) for split in SPLITS}
+  common.refuse_shared_identities(identities)
+  images, empty = _list_images(root, identities)
+  common.refuse_empty_splits(images, SPLITS)
+  synthetic = common.is_synthetic(root)
+  metadata = {"synthetic": synthetic, "subsets": {}, "skipped": []}
+  warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
+  warnings += common.absent_warnings(
+    images, {f"exp/{split}_id.txt": numbers for split, numbers in identities.items()}
+  )
+  warnings += _modality_warnings(images, identities)
+  warnings += _add_permutations(metadata, root, images, identities["test"])
+  warnings += [] if synthetic else common.count_warnings(images, GROUPS)
+  return Layout(root, tuple(images), metadata, tuple(warnings), GROUPS)
+
+
+def _split_identities(root: pathlib.Path, split: str) -> list[int]:
+  return common.read_identities(common.require_file(root, f"exp/{split}_id.txt"))
+
+
+def _list_images(
+  root: pathlib.Path, identities: dict[str, list[int]]
+) -> tuple[list[Image], list[str]]:
+  images, empty = [], []
+  for split in SPLITS:
+    for camera, modality in CAMERA_MODALITY.items():
+      for identity in identities[split]:
+        folder = f"cam{camera}/{identity:04d}"
+        if not (root / folder).is_dir():
+          continue  # this camera never saw that person
+        names = common.image_files(root / folder)
+        if not names:
+          empty.append(folder)
+        for name in names:
+          file_name = f"{folder}/{name}"
+          images.append(Image(root / file_name, identity, camera, modality, file_name, split))
+  return images, empty
+
+
+def _modality_warnings(images: Sequence[Image], identities: dict[str, list[int]]) -> list[str]:
+  learned = {split: identities[split] for split in ("train", "val")}
+  return common.one_modality_warnings(
+    images, learned, "training needs both, so a run with this split will refuse to start"
+  ) + common.one_modality_warnings(
+    images, {"test": identities["test"]}, "they have no match in the other modality"
+  )
+
+
+def _add_permutations(
+  metadata: dict, root: pathlib.Path, images: Sequence[Image], test: Sequence[int]
+) -> list[str]:
+  paths = [root / folder / PERMUTATION_FILE for folder in PERMUTATION_FOLDERS]
+  found = [path for path in paths if path.is_file()]
+  if not found:
+    return [
+      f"no {PERMUTATION_FILE} in {' or '.join(PERMUTATION_FOLDERS)}: results will come without "
+      "the official gallery draws"
+    ]
+  permutations = read_permutations(found[0], test)
+  metadata["gallery_permutations"] = permutations
+  warnings = _permutation_warnings(permutations, images, found[0].relative_to(root).as_posix())
+  return warnings + _other_test_identities(found[0].with_name("test_id.mat"), test)
+
+
+def read_permutations(
+  path: pathlib.Path, identities: Sequence[int]
+) -> dict[str, dict[str, list[list[int]]]]:
+  """Reads the official gallery draws.
+
+  Args:
+    path: a MATLAB file whose `rand_perm_cam` is a cell per camera of a cell per identity of a
+      [trials, n] matrix; each row permutes the identity's 1-based image numbers.
+    identities: the identities to keep.
+
+  Returns:
+    Rows of image numbers by camera and identity (strings, as JSON wants them); pairs that
+    the file knows no image of are left out.
+
+  Raises:
+    UserError: the file is not of that form.
+  """
+  import scipy.io
+
+  try:
+    cameras = scipy.io.loadmat(path)["rand_perm_cam"].ravel()
+    tables = [cell.ravel() for cell in cameras]
+    rows = {
+      str(camera): {
+        str(identity): np.asarray(table[identity - 1], np.int64).tolist()
+        for identity in identities
+        if identity <= len(table) and table[identity - 1].size
+      }
+      for camera, table in enumerate(tables, 1)
+    }
+  except Exception as error:  # the reader raises a dozen kinds on a damaged file
+    raise UserError(
+      f"{path} is not the official permutation file ({type(error).__name__}: {error}). Restore "
+      "it from the owner's repository, or remove it to go without the official draws."
+    ) from error
+  return rows
+
+
+def _permutation_warnings(permutations: dict, images: Sequence[Image], where: str) -> list[str]:
+  on_disk: dict[tuple[str, str], int] = {}
+  for image in images:
+    if image.split == "test":
+      pair = (str(image.camera), str(image.identity))
+      on_disk[pair] = on_disk.get(pair, 0) + 1
+  drawn = {
+    (camera, identity): len(rows[0])
+    for camera, table in permutations.items()
+    for identity, rows in table.items()
+  }
+  different = [
+    f"camera {camera} identity {identity} ({drawn.get((camera, identity), 0)} in the file, "
+    f"{on_disk.get((camera, identity), 0)} on disk)"
+    for camera, identity in sorted(drawn.keys() | on_disk.keys())
+    if drawn.get((camera, identity), 0) != on_disk.get((camera, identity), 0)
+  ]
+  if not different:
+    return []
+  return [f"{where} has another number of images than the disk for {common.enumeration(different)}"]
+
+
+def _other_test_identities(path: pathlib.Path, test: Sequence[int]) -> list[str]:
+  if not path.is_file():
+    return []
+  import scipy.io
+
+  other = set(map(int, scipy.io.loadmat(path)["id"].ravel())) ^ set(test)
+  if not other:
+    return []
+  return [
+    f"{path.name} and exp/test_id.txt differ in identities {common.enumeration(sorted(other))}"
+  ]
