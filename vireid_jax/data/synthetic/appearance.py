@@ -11,9 +11,9 @@ from vireid_jax.data.synthetic.world import IDENTITY_STREAM, random_stream
 # Materials are the values of the index map that the figure is drawn into. FAR marks the same
 # material on a part turned away from the light.
 MATERIALS = (
-  "none skin hair top top_pattern bottom bottom_pattern inner shoes backpack bag suitcase umbrella "
-  "hat scarf trim eyes tights"
-).split()
+  *("none", "skin", "hair", "top", "top_pattern", "bottom", "bottom_pattern", "inner", "shoes"),
+  *("backpack", "bag", "suitcase", "umbrella", "hat", "scarf", "trim", "eyes", "tights"),
+)
 MATERIAL = {name: number for number, name in enumerate(MATERIALS)}
 FAR = 32
 

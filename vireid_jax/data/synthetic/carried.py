@@ -33,7 +33,9 @@ def draw_across(pen: Pen, body) -> None:
   side = body.person.side
   front = body.depth if pen.cos > 0 else -body.depth
   hip = (side * (body.hip_half + 0.02), 0.0, body.hip + 0.02)
-  pen.line((-side * 0.06, front, body.shoulder - 0.005), (hip[0], front * 0.5, hip[2]), 0.016, M["bag"])
+  pen.line(
+    (-side * 0.06, front, body.shoulder - 0.005), (hip[0], front * 0.5, hip[2]), 0.016, M["bag"]
+  )
   if not pen.is_far(hip) or abs(pen.sin) < 0.5:
     half = pen.half_width(0.035, 0.07)
     axis = [((*hip[:2], hip[2] - 0.02), half), ((*hip[:2], hip[2] + 0.08), half * 1.05)]

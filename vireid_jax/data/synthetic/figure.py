@@ -37,7 +37,11 @@ class Body:
     return (
       (across, 0.0, self.hip),
       (across, knee_forward, self.hip + knee_down),
-      (across, knee_forward + rest * math.sin(lower), self.hip + knee_down + rest * math.cos(lower)),
+      (
+        across,
+        knee_forward + rest * math.sin(lower),
+        self.hip + knee_down + rest * math.cos(lower),
+      ),
     )
 
   def arm(self, side: int):

@@ -14,7 +14,8 @@ SPLITS = ("train", "val", "test")
 MIN_HEIGHT, MIN_WIDTH = 24, 12
 
 # Streams of random numbers. Each gets its own tag, so that adding a draw to one leaves the rest.
-SPLIT_STREAM, VIEW_STREAM, IDENTITY_STREAM, SCENE_STREAM, CAMERA_STREAM, IMAGE_STREAM = range(6)
+SPLIT_STREAM, VIEW_STREAM, PERMUTATION_STREAM = 0, 1, 2
+IDENTITY_STREAM, SCENE_STREAM, CAMERA_STREAM, IMAGE_STREAM = 3, 4, 5, 6
 
 
 @dataclasses.dataclass(frozen=True)

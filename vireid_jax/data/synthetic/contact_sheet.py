@@ -1,0 +1,60 @@
+"""A picture of several identities in all cameras, to look at."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.data.synthetic.renderer import render
+from vireid_jax.data.synthetic.stream import SUFFIXES, encode
+from vireid_jax.data.synthetic.world import WorldSpec
+from vireid_jax.errors import UserError
+
+GAP = 2  # pixels between pictures
+
+
+def contact_sheet(spec: WorldSpec, *, identities: int = 8, per_camera: int = 2) -> np.ndarray:
+  """Renders a grid: a row per identity, `per_camera` columns per camera, visible cameras first.
+
+  Args:
+    spec: the world; its first identities are shown, by every camera whether it saw them or not.
+    identities: rows at most.
+    per_camera: pictures of each identity by each camera.
+
+  Returns:
+    uint8 [rows * (h + 2), columns * (w + 2), 3], RGB.
+  """
+  cameras = spec.cameras(VISIBLE) + spec.cameras(INFRARED)
+  columns = [(camera, index) for camera in cameras for index in range(1, per_camera + 1)]
+  rows = [
+    np.hstack([_framed(render(spec, identity, *column).image) for column in columns])
+    for identity in spec.identities()[:identities]
+  ]
+  return np.vstack(rows)
+
+
+def _framed(image: np.ndarray) -> np.ndarray:
+  return np.pad(image, ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
+
+
+def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pathlib.Path:
+  """Writes a contact sheet.
+
+  Args:
+    path: of the picture; its ending picks the format.
+    spec: the world.
+    **shape: `identities` and `per_camera` of `contact_sheet`.
+
+  Returns:
+    The path.
+
+  Raises:
+    UserError: for a file ending that is no picture format.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.suffix.lower() not in SUFFIXES:
+    raise UserError(f"{path} does not end like a picture; allowed: {', '.join(SUFFIXES)}")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_bytes(encode(contact_sheet(spec, **shape), path.suffix.lower()))
+  return path

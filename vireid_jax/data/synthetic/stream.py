@@ -1,0 +1,86 @@
+"""Renders many images and encodes them, on one process or several."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from vireid_jax.data.synthetic.renderer import render
+from vireid_jax.data.synthetic.world import WorldSpec
+from vireid_jax.errors import UserError
+
+SUFFIXES = (".jpg", ".png", ".bmp")
+JPEG_QUALITY = 92
+Key = tuple[int, int, int]  # identity, camera, index
+
+# A pool of interpreters takes about a second to start: not worth it for a handful of images.
+FEWEST_FOR_POOL = 1000
+BLOCK = 1024  # images in flight, so that a slow reader does not pile them up in memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+  """An image file's bytes, and its mask's as PNG (empty when not asked for)."""
+
+  key: Key
+  image: bytes
+  mask: bytes
+
+
+def encode(image: np.ndarray, suffix: str) -> bytes:
+  """Encodes a picture.
+
+  Args:
+    image: uint8 [h, w, 3], RGB, or uint8 [h, w].
+    suffix: '.jpg' (quality 92), '.png' or '.bmp'.
+
+  Returns:
+    The bytes of the file.
+
+  Raises:
+    UserError: for another suffix.
+  """
+  if suffix not in SUFFIXES:
+    raise UserError(f"cannot encode {suffix!r}; allowed: {', '.join(SUFFIXES)}")
+  stored = image[..., ::-1] if image.ndim == 3 else image
+  options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
+  return cv2.imencode(suffix, np.ascontiguousarray(stored), options)[1].tobytes()
+
+
+def render_encoded(
+  spec: WorldSpec, keys: Iterable[Key], *, suffix: str = ".jpg", masks: bool = False, workers=1
+) -> Iterator[Encoded]:
+  """Renders and encodes images, in the order of the keys.
+
+  Args:
+    spec: the world.
+    keys: (identity, camera, index) of each image, as `spec.images()` yields them.
+    suffix: file format of the images.
+    masks: whether to encode the masks too.
+    workers: processes; with more than one the calling script needs the usual
+      `if __name__ == "__main__"` guard. Threads would not help: drawing holds the interpreter.
+
+  Yields:
+    One `Encoded` per key.
+  """
+  keys = list(keys)
+  one = functools.partial(_render_one, spec, suffix, masks)
+  if workers <= 1 or len(keys) < FEWEST_FOR_POOL:
+    yield from map(one, keys)
+    return
+  # Not fork: the caller may have started JAX's threads.
+  context = multiprocessing.get_context("spawn")
+  with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+    for start in range(0, len(keys), BLOCK):
+      yield from pool.map(one, keys[start : start + BLOCK], chunksize=32)
+
+
+def _render_one(spec: WorldSpec, suffix: str, masks: bool, key: Key) -> Encoded:
+  rendered = render(spec, *key)
+  return Encoded(
+    key, encode(rendered.image, suffix), encode(rendered.mask, ".png") if masks else b""
+  )

@@ -1,0 +1,96 @@
+"""The folder of a written data set: its marker, and image files below it."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import tqdm
+
+from vireid_jax.data.synthetic.stream import Key, render_encoded
+from vireid_jax.data.synthetic.world import WorldSpec
+from vireid_jax.errors import UserError
+
+MARKER = "SYNTHETIC.txt"
+MASKS = "masks"
+# Everything that a writer may have left, and so may clear away.
+OWN_FOLDERS = (
+  *(f"cam{camera}" for camera in range(1, 7)),
+  *("exp", "Visible", "Thermal", "idx", "vis", "nir", "test_vis", "test_nir", MASKS),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One image file: where it goes, relative to the root, and what is rendered."""
+
+  path: str
+  key: Key
+
+
+def open_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> pathlib.Path:
+  """Prepares the root folder and writes the marker, first of all files.
+
+  Args:
+    out_dir: where to; created where missing.
+    spec: the world, named in the marker.
+
+  Returns:
+    The root.
+
+  Raises:
+    UserError: the folder holds files that no writer of ours left there.
+  """
+  root = pathlib.Path(out_dir).expanduser()
+  if root.exists() and not root.is_dir():
+    raise UserError(f"{root} is a file; name a folder to write the data set into")
+  if root.is_dir() and any(root.iterdir()) and not (root / MARKER).is_file():
+    raise UserError(
+      f"{root} is not empty and holds no {MARKER}: it may be somebody's data. "
+      "Name another folder, or empty this one yourself"
+    )
+  root.mkdir(parents=True, exist_ok=True)
+  (root / MARKER).write_text(_marker_text(spec), encoding="utf-8")
+  for name in OWN_FOLDERS:
+    shutil.rmtree(root / name, ignore_errors=True)
+  return root
+
+
+def _marker_text(spec: WorldSpec) -> str:
+  settings = "".join(f"  {key} = {value}\n" for key, value in dataclasses.asdict(spec).items())
+  return (
+    "The pictures in this folder are rendered by vireid_jax; nobody in them exists. Results on\n"
+    "them are synthetic and not comparable to results on the data set whose layout they borrow.\n"
+    f"\nsettings:\n{settings}"
+  )
+
+
+def write_images(
+  root: pathlib.Path,
+  spec: WorldSpec,
+  jobs: Sequence[Job],
+  *,
+  masks: bool,
+  workers: int,
+  progress: bool,
+) -> None:
+  """Renders and writes image files, and masks as PNG below `masks/` under the same names."""
+  for parent in sorted({pathlib.PurePosixPath(job.path).parent for job in jobs}):
+    (root / parent).mkdir(parents=True, exist_ok=True)
+    if masks:
+      (root / MASKS / parent).mkdir(parents=True, exist_ok=True)
+  suffix = pathlib.PurePosixPath(jobs[0].path).suffix
+  keys = [job.key for job in jobs]
+  rendered = render_encoded(spec, keys, suffix=suffix, masks=masks, workers=workers)
+  bar = tqdm.tqdm(rendered, total=len(jobs), unit="img", desc=root.name, disable=not progress)
+  for job, encoded in zip(jobs, bar, strict=True):
+    (root / job.path).write_bytes(encoded.image)
+    if masks:
+      (root / MASKS / job.path).with_suffix(".png").write_bytes(encoded.mask)
+
+
+def write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
+  """Writes a text file of lines, with its folder."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,184 @@
+"""Writes synthetic data sets to disk in the layouts of SYSU-MM01, RegDB and LLCM."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.data.synthetic.permutations import TRIALS, gallery_permutation
+from vireid_jax.data.synthetic.tree import Job, open_tree, write_images, write_lines
+from vireid_jax.data.synthetic.world import SPLITS, WorldSpec, random_stream
+from vireid_jax.errors import UserError
+
+REGDB_IMAGES = 10  # per identity and modality
+REGDB_SPLITS = 10
+REGDB_STREAM, LLCM_STREAM = 100, 101
+
+
+def write_sysu_mm01(
+  out_dir: str | os.PathLike,
+  spec: WorldSpec,
+  *,
+  masks: bool = False,
+  workers: int = 1,
+  progress: bool = False,
+) -> pathlib.Path:
+  """Writes `cam1..6/{identity:04d}/{image:04d}.jpg` and `exp/` with the id lists and the draws.
+
+  Args:
+    out_dir: folder, empty or written by one of these functions before.
+    spec: the world; its camera setup is replaced by SYSU-MM01's.
+    masks: whether to write the silhouettes too, below `masks/`.
+    workers: rendering processes.
+    progress: whether to show a bar.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: the folder holds something else.
+  """
+  spec = dataclasses.replace(spec, world="sysu_mm01")
+  root = open_tree(out_dir, spec)
+  jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
+  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+  for camera in spec.mounts:
+    (root / f"cam{camera}").mkdir(exist_ok=True)
+  for split in SPLITS:
+    write_lines(root / f"exp/{split}_id.txt", [_comma_list(spec.identities(split))])
+  _write_permutations(root / "exp/rand_perm_cam.mat", spec)
+  return root
+
+
+def _comma_list(numbers) -> str:
+  return ",".join(str(number) for number in numbers)
+
+
+def _write_permutations(path: pathlib.Path, spec: WorldSpec) -> None:
+  """Writes a 6 x 1 cell of N x 1 cells of 10 x n matrices, N the highest identity number."""
+  import scipy.io  # here, because importing it takes longer than the rest of this module
+
+  known, highest = set(spec.identities()), max(spec.identities())
+  kind = np.uint8 if spec.images_per_camera < 256 else np.uint16
+  cameras = np.empty((len(spec.mounts), 1), object)
+  for row, camera in enumerate(sorted(spec.mounts)):
+    cell = np.empty((highest, 1), object)
+    for identity in range(1, highest + 1):
+      seen = identity in known
+      draws = gallery_permutation(spec, identity, camera) if seen else np.zeros((TRIALS, 0))
+      cell[identity - 1, 0] = draws.astype(kind)
+    cameras[row, 0] = cell
+  scipy.io.savemat(path, {"rand_perm_cam": cameras}, do_compression=True)
+
+
+def write_regdb(
+  out_dir: str | os.PathLike,
+  spec: WorldSpec,
+  *,
+  images_per_camera: int = REGDB_IMAGES,
+  masks: bool = False,
+  workers: int = 1,
+  progress: bool = False,
+) -> pathlib.Path:
+  """Writes `Visible/`, `Thermal/` and `idx/` with ten random halves of the identities.
+
+  Args:
+    out_dir: as for `write_sysu_mm01`.
+    spec: the world; its camera setup is replaced by RegDB's, and all its identities are used.
+    images_per_camera: images of each identity per modality, 10 in RegDB.
+    masks: as for `write_sysu_mm01`.
+    workers: as for `write_sysu_mm01`.
+    progress: as for `write_sysu_mm01`.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: the folder holds something else, or the identities cannot be halved.
+  """
+  spec = dataclasses.replace(spec, world="regdb", images_per_camera=images_per_camera)
+  identities = spec.identities()
+  if len(identities) % 2:
+    raise UserError(
+      f"RegDB trains on one half of the identities and tests on the other; {len(identities)} "
+      "cannot be halved, ask for one more or one less"
+    )
+  root = open_tree(out_dir, spec)
+  jobs = [Job(_regdb_path(spec, *key), key) for key in spec.images()]
+  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+  for split in range(1, REGDB_SPLITS + 1):
+    shuffled = random_stream(spec.seed, REGDB_STREAM, split).permutation(identities).tolist()
+    half = len(shuffled) // 2
+    for part, members in (("train", shuffled[:half]), ("test", shuffled[half:])):
+      _write_regdb_lists(root, split, part, sorted(members), jobs)
+  return root
+
+
+def _regdb_path(spec: WorldSpec, identity: int, camera: int, index: int) -> str:
+  infrared = spec.modality(camera) == INFRARED
+  generator = random_stream(spec.seed, REGDB_STREAM, 0, identity)
+  sex, view = generator.choice(("female", "male")), generator.choice(("front", "back"))
+  frame = 7 * index + int(generator.integers(1, 40))
+  folder, letter = ("Thermal", "t") if infrared else ("Visible", "v")
+  return f"{folder}/{identity}/{sex}_{view}_{letter}_{frame:05d}_{identity}.bmp"
+
+
+def _write_regdb_lists(root, split: int, part: str, members: list[int], jobs: list[Job]) -> None:
+  labels = {identity: label for label, identity in enumerate(members)}
+  for word, folder in (("visible", "Visible"), ("thermal", "Thermal")):
+    chosen = [job for job in jobs if job.key[0] in labels and job.path.startswith(folder)]
+    lines = [f"{job.path} {labels[job.key[0]]}" for job in chosen]
+    write_lines(root / f"idx/{part}_{word}_{split}.txt", lines)
+
+
+def write_llcm(
+  out_dir: str | os.PathLike,
+  spec: WorldSpec,
+  *,
+  masks: bool = False,
+  workers: int = 1,
+  progress: bool = False,
+) -> pathlib.Path:
+  """Writes `vis/`, `nir/` (train and val), `test_vis/cam*/`, `test_nir/cam*/` and `idx/`.
+
+  Args:
+    out_dir: as for `write_sysu_mm01`.
+    spec: the world; its camera setup is replaced by LLCM's nine cameras.
+    masks: as for `write_sysu_mm01`.
+    workers: as for `write_sysu_mm01`.
+    progress: as for `write_sysu_mm01`.
+
+  Returns:
+    The folder. The camera of a training image is the `c01`..`c09` in its file name.
+
+  Raises:
+    UserError: the folder holds something else.
+  """
+  spec = dataclasses.replace(spec, world="llcm")
+  root = open_tree(out_dir, spec)
+  train = sorted([*spec.images("train"), *spec.images("val")])
+  train_jobs = [Job(_llcm_path(spec, key, test=False), key) for key in train]
+  test_jobs = [Job(_llcm_path(spec, key, test=True), key) for key in spec.images("test")]
+  jobs = train_jobs + test_jobs
+  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+  labels = {identity: label for label, identity in enumerate(sorted({k[0] for k in train}))}
+  for modality, word in ((VISIBLE, "vis"), (INFRARED, "nir")):
+    chosen = [job for job in train_jobs if spec.modality(job.key[1]) == modality]
+    lines = [f"{job.path} {labels[job.key[0]]}" for job in chosen]
+    write_lines(root / f"idx/train_{word}.txt", lines)
+    for camera in spec.cameras(modality):
+      (root / f"test_{word}/cam{camera % 10}").mkdir(parents=True, exist_ok=True)
+  write_lines(root / "idx/test_id.txt", [_comma_list(spec.identities("test"))])
+  return root
+
+
+def _llcm_path(spec: WorldSpec, key: tuple[int, int, int], test: bool) -> str:
+  identity, camera, index = key
+  number = camera % 10  # the infrared cameras of this world are numbered from 11
+  word = "nir" if spec.modality(camera) == INFRARED else "vis"
+  clock = int(random_stream(spec.seed, LLCM_STREAM, identity, camera).integers(80000, 200000))
+  folder = f"test_{word}/cam{number}" if test else word
+  name = f"{identity:04d}_c{number:02d}_s{clock}_f{25 * index}_{word}.jpg"
+  return f"{folder}/{identity:04d}/{name}"
