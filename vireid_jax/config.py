@@ -1,0 +1,203 @@
+"""Shared defaults of the config files, their variants, and checks before anything compiles."""
+
+import json
+import pathlib
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from vireid_jax import methods
+from vireid_jax.errors import UserError, nearest
+
+AUGMENTATIONS = {
+  "crop_flip": ("pad_crop(padding=10, fill=0)", "flip()", "normalize()"),
+}
+
+# What may differ between a checkpoint and the command that continues it: it changes how a run is
+# watched or how long it lasts, not the steps already made.
+FREE_TO_CHANGE = ("checkpoint", "data.dir", "eval", "log", "train.duration")
+
+
+def default_config(method: str, dataset: str) -> ConfigDict:
+  """Returns the config that every config file starts from.
+
+  Args:
+    method: module in `vireid_jax.methods`; all its options are filled in, so that each can be
+      overridden on the command line.
+    dataset: 'sysu_mm01', 'regdb', 'llcm' or 'vireid_synthetic'.
+  """
+  config = ConfigDict()
+  config.seed = 0
+  config.data = ConfigDict(
+    {
+      "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
+      "image_size": (288, 144),
+      "resize": "lanczos",
+      "split": 1,  # fills {split} in train and test: RegDB's ten splits
+      "render": "",  # a preset of the synthetic renderer stands in for the real images
+      "drop_unpaired": False,
+    }
+  )
+  config.sampler = ConfigDict({"name": "pairs", "identities": 8, "images": 4})
+  config.augment = ConfigDict(
+    {"visible": AUGMENTATIONS["crop_flip"], "infrared": AUGMENTATIONS["crop_flip"]}
+  )
+  config.method = ConfigDict({"name": method, **methods.defaults(method)})
+  config.optim = _optimizer_defaults()
+  config.train = ConfigDict({"duration": "80 epochs"})
+  config.checkpoint = ConfigDict({"every": "5 epochs", "keep": 2})
+  config.eval = ConfigDict(
+    {"every": "", "at_start": False, "batch": 128, "normalize": True, "part": "test"}
+  )
+  config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
+  DATASETS[dataset](config)
+  return config
+
+
+def _optimizer_defaults() -> ConfigDict:
+  return ConfigDict(
+    {
+      "name": "sgd",
+      "lr": 0.1,
+      "lr_multipliers": {},
+      "momentum": 0.9,
+      "nesterov": True,
+      "weight_decay": 5e-4,
+      "no_decay": (),
+      "update": "epoch",
+      "warmup": "10 epochs",
+      "decay_at": ("20 epochs", "50 epochs"),
+      "decay_to": (0.1, 0.01),
+    }
+  )
+
+
+def _sysu_protocol(config: ConfigDict) -> None:
+  config.eval.protocol = ConfigDict(
+    {
+      "name": "sysu_mm01",
+      "modes": ("all", "indoor"),
+      "shots": (1, 10),
+      "trials": 10,
+      "galleries": ("random_choice", "official"),
+    }
+  )
+
+
+def _use_sysu_mm01(config: ConfigDict) -> None:
+  config.data.name = "sysu_mm01"
+  config.data.train = ("train", "val")
+  _sysu_protocol(config)
+
+
+def _use_regdb(config: ConfigDict) -> None:
+  config.data.name = "regdb"
+  config.data.train = ("train_{split}",)
+  config.eval.part = "test_{split}"
+  config.eval.protocol = ConfigDict({"name": "regdb"})
+
+
+def _use_llcm(config: ConfigDict) -> None:
+  config.data.name = "llcm"
+  config.data.train = ("train",)
+  config.eval.protocol = ConfigDict({"name": "llcm", "trials": 10})
+
+
+def _use_synthetic(config: ConfigDict) -> None:
+  config.data.name = "vireid_synthetic/quick"
+  config.data.train = ("train", "val")
+  _sysu_protocol(config)
+
+
+DATASETS: dict[str, Callable[[ConfigDict], None]] = {
+  "sysu_mm01": _use_sysu_mm01,
+  "regdb": _use_regdb,
+  "llcm": _use_llcm,
+  "vireid_synthetic": _use_synthetic,
+}
+
+
+def smoke(config: ConfigDict) -> None:
+  """Shrinks a config to seconds: a tiny network, four steps, rendered images in its protocol."""
+  if config.data.name.startswith("vireid_synthetic"):
+    config.data.name = "vireid_synthetic/smoke"
+  else:
+    config.data.render = "smoke"
+  config.data.image_size = (48, 24)
+  config.sampler.identities = 4
+  config.sampler.images = 2
+  config.method.depth = 18
+  config.method.width = 8
+  config.train.duration = "4 steps"
+  config.checkpoint.every = "2 steps"
+  config.log.every = "2 steps"
+  if "trials" in config.eval.protocol:
+    config.eval.protocol.trials = 2
+
+
+def apply_variants(
+  config: ConfigDict, arg: str, **variants: Callable[[ConfigDict], None]
+) -> ConfigDict:
+  """Applies the variants named behind the colon of `--config file.py:variant,variant`.
+
+  Args:
+    config: changed in place.
+    arg: names separated by commas; may be empty. 'smoke' always exists.
+    **variants: name -> function that changes the config.
+
+  Returns:
+    The config.
+
+  Raises:
+    UserError: for an unknown variant.
+  """
+  variants = {"smoke": smoke, **variants}
+  for name in filter(None, arg.split(",")):
+    if name not in variants:
+      raise UserError(f"unknown config variant {name!r}; {nearest(name, variants)}")
+    variants[name](config)
+  return config
+
+
+def part(config: ConfigDict, text: str) -> str:
+  """Fills {split} of a part's name: 'test_{split}' to 'test_3'."""
+  return text.format(split=config.data.split)
+
+
+def differences(old: dict, new: dict) -> list[str]:
+  """Lists where two configs differ in what a continued run may not change.
+
+  Args:
+    old, new: plain nested dictionaries.
+
+  Returns:
+    A line 'key: old -> new' per difference, sorted; empty when the run may continue.
+  """
+  old, new = _flatten(old), _flatten(new)
+  lines = []
+  for key in sorted(old.keys() | new.keys()):
+    before, after = old.get(key, "(absent)"), new.get(key, "(absent)")
+    free = any(key == name or key.startswith(f"{name}.") for name in FREE_TO_CHANGE)
+    if before != after and not free:
+      lines.append(f"{key}: {before!r} -> {after!r}")
+  return lines
+
+
+def to_dict(config: ConfigDict) -> dict:
+  """Returns the config as JSON keeps it: plain dictionaries, lists for tuples."""
+  return json.loads(config.to_json_best_effort())
+
+
+def save(config: ConfigDict, path: pathlib.Path) -> None:
+  """Writes the config as indented JSON."""
+  path.write_text(json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
+
+
+def _flatten(tree: dict, prefix: str = "") -> dict:
+  flat = {}
+  for key, value in tree.items():
+    if isinstance(value, dict) and value:
+      flat |= _flatten(value, f"{prefix}{key}.")
+    else:
+      flat[f"{prefix}{key}"] = value
+  return flat

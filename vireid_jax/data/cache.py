@@ -1,0 +1,60 @@
+"""Decoded images in memory: each is decoded and resized once, then only gathered."""
+
+import concurrent.futures
+import os
+
+import numpy as np
+
+from vireid_jax.data.source import ImageSet, decode
+from vireid_jax.errors import UserError
+
+CHUNK = 64
+
+
+def fill(
+  images: ImageSet, size: tuple[int, int], resize: str, *, progress: bool = False
+) -> np.ndarray:
+  """Decodes all images with one thread per core (the decoder releases Python's lock).
+
+  Args:
+    images: what to decode.
+    size: (height, width).
+    resize: see `source.decode`.
+    progress: show a bar.
+
+  Returns:
+    uint8 [n, height, width, 3].
+
+  Raises:
+    UserError: naming the image that cannot be decoded.
+  """
+  cache = np.empty((len(images), *size, 3), np.uint8)
+
+  def fill_chunk(start: int) -> int:
+    stop = min(start + CHUNK, len(images))
+    for row in range(start, stop):
+      cache[row] = _decode_named(images, row, size, resize)
+    return stop - start
+
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    done = pool.map(fill_chunk, range(0, len(images), CHUNK))
+    _drain(done, len(images), progress)
+  return cache
+
+
+def _decode_named(images: ImageSet, row: int, size: tuple[int, int], resize: str) -> np.ndarray:
+  try:
+    return decode(images.encoded[row], size, resize)
+  except OSError as error:
+    raise UserError(
+      f"cannot decode {images.records.name[row]}: {error}. Prepare the data set again; it checks "
+      "every image"
+    ) from error
+
+
+def _drain(done, total: int, progress: bool) -> None:
+  from tqdm import tqdm
+
+  with tqdm(total=total, desc="decode", unit="img", disable=not progress) as bar:
+    for count in done:
+      bar.update(count)

@@ -1,0 +1,52 @@
+"""The device mesh and what lies where on it."""
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from vireid_jax.errors import UserError
+
+DATA_AXIS = "data"
+
+
+def make_mesh(devices: list | None = None) -> Mesh:
+  """Makes a one-axis mesh over the given devices, or all devices of all hosts."""
+  devices = jax.devices() if devices is None else devices
+  return Mesh(np.array(devices), (DATA_AXIS,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Every device holds the whole array."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def by_rows(mesh: Mesh) -> NamedSharding:
+  """The first axis is split over the devices."""
+  return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+
+
+def check_divisible(pairs: int, mesh: Mesh) -> None:
+  """Raises UserError unless the batch's pairs split evenly over the devices."""
+  if pairs % mesh.size:
+    raise UserError(
+      f"a batch of {pairs} pairs (sampler.identities x sampler.images) does not split over "
+      f"{mesh.size} devices; choose a multiple of {mesh.size}, for example "
+      f"{-(-pairs // mesh.size) * mesh.size}"
+    )
+
+
+def local_rows(count: int, mesh: Mesh) -> slice:
+  """The rows of a global batch of `count` that this process loads."""
+  mine = [
+    i for i, device in enumerate(mesh.devices.flat) if device.process_index == jax.process_index()
+  ]
+  per_device = count // mesh.size
+  return slice(mine[0] * per_device, (mine[-1] + 1) * per_device)
+
+
+def to_global(local: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+  """Makes global arrays, split by rows, from the rows that each process loaded."""
+  sharding = by_rows(mesh)
+  return {
+    name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in local.items()
+  }

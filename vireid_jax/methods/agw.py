@@ -1,0 +1,135 @@
+"""AGW: the two-stream baseline with non-local attention, GeM pooling and WRT.
+
+Reference:
+  Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021, and its
+  published code for visible-infrared data.
+
+Differs from the paper: nothing on purpose; the default `metric_loss` is the published code's form
+of WRT, 'wrt' is the formula as printed.
+
+Choices where the paper is silent: none; `label_smoothing` and `metric_weight` are extras, off by
+default. The `base` variant (no non-local block, average pooling, batch-hard triplet) is the plain
+baseline that later methods start from.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+from jax import Array
+
+from vireid_jax import losses
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.methods.base import Batch, LossOutput, Variables
+from vireid_jax.models.head import Head, pool
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.two_stream import TwoStreamResNet, merge
+
+METRIC_LOSSES = {
+  "wrt": lambda x, y, margin: losses.weighted_regularized_triplet(x, y),
+  "wrt_legacy": lambda x, y, margin: losses.weighted_regularized_triplet(x, y, legacy=True),
+  "triplet": lambda x, y, margin: losses.batch_hard_triplet(x, y, margin=margin),
+}
+
+
+class AGWNetwork(nn.Module):
+  """Two-stream ResNet, pooling and head."""
+
+  backbone: TwoStreamResNet
+  head: Head
+  pooling: str
+
+  def __call__(self, visible: Array, infrared: Array) -> tuple[Array, Array]:
+    """Maps [b, h, w, 3] twice to pooled features [2b, c] and logits [2b, classes], merged."""
+    pooled = pool(self.backbone(visible, infrared, train=True), self.pooling)
+    _, logits = self.head(pooled, train=True)
+    return pooled, logits
+
+  def embed(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature after the neck [n, c]."""
+    return self.head.embed(self.pool_single(images, modality))
+
+  def pool_single(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
+    return pool(self.backbone.single(images, modality), self.pooling)
+
+
+@dataclasses.dataclass(frozen=True)
+class AGW:
+  """L = cross-entropy + metric loss, over both modalities together.
+
+  Attributes:
+    num_classes: training identities.
+    steps_per_epoch: unused here.
+    depth: of the ResNet: 18, 34 or 50.
+    width: channels of its stem; 64 is the full size.
+    specific_depth: parts that exist per modality: 1 is the stem.
+    non_local: non-local blocks at the end of stages 1-4; AGW has (0, 2, 3, 0).
+    pooling: 'gem' or 'average'.
+    feature: what retrieval uses, 'after_neck' or 'before_neck'.
+    metric_loss: 'wrt_legacy', 'wrt' or 'triplet'.
+    metric_weight: of the metric loss.
+    margin: of 'triplet'.
+    label_smoothing: of the cross-entropy, in [0, 1).
+    dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
+  """
+
+  num_classes: int
+  steps_per_epoch: int
+  depth: int = 50
+  width: int = 64
+  specific_depth: int = 1
+  non_local: tuple[int, int, int, int] = (0, 2, 3, 0)
+  pooling: str = "gem"
+  feature: str = "after_neck"
+  metric_loss: str = "wrt_legacy"
+  metric_weight: float = 1.0
+  margin: float = 0.3
+  label_smoothing: float = 0.0
+  dtype: str = "auto"
+  conv_impl: str = "auto"
+  unbiased_variance: bool = False
+
+  def __post_init__(self):
+    _check_choice("metric_loss", self.metric_loss, METRIC_LOSSES)
+    _check_choice("feature", self.feature, ("after_neck", "before_neck"))
+
+  @property
+  def network(self) -> AGWNetwork:
+    """The Linen module."""
+    numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
+    backbone = TwoStreamResNet(
+      self.depth, self.width, self.specific_depth, tuple(self.non_local), numerics
+    )
+    return AGWNetwork(backbone, Head(self.num_classes, numerics), self.pooling)
+
+  def init(self, rng: Array, batch: Batch) -> Variables:
+    """Draws parameters and statistics; see `methods.base.Method`."""
+    return dict(self.network.init(rng, batch["visible"], batch["infrared"]))
+
+  def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
+    """Cross-entropy and metric loss of a batch; see `methods.base.Method`."""
+    del rngs, step
+    (pooled, logits), updates = self.network.apply(
+      variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
+    )
+    labels = merge(batch["label"], batch["label"])
+    metric = METRIC_LOSSES[self.metric_loss](pooled, labels, self.margin)
+    smoothing = self.label_smoothing
+    return LossOutput(
+      terms={
+        "identity": losses.cross_entropy(logits, labels, label_smoothing=smoothing),
+        self.metric_loss: self.metric_weight * metric,
+      },
+      metrics={"accuracy": (logits.argmax(-1) == labels).mean()},
+      collections={k: v for k, v in variables.items() if k != "params"} | updates,
+    )
+
+  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The feature after or before the neck; see `methods.base.Method`."""
+    name = AGWNetwork.embed if self.feature == "after_neck" else AGWNetwork.pool_single
+    return self.network.apply(variables, images, modality, method=name)
+
+
+def _check_choice(option: str, value: str, allowed) -> None:
+  if value not in allowed:
+    raise UserError(f"method agw: unknown {option} {value!r}; {nearest(value, allowed)}")

@@ -1,0 +1,72 @@
+"""The contract between a method (one paper, one file) and everything else."""
+
+import dataclasses
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+# {'params': ..., 'batch_stats': ..., <collections of the method's own>}
+Variables = dict[str, Any]
+# 'visible', 'infrared': float [b, h, w, 3], augmented and normalised; 'label': int32 [b]. The i-th
+# visible and the i-th infrared image show the same identity, label[i].
+Batch = dict[str, Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LossOutput:
+  """What one forward pass of training gives.
+
+  Attributes:
+    terms: scalar per term of the loss, its weight already applied; the loss is their sum.
+    metrics: further scalars to log; no gradient is taken of them.
+    collections: the new value of every collection but 'params'.
+  """
+
+  terms: dict[str, Array]
+  metrics: dict[str, Array]
+  collections: Variables
+
+  @property
+  def loss(self) -> Array:
+    """The scalar to minimise."""
+    return sum(self.terms.values(), jnp.float32(0))
+
+
+class Method(Protocol):
+  """What the trainer, the evaluator and the tools ask of a method.
+
+  A method is a frozen dataclass in `vireid_jax/methods/<name>.py` whose class name equals the
+  module's name but for case. Its fields are `num_classes`, `steps_per_epoch` and whatever its
+  config may set. It holds settings and no state.
+  """
+
+  num_classes: int
+  steps_per_epoch: int
+
+  def init(self, rng: Array, batch: Batch) -> Variables:
+    """Draws all variables; traced under jit, so only the batch's shapes matter."""
+
+  def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
+    """One training pass over the global batch.
+
+    Args:
+      variables: all collections.
+      batch: see `Batch`.
+      rngs: a key of this step alone, for whatever randomness the method needs.
+      step: int32 scalar, completed steps before this one.
+    """
+
+  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The retrieval feature, before any L2 normalisation.
+
+    Args:
+      variables: all collections.
+      images: float [n, h, w, 3], normalised.
+      modality: 'visible' or 'infrared'; static.
+
+    Returns:
+      float32 [n, d].
+    """

@@ -1,0 +1,59 @@
+"""The one training step of every method."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from vireid_jax.methods.base import Batch, Method
+from vireid_jax.train_state import TrainState
+
+AUGMENT_STREAM, METHOD_STREAM = 0, 1
+
+Augment = Callable[[Array, Batch], Batch]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
+
+
+def make_train_step(
+  method: Method, optimizer: optax.GradientTransformation, augment: Augment, *, seed: int
+) -> TrainStep:
+  """Builds the pure step: (state, uint8 batch) -> (state, scalars).
+
+  All randomness is a function of (seed, state.step), so a step can be replayed.
+
+  Args:
+    method: gives the loss.
+    optimizer: its state lives in `TrainState.opt_state`.
+    augment: (key, batch of uint8 images) -> batch of normalised float images.
+    seed: of the run.
+
+  Returns:
+    The step, not yet jitted. Its scalars are 'loss', 'loss/<term>', the method's metrics and
+    'grad_norm'.
+  """
+
+  def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    batch = augment(jax.random.fold_in(key, AUGMENT_STREAM), batch)
+    method_key = jax.random.fold_in(key, METHOD_STREAM)
+
+    def compute(params):
+      variables = {"params": params, **state.collections}
+      output = method.loss(variables, batch, rngs=method_key, step=state.step)
+      return output.loss, output
+
+    (loss, output), gradients = jax.value_and_grad(compute, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    state = TrainState(state.step + 1, params, output.collections, opt_state)
+    return state, _scalars(loss, output, gradients)
+
+  return step
+
+
+def _scalars(loss: Array, output, gradients) -> dict[str, Array]:
+  terms = {f"loss/{name}": value for name, value in output.terms.items()}
+  scalars = {"loss": loss, **terms, **output.metrics, "grad_norm": optax.tree.norm(gradients)}
+  return {name: jnp.asarray(value, jnp.float32) for name, value in scalars.items()}
