@@ -1,0 +1,103 @@
+"""LLCM: all images of one modality against one image per identity and camera of the other."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.similarity import similarity_matrix
+
+DIRECTIONS = {
+  "visible_to_infrared": (VISIBLE, INFRARED),
+  "infrared_to_visible": (INFRARED, VISIBLE),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """Which directions to evaluate; galleries are drawn as `random_choice`, one image per folder.
+
+  Attributes:
+    directions: of "visible_to_infrared" and "infrared_to_visible".
+    trials: number of gallery draws, 0 .. trials - 1.
+  """
+
+  directions: tuple[str, ...] = tuple(DIRECTIONS)
+  trials: int = 10
+
+  def __post_init__(self):
+    given = arguments.names("directions", self.directions, DIRECTIONS)
+    object.__setattr__(self, "directions", given)
+    arguments.counts("trials", self.trials)
+
+  def evaluate(
+    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+  ) -> dict[str, results.SettingResult]:
+    """Evaluates the directions; both read one matrix of similarities.
+
+    Args:
+      features: float [n, d], one per record.
+      records: the n test images, both modalities.
+      metadata: unused; the draws need none.
+      normalize: L2-normalise the features.
+
+    Returns:
+      The result per direction.
+
+    Raises:
+      UserError: there is nothing to evaluate, or a feature is not finite.
+    """
+    del metadata
+    features = arguments.rows_match(features, records)
+    rows = [np.flatnonzero(records.modality == side) for side in (VISIBLE, INFRARED)]
+    similarity = similarity_matrix(features[rows[0]], features[rows[1]], normalize=normalize)
+    found = {}
+    for direction in self.directions:
+      query, gallery = DIRECTIONS[direction]
+      matrix = similarity if query == VISIBLE else similarity.T
+      summaries, sizes = self._trials(matrix, records, rows[query], gallery)
+      conditions = {"protocol": "llcm", "direction": direction, "gallery": "random_choice"}
+      found[direction] = results.from_summaries(
+        summaries,
+        queries=len(rows[query]),
+        gallery_sizes=sizes,
+        conditions={**conditions, "normalize": normalize},
+      )
+    return results.refuse_if_empty(found)
+
+  def _trials(self, similarity, records, query_rows, gallery):
+    """Returns (summary per trial, gallery size per trial); `gallery` is a modality."""
+    groups = draws.folders(records, gallery)
+    column_of_row = np.cumsum(records.modality == gallery) - 1
+    summaries, sizes = [], []
+    for trial in range(self.trials):
+      drawn = draws.random_choice(groups, trial=trial, shots=1)
+      scores = ranking.score_queries(
+        similarity,
+        records.identity[query_rows],
+        records.identity[drawn],
+        columns=column_of_row[drawn],
+        exclude=same_folder(records, query_rows, drawn),
+        unique_identities=True,
+      )
+      summaries.append(scores.summary())
+      sizes.append(len(drawn))
+    return summaries, sizes
+
+
+def same_folder(records: Records, query_rows, gallery_rows) -> np.ndarray:
+  """Marks gallery images of the query's identity *and* camera number, which LLCM leaves out.
+
+  Args:
+    records: the split.
+    query_rows: int [q], rows of the queries.
+    gallery_rows: int [g], rows of the gallery.
+
+  Returns:
+    bool [q, g].
+  """
+  identity = records.identity[query_rows][:, None] == records.identity[gallery_rows][None]
+  camera = records.camera[query_rows][:, None] == records.camera[gallery_rows][None]
+  return identity & camera

@@ -1,0 +1,65 @@
+"""RegDB: every image of one modality against every image of the other, in both directions."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators import arguments, ranking, results
+from vireid_jax.evaluators.similarity import similarity_matrix
+
+DIRECTIONS = ("visible_to_infrared", "infrared_to_visible")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """Which directions to evaluate; CMC counts images, and no gallery image is left out.
+
+  Attributes:
+    directions: of "visible_to_infrared" and "infrared_to_visible".
+  """
+
+  directions: tuple[str, ...] = DIRECTIONS
+
+  def __post_init__(self):
+    given = arguments.names("directions", self.directions, DIRECTIONS)
+    object.__setattr__(self, "directions", given)
+
+  def evaluate(
+    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+  ) -> dict[str, results.SettingResult]:
+    """Evaluates the directions on one matrix of similarities, read along either axis.
+
+    Args:
+      features: float [n, d], one per record.
+      records: the n test images of one of the ten splits, both modalities.
+      metadata: unused; there is no gallery draw.
+      normalize: L2-normalise the features. One published code base does not, and ranks by the
+        Euclidean distance of the raw features instead.
+
+    Returns:
+      The result per direction, of one trial each.
+
+    Raises:
+      UserError: there is nothing to evaluate, or a feature is not finite.
+    """
+    del metadata
+    features = arguments.rows_match(features, records)
+    sides = [np.flatnonzero(records.modality == side) for side in (VISIBLE, INFRARED)]
+    similarity = similarity_matrix(*(features[rows] for rows in sides), normalize=normalize)
+    identities = [records.identity[rows] for rows in sides]
+    pairs = {
+      "visible_to_infrared": (similarity, *identities),
+      "infrared_to_visible": (similarity.T, *identities[::-1]),
+    }
+    found = {}
+    for direction in self.directions:
+      matrix, query_ids, gallery_ids = pairs[direction]
+      found[direction] = results.from_summaries(
+        [ranking.evaluate_ranking(matrix, query_ids, gallery_ids)],
+        queries=len(query_ids),
+        gallery_sizes=[len(gallery_ids)],
+        conditions={"protocol": "regdb", "direction": direction, "normalize": normalize},
+      )
+    return results.refuse_if_empty(found)
