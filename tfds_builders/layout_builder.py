@@ -1,0 +1,101 @@
+"""The TFDS builder that every data set shares: features, metadata, lossless image bytes."""
+
+import io
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image as PillowImage
+
+from vireid_jax.data import layout as layouts
+from vireid_jax.data.layout.common import Image
+from vireid_jax.data.schema import MODALITIES
+
+_PASSED_THROUGH = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # how JPEG and PNG files begin
+
+
+def features() -> tfds.features.FeaturesDict:
+  """Returns the columns that every data set stores."""
+  return tfds.features.FeaturesDict(
+    {
+      "image": tfds.features.Image(shape=(None, None, 3)),
+      "identity": tfds.features.Scalar(np.int64),
+      "camera": tfds.features.Scalar(np.int64),
+      "modality": tfds.features.ClassLabel(names=list(MODALITIES)),
+      "file_name": tfds.features.Text(),
+    }
+  )
+
+
+def encoded(data: bytes) -> bytes:
+  """Returns JPEG and PNG files as they are, anything else (BMP) as a PNG of the same pixels."""
+  if data.startswith(_PASSED_THROUGH):
+    return data
+  buffer = io.BytesIO()
+  with PillowImage.open(io.BytesIO(data)) as image:
+    image.convert("RGB").save(buffer, "PNG")
+  return buffer.getvalue()
+
+
+def example(data: bytes, image: Image) -> dict:
+  """Returns what is stored of one image, given its encoded bytes."""
+  return {
+    "image": data,
+    "identity": image.identity,
+    "camera": image.camera,
+    "modality": image.modality,
+    "file_name": image.file_name,
+  }
+
+
+def info(builder: tfds.core.DatasetBuilder, homepage: str) -> tfds.core.DatasetInfo:
+  """Returns the data set description; metadata is filled in while the data is generated."""
+  return builder.dataset_info_from_configs(
+    features=features(),
+    homepage=homepage,
+    metadata=tfds.core.MetadataDict(),
+    disable_shuffling=True,  # storage order is the listing's: evaluations name images by it
+  )
+
+
+class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Stores the images of a tree in its owner's layout.
+
+  A subclass sets the name of its reader and its homepage.
+
+  Attributes:
+    layout: the listing to store; None to read `manual_dir`. The prepare command sets the
+      one that it has already checked.
+    on_image: called after each stored image, for a progress bar.
+  """
+
+  VERSION = tfds.core.Version("1.0.0")
+  READER: str
+  HOMEPAGE: str
+
+  layout: layouts.Layout | None = None
+  on_image: Callable[[], object] = staticmethod(lambda: None)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return info(self, self.HOMEPAGE)
+
+  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    layout = self.layout or self._listing(dl_manager)
+    self.info.metadata.update(layout.metadata)
+    # Lists, not generators: those would all see the last split, they run after this loop.
+    images = {split: [i for i in layout.images if i.split == split] for split in layout.splits}
+    return {split: self._generate_examples(images[split]) for split in layout.splits}
+
+  def _generate_examples(self, images: Sequence[Image]) -> Iterator[tuple[int, dict]]:
+    for key, (data, image) in enumerate(zip(self._bytes(images), images, strict=True)):
+      yield key, example(data, image)
+      self.on_image()
+
+  def _listing(self, dl_manager) -> layouts.Layout:
+    return layouts.read(self.READER, pathlib.Path(dl_manager.manual_dir))
+
+  def _bytes(self, images: Sequence[Image]) -> Iterator[bytes]:
+    """Yields the encoded bytes of `images`, in their order."""
+    for image in images:
+      yield encoded(image.path.read_bytes())
