@@ -1,0 +1,37 @@
+"""AGW, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
+
+The quick start: no data to ask for, minutes on two cores. Its numbers say nothing about real
+images.
+"""
+
+from vireid_jax import config as config_lib
+
+
+def get_config(arg: str = ""):
+  """Variants: `:base` (no non-local, average pooling, triplet), `:smoke` (seconds)."""
+  config = config_lib.default_config("agw", "vireid_synthetic")
+  config.data.image_size = (96, 48)
+  config.sampler.identities = 8
+  config.sampler.images = 4
+
+  config.method.depth = 18
+  config.method.width = 16
+  config.method.metric_loss = "wrt"
+
+  config.optim.name = "adam"
+  config.optim.lr = 1e-3
+  config.optim.warmup = "1 epochs"
+  config.optim.decay_at = ("8 epochs",)
+  config.optim.decay_to = (0.1,)
+  config.train.duration = "10 epochs"
+
+  config.checkpoint.every = "2 epochs"
+  config.eval.at_start = True
+  return config_lib.apply_variants(config, arg, base=base)
+
+
+def base(config) -> None:
+  """The plain two-stream baseline."""
+  config.method.non_local = (0, 0, 0, 0)
+  config.method.pooling = "average"
+  config.method.metric_loss = "triplet"

@@ -1,0 +1,52 @@
+"""Data sets that need no owner: rendered and prepared when first asked for."""
+
+import pathlib
+import tempfile
+
+from vireid_jax.data.location import default_data_dir, prepared_versions
+
+RENDERED_FOLDER = "rendered"
+SYNTHETIC = "vireid_synthetic"
+
+
+def data_dir(config) -> pathlib.Path:
+  """Returns the root of the prepared data sets that a config reads.
+
+  Args:
+    config: the 'data' part: 'dir', and 'render', a preset whose rendered images stand in for the
+      real ones, in a root of their own.
+  """
+  root = pathlib.Path(config["dir"] or default_data_dir()).expanduser()
+  return root / RENDERED_FOLDER / config["render"] if config["render"] else root
+
+
+def ensure(config) -> None:
+  """Renders and prepares the config's data set if it is a synthetic one and not there yet."""
+  name, root = config["name"], data_dir(config)
+  synthetic = name.split("/")[0] == SYNTHETIC
+  if not (synthetic or config["render"]) or prepared_versions(name, root):
+    return
+  from vireid_jax import prepare
+
+  if synthetic:
+    prepare.prepare(name, data_dir=root)
+    return
+  with tempfile.TemporaryDirectory(prefix="vireid_jax_") as tree:
+    _write(name, pathlib.Path(tree) / name, config["render"])
+    prepare.prepare(name, data_dir=root, manual_dir=pathlib.Path(tree) / name)
+
+
+def _write(name: str, folder: pathlib.Path, preset: str) -> None:
+  from vireid_jax.data import synthetic
+  from vireid_jax.errors import UserError, nearest
+
+  if preset not in synthetic.PRESETS:
+    raise UserError(
+      f"config.data.render = {preset!r} is no preset; {nearest(preset, synthetic.PRESETS)}"
+    )
+  writers = {
+    "sysu_mm01": synthetic.write_sysu_mm01,
+    "regdb": synthetic.write_regdb,
+    "llcm": synthetic.write_llcm,
+  }
+  writers[name](folder, synthetic.PRESETS[preset])

@@ -1,0 +1,73 @@
+"""Command line: python -m vireid_jax.main --config configs/agw_sysu.py --workdir DIR."""
+
+import pathlib
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from vireid_jax.errors import UserError, nearest
+
+# BSD's code for "temporary failure, try again": job schedulers may restart the same command.
+EXIT_PREEMPTED = 75
+MODES = ("train", "evaluate")
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :variant behind it.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of checkpoints, metrics and results.")
+_MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
+_STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
+
+
+def main(argv: list[str]) -> int:
+  """Dispatches on --mode; returns the exit code."""
+  if len(argv) > 1:
+    raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
+  for flag in (_CONFIG, _WORKDIR):
+    if flag.value is None:
+      raise UserError(
+        f"--{flag.name} is required; for example --{flag.name} {_EXAMPLES[flag.name]}"
+      )
+  logging.set_verbosity(logging.ERROR)
+  from vireid_jax import evaluate, train
+
+  workdir = pathlib.Path(_WORKDIR.value).expanduser()
+  if _MODE.value == "evaluate":
+    evaluate.evaluate(_CONFIG.value, workdir, step=_STEP.value)
+    return 0
+  try:
+    train.train(_CONFIG.value, workdir)
+  except train.Preempted as event:
+    print(f"{event}. The same command continues.", file=sys.stderr)
+    return EXIT_PREEMPTED
+  return 0
+
+
+_EXAMPLES = {"config": "configs/agw_synthetic.py", "workdir": "runs/agw_synthetic"}
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+  """Parses flags; turns what the parsers raise for a wrong config into a UserError."""
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    raise UserError(_explain(str(error))) from None
+  except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    raise UserError(f"--config: {error}") from None
+
+
+def _explain(message: str) -> str:
+  known = [f"--{name}" for name in ("config", "workdir", "mode", "step")]
+  unknown = message.split("'")[1] if "Unknown command line flag" in message else ""
+  return f"{message.strip()}\n{nearest(unknown, known)}" if unknown else message
+
+
+def run() -> None:
+  """Entry point: parses, runs, prints a UserError without its traceback."""
+  try:
+    app.run(main, flags_parser=_parse_flags)
+  except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+  run()

@@ -1,0 +1,46 @@
+"""Stopping when asked: the signal is noted, the step finishes, the state is saved."""
+
+import signal
+import threading
+
+
+class StopSignal:
+  """A context in which SIGTERM and SIGINT ask for a stop instead of killing the process.
+
+  A second signal acts as it would without the context.
+
+  Attributes:
+    requested: whether a signal came.
+    name: of the signal that came, '' before.
+  """
+
+  SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+  def __init__(self):
+    self.name = ""
+    self._previous = {}
+
+  @property
+  def requested(self) -> bool:
+    """Whether a signal asked to stop."""
+    return bool(self.name)
+
+  def __enter__(self) -> "StopSignal":
+    # Only the main thread may install handlers; elsewhere (a notebook's worker) signals stay
+    # with whoever has them.
+    if threading.current_thread() is threading.main_thread():
+      self._previous = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+    return self
+
+  def __exit__(self, *_):
+    self._restore()
+
+  def _note(self, number, frame):
+    del frame
+    self.name = signal.Signals(number).name
+    self._restore()
+
+  def _restore(self):
+    while self._previous:
+      number, handler = self._previous.popitem()
+      signal.signal(number, handler)
