@@ -3,27 +3,21 @@
 import dataclasses
 import os
 import pathlib
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent import futures
 
-import cv2
-import numpy as np
 import tensorflow_datasets as tfds
 
 from tfds_builders.layout_builder import LayoutBuilder
 from vireid_jax.data import synthetic
 from vireid_jax.data.layout import Image, Layout
 
-TRIALS = 10
-JPEG_QUALITY = 95
-_AHEAD = 256  # images rendered before the writer has to take them: bounds memory
-
 
 def listing(preset: str) -> Layout:
   """Lists the images of a preset as if they lay on disk in SYSU-MM01's layout."""
   spec = synthetic.PRESETS[preset]
   images = []
-  for split in ("train", "val", "test"):
+  for split in synthetic.SPLITS:
     for identity, camera, index in spec.images(split):
       name = f"cam{camera}/{identity:04d}/{index:04d}.jpg"
       path = pathlib.Path(name)
@@ -39,28 +33,23 @@ def listing(preset: str) -> Layout:
 
 
 def gallery_permutations(spec: synthetic.WorldSpec) -> dict[str, dict[str, list[list[int]]]]:
-  """Draws `TRIALS` orders of the image numbers of every camera and test identity.
-
-  Args:
-    spec: the world; its seed fixes the draws.
-
-  Returns:
-    Rows of 1-based image numbers by camera and identity, both strings.
-  """
+  """Returns rows of 1-based image numbers by camera and test identity, both strings."""
   drawn: dict[str, dict[str, list[list[int]]]] = {}
   for identity in spec.identities("test"):
     for camera in spec.cameras_of(identity):
-      generator = np.random.default_rng((spec.seed, camera, identity))
-      rows = [generator.permutation(spec.images_per_camera) + 1 for _ in range(TRIALS)]
-      drawn.setdefault(str(camera), {})[str(identity)] = np.asarray(rows).tolist()
+      rows = synthetic.gallery_permutation(spec, identity, camera)
+      drawn.setdefault(str(camera), {})[str(identity)] = rows.tolist()
   return drawn
 
 
-def rendered(spec: synthetic.WorldSpec, image: Image) -> bytes:
-  """Renders one listed image; returns it as a JPEG file."""
-  pixels = synthetic.render(spec, image.identity, image.camera, int(image.path.stem)).image
-  quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-  return cv2.imencode(".jpg", pixels[..., ::-1], quality)[1].tobytes()
+def rendering_processes() -> int:
+  """Returns one per core under `python -m`, else 1.
+
+  Each process imports the main module anew; a script without a main guard, a notebook or code
+  from standard input does not survive that.
+  """
+  started_as_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
+  return os.cpu_count() or 1 if started_as_module else 1
 
 
 class Builder(LayoutBuilder):
@@ -82,6 +71,6 @@ class Builder(LayoutBuilder):
 
   def _bytes(self, images: Sequence[Image]) -> Iterator[bytes]:
     spec = synthetic.PRESETS[self.builder_config.name]
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-      for start in range(0, len(images), _AHEAD):
-        yield from pool.map(lambda image: rendered(spec, image), images[start : start + _AHEAD])
+    keys = [(image.identity, image.camera, int(image.path.stem)) for image in images]
+    for picture in synthetic.render_encoded(spec, keys, workers=rendering_processes()):
+      yield picture.image
