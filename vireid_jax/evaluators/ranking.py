@@ -276,15 +276,13 @@ def _count_closer(values, row, column):
 
 def _count_at_most(ordered, row, score):
   """Counts the entries <= score in ascending rows: one binary search for all pairs at once."""
-  width = ordered.shape[1]
-  flat, offset = ordered.ravel(), row * width
-  low, high = np.zeros(len(row), np.int64), np.full(len(row), width, np.int64)
-  for _ in range(width.bit_length()):
-    middle = (low + high) >> 1
-    go_right = (low < high) & (flat[offset + np.minimum(middle, width - 1)] <= score)
-    low = np.where(go_right, middle + 1, low)
-    high = np.where(go_right, high, middle)
-  return low
+  flat, start = ordered.ravel(), row * ordered.shape[1]
+  low, length = start.copy(), ordered.shape[1]
+  while length > 1:  # the answer lies in low .. low + length
+    half = length // 2
+    low += half * (flat[low + (half - 1)] <= score)
+    length -= half
+  return low + (flat[low] <= score) - start
 
 
 def _count_closer_identities(values, group, gallery):

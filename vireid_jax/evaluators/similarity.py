@@ -7,8 +7,8 @@ from vireid_jax.errors import UserError
 
 def l2_normalize(features: np.ndarray) -> np.ndarray:
   """Scales each row of `features` [n, d] to unit length; a row of zeros stays zero."""
-  norm = np.sqrt(np.einsum("nd,nd->n", features, features, dtype=np.float64))
-  return features / np.maximum(norm, 1e-12)[:, None].astype(features.dtype)
+  norm = np.sqrt(np.einsum("nd,nd->n", features, features))
+  return features / np.maximum(norm, 1e-12)[:, None]
 
 
 def similarity_matrix(query, gallery, *, normalize: bool = True) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""Measures the parts whose speed matters: `python -m vireid_jax.benchmark ranking`.
+
+A benchmark is a function of the parsed arguments that prints what it finds and returns plain
+values; `BENCHMARKS` names them, and a module that brings one adds its own flags.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from vireid_jax.errors import UserError
+from vireid_jax.evaluators import benchmark as ranking_benchmark
+
+# name -> (one line of help, function adding flags to a parser, function running it)
+BENCHMARKS = {
+  "ranking": (
+    "SYSU-MM01's evaluation at its real size, on random features",
+    ranking_benchmark.add_arguments,
+    ranking_benchmark.run,
+  ),
+}
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+  """Reads the command line; `arguments` defaults to that of the process."""
+  parser = argparse.ArgumentParser(prog="python -m vireid_jax.benchmark", description=__doc__)
+  commands = parser.add_subparsers(dest="benchmark", required=True)
+  for name, (summary, add_arguments, run) in BENCHMARKS.items():
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
+    command.set_defaults(run=run)
+    add_arguments(command)
+  return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> dict:
+  """Runs one benchmark, prints its numbers, and returns them."""
+  options = parse(arguments)
+  numbers = options.run(options)
+  if options.json:
+    options.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+  return numbers
+
+
+if __name__ == "__main__":
+  try:
+    main()
+  except UserError as error:
+    sys.exit(f"error: {error}")
