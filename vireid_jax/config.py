@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from vireid_jax import methods
+from vireid_jax import evaluators, methods, optim
+from vireid_jax.data import augment
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.durations import Clock
 from vireid_jax.errors import UserError, nearest
 
 AUGMENTATIONS = {
@@ -157,6 +160,24 @@ def apply_variants(
       raise UserError(f"unknown config variant {name!r}; {nearest(name, variants)}")
     variants[name](config)
   return config
+
+
+def validate(config: ConfigDict) -> None:
+  """Checks whatever needs neither data nor devices, so that a typo shows at once.
+
+  Raises:
+    UserError: for an unknown method, option, augmentation, protocol, optimiser, or bad duration.
+  """
+  clock = Clock(steps_per_epoch=1, batch_images=1)
+  clock.steps(config.train.duration, key="train.duration")
+  for key in ("checkpoint", "eval", "log"):
+    clock.steps(config[key].every, key=f"{key}.every")
+  optim.create(config.optim, optim.make_schedule(config.optim, clock))
+  methods.create(config.method, num_classes=2, steps_per_epoch=1)
+  protocol = config.eval.protocol.to_dict()
+  evaluators.create(protocol.pop("name"), **protocol)
+  for modality in MODALITIES:
+    augment.make_pipeline(config.augment[modality])
 
 
 def part(config: ConfigDict, text: str) -> str:

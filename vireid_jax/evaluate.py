@@ -96,6 +96,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
     UserError: no such checkpoint, or one of another method.
   """
   started = time.time()
+  config_lib.validate(config)
   if not (workdir / "checkpoints").is_dir():
     raise UserError(
       f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"

@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from vireid_jax.errors import UserError, nearest
 
@@ -27,15 +27,16 @@ def main(argv: list[str]) -> int:
       raise UserError(
         f"--{flag.name} is required; for example --{flag.name} {_EXAMPLES[flag.name]}"
       )
+  config = _read_config()
   logging.set_verbosity(logging.ERROR)
   from vireid_jax import evaluate, train
 
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   if _MODE.value == "evaluate":
-    evaluate.evaluate(_CONFIG.value, workdir, step=_STEP.value)
+    evaluate.evaluate(config, workdir, step=_STEP.value)
     return 0
   try:
-    train.train(_CONFIG.value, workdir)
+    train.train(config, workdir)
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return EXIT_PREEMPTED
@@ -45,20 +46,37 @@ def main(argv: list[str]) -> int:
 _EXAMPLES = {"config": "configs/agw_synthetic.py", "workdir": "runs/agw_synthetic"}
 
 
+def _read_config() -> ConfigDict:
+  """Returns the config; the parser keeps the error of an unreadable file until it is touched."""
+  try:
+    _CONFIG.value.method  # noqa: B018
+  except OSError as error:
+    *_, reason = str(error).strip().splitlines()
+    here = [str(path) for path in pathlib.Path("configs").glob("*.py")]
+    raise UserError(f"--config: {reason.strip()}; {nearest(_config_path(), here)}") from None
+  return _CONFIG.value
+
+
+def _config_path() -> str:
+  return config_flags.get_config_filename(flags.FLAGS["config"])
+
+
 def _parse_flags(argv: list[str]) -> list[str]:
   """Parses flags; turns what the parsers raise for a wrong config into a UserError."""
   try:
     return flags.FLAGS(argv)
   except flags.Error as error:
     raise UserError(_explain(str(error))) from None
-  except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+  except (AttributeError, KeyError) as error:
+    raise UserError(f"--config has no such key: {error.args[0]}") from None
+  except (TypeError, ValueError) as error:
     raise UserError(f"--config: {error}") from None
 
 
 def _explain(message: str) -> str:
   known = [f"--{name}" for name in ("config", "workdir", "mode", "step")]
   unknown = message.split("'")[1] if "Unknown command line flag" in message else ""
-  return f"{message.strip()}\n{nearest(unknown, known)}" if unknown else message
+  return f"unknown option --{unknown}; {nearest('--' + unknown, known)}" if unknown else message
 
 
 def run() -> None:

@@ -86,13 +86,13 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
 
 def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   """Checks the config against data, devices and workdir, and builds the parts of a run."""
+  config_lib.validate(config)
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
   _check_continues(checkpoints, config, workdir)
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.identities * config.sampler.images
   mesh_lib.check_divisible(pairs, mesh)
-  make_augment(config)
   rendered.ensure(config.data)
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
   data = _load_train_data(config, dataset)
