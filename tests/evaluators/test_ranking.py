@@ -158,6 +158,8 @@ def test_nan_is_refused_unless_excluded():
   [
     ((2, 3), 1, 3, None, "1 query identities"),
     ((2, 3), 2, 4, None, "4 gallery identities"),
+    ((2, 3), 2, 2, None, "2 gallery identities"),
+    ((3,), 3, 3, None, r"shape \(3,\)"),
     ((2, 3), 2, 3, (3, 2), r"exclude has shape \(3, 2\)"),
   ],
 )

@@ -14,53 +14,7 @@ import os
 import numpy as np
 
 from vireid_jax.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class QueryScores:
-  """What the ranked list of each query says.
-
-  Attributes:
-    first_match: int64 [q], how many items (or identities) come before the first true match;
-      -1 for a query that has no match left.
-    average_precision: float64 [q] in [0, 1], 0 without a match.
-    inverse_negative_penalty: float64 [q] in [0, 1], 0 without a match.
-  """
-
-  first_match: np.ndarray
-  average_precision: np.ndarray
-  inverse_negative_penalty: np.ndarray
-
-  @classmethod
-  def concatenate(cls, parts: "list[QueryScores]") -> "QueryScores":
-    """Joins the scores of consecutive groups of queries."""
-    names = [field.name for field in dataclasses.fields(cls)]
-    return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-  @classmethod
-  def without_match(cls, count: int) -> "QueryScores":
-    """Returns the scores of `count` queries whose identity is not in the gallery."""
-    return cls(np.full(count, -1, np.int64), np.zeros(count), np.zeros(count))
-
-  def summary(self, max_rank: int = 20) -> dict:
-    """Averages over the valid queries, those with a match left.
-
-    Args:
-      max_rank: length of the CMC curve.
-
-    Returns:
-      `cmc` float64 [max_rank], `mAP` and `mINP` (all in [0, 1]) and `valid_queries`, an int. With
-      no valid query every rate is 0 and `valid_queries` says why.
-    """
-    valid = self.first_match >= 0
-    count = int(valid.sum())
-    hits = np.bincount(self.first_match[valid], minlength=max_rank)[:max_rank]
-    return {
-      "cmc": np.cumsum(hits) / max(count, 1),
-      "mAP": float(self.average_precision[valid].sum() / max(count, 1)),
-      "mINP": float(self.inverse_negative_penalty[valid].sum() / max(count, 1)),
-      "valid_queries": count,
-    }
+from vireid_jax.evaluators.query_scores import QueryScores
 
 
 def evaluate_ranking(
@@ -140,7 +94,7 @@ def score_queries(
     UserError: shapes that do not fit, or a similarity that is not finite.
   """
   similarity, query_ids, gallery_ids = map(np.asarray, (similarity, query_ids, gallery_ids))
-  columns = np.arange(len(gallery_ids)) if columns is None else np.asarray(columns)
+  columns = np.arange(similarity.shape[-1]) if columns is None else np.asarray(columns)
   exclude = None if exclude is None else np.asarray(exclude, bool)
   _check_shapes(similarity, query_ids, gallery_ids, columns, exclude)
   if not len(gallery_ids) or not len(query_ids):
@@ -241,10 +195,8 @@ def _score_block(values, query_ids, gallery, unique_identities):
   before, tied = _count_closer(values, row, column)
   closer_identities = None
   if unique_identities:
-    closer_identities, tied_identities = _count_closer_identities(values, group, gallery)
-    tied |= tied_identities
-  tied &= matches > 0
-  if tied.any():
+    closer_identities = _count_closer_identities(values, group, gallery)
+  if tied.any():  # two identities' bests can only tie where a match ties
     position = _stable_positions(values[tied], gallery.order)
     slow_row = np.cumsum(tied) - 1
     redo = tied[row]
@@ -286,10 +238,9 @@ def _count_at_most(ordered, row, score):
 
 
 def _count_closer_identities(values, group, gallery):
-  """Counts identities whose best beats the true one's best; bool [b]: rows where bests tie."""
+  """Counts the identities whose best image is strictly closer than the true identity's best."""
   best = np.maximum.reduceat(values, gallery.starts, axis=1)
-  own = best[np.arange(len(group)), group][:, None]
-  return (best > own).sum(axis=1), (best == own).sum(axis=1) > 1
+  return (best > best[np.arange(len(group)), group][:, None]).sum(axis=1)
 
 
 def _stable_positions(values, order):

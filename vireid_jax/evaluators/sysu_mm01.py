@@ -12,6 +12,7 @@ import numpy as np
 from vireid_jax.data.schema import VISIBLE, Records
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.query_scores import QueryScores
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 QUERY_CAMERAS = (3, 6)
@@ -164,4 +165,4 @@ class _Task:
         )
       )
       start = stop
-    return ranking.QueryScores.concatenate(parts)
+    return QueryScores.concatenate(parts)
