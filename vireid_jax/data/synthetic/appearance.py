@@ -22,7 +22,18 @@ HATS = ("none", "none", "none", "none", "cap", "brim", "beanie")
 SLEEVES = ("none", "short", "short", "long", "long", "long", "vest")
 HEMS = {"waist": 0.0, "hip": 0.05, "thigh": 0.16, "knee": 0.27}
 BOTTOMS = ("trousers", "trousers", "wide", "slim", "shorts", "skirt", "long_skirt", "cropped")
-PATTERNS = ("plain", "rings", "rings", "bars", "checks", "dots", "block", "diagonal", "logo")
+PATTERNS = (
+  "plain",
+  "rings",
+  "rings",
+  "bars",
+  "bars",
+  "checks",
+  "dots",
+  "block",
+  "diagonal",
+  "logo",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +81,7 @@ class Appearance:
 def _pattern(generator: np.random.Generator, kinds: tuple[str, ...]) -> Pattern:
   return Pattern(
     kind=str(generator.choice(kinds)),
-    period=float(generator.choice((0.05, 0.07, 0.1, 0.14))),
+    period=float(generator.choice((0.07, 0.1, 0.14, 0.2))),
     phase=float(generator.random()),
     share=float(generator.uniform(0.3, 0.6)),
   )
@@ -86,6 +97,11 @@ def _cloth_colour(generator: np.random.Generator) -> tuple[int, int, int]:
   return tuple(int(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, value))
 
 
+def _alike(first: np.ndarray, second: np.ndarray) -> bool:
+  """Whether two colours would make a pattern that nobody sees."""
+  return int(np.abs(first.astype(np.int32) - second).sum()) < 150
+
+
 def _fade(palette: np.ndarray) -> np.ndarray:
   """Fills the FAR half of a palette with three quarters of the near half's intensity."""
   palette[FAR:] = palette[:FAR].astype(np.int32) * 3 // 4
@@ -96,6 +112,9 @@ def _visible_palette(generator: np.random.Generator) -> np.ndarray:
   palette = np.zeros((2 * FAR, 3), np.uint8)
   for name in MATERIALS[1:]:
     palette[MATERIAL[name]] = _cloth_colour(generator)
+  for name in ("top", "bottom"):
+    while _alike(palette[MATERIAL[name]], palette[MATERIAL[f"{name}_pattern"]]):
+      palette[MATERIAL[f"{name}_pattern"]] = _cloth_colour(generator)
   tone = generator.uniform(0.35, 1.0)
   palette[MATERIAL["skin"]] = [int(tone * channel) for channel in (236, 190, 160)]
   hair = generator.choice(((28, 22, 20), (70, 46, 30), (120, 84, 50), (190, 160, 100), (130,) * 3))
@@ -112,8 +131,7 @@ def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.nda
     palette[MATERIAL[name]] = generator.integers(50, 226)
   for name in ("top", "bottom"):
     base = int(palette[MATERIAL[name]])
-    sign = int(generator.choice((-1, 1)))
-    step = int(contrast * generator.uniform(40, 120)) * sign
+    step = int(contrast * generator.uniform(60, 150)) * int(generator.choice((-1, 1)))
     if not 30 <= base + step <= 245:
       step = -step
     palette[MATERIAL[f"{name}_pattern"]] = np.clip(base + step, 20, 250)
@@ -145,10 +163,10 @@ def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appear
     return float(g.uniform(low, high))
 
   return Appearance(
-    head=between(0.115, 0.15),
-    girth=between(0.8, 1.4),
-    shoulders=between(0.85, 1.2),
-    leg=between(0.45, 0.54),
+    head=between(0.112, 0.16),
+    girth=between(0.75, 1.6),
+    shoulders=between(0.82, 1.22),
+    leg=between(0.43, 0.55),
     hair=str(g.choice(HAIR)),
     hat=str(g.choice(HATS)),
     glasses=chance(0.2),
@@ -162,12 +180,12 @@ def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appear
     side_stripe=chance(0.15),
     boots=chance(0.25),
     top_pattern=_pattern(g, PATTERNS),
-    bottom_pattern=_pattern(g, ("plain",) * 4 + PATTERNS[1:-1]),
-    backpack=between(0.17, 0.3) if chance(0.3) else 0.0,
+    bottom_pattern=_pattern(g, ("plain",) * 3 + PATTERNS[1:-1]),
+    backpack=between(0.18, 0.34) if chance(0.35) else 0.0,
     satchel=chance(0.2),
-    handbag=between(0.09, 0.17) if chance(0.3) else 0.0,
-    suitcase=chance(0.1),
-    umbrella=chance(0.05),
+    handbag=between(0.1, 0.2) if chance(0.35) else 0.0,
+    suitcase=chance(0.12),
+    umbrella=chance(0.06),
     side=int(g.choice((-1, 1))),
     visible=_visible_palette(random_stream(seed, IDENTITY_STREAM, identity, 1)),
     infrared=_infrared_palette(random_stream(seed, IDENTITY_STREAM, identity, 2), infrared_texture),

@@ -103,11 +103,11 @@ def _draw_over(canvas: np.ndarray, person, view: View) -> None:
 
 
 def _view(shape, umbrella: bool, spec: WorldSpec, look: Lens, generator) -> View:
-  """Draws pose and box. Three of five people walk along the camera's own direction."""
+  """Draws pose and box. Most people walk along the camera's own direction."""
   rows, columns = shape
   g, pose, fit = generator, spec.pose, spec.misalignment
-  turn = g.normal(0, 0.5 * pose)
-  heading = look.heading + turn if g.random() < 0.6 else g.uniform(0, 2 * math.pi)
+  turn = g.normal(0, 0.4 * pose)
+  heading = look.heading + turn if g.random() < 0.7 else g.uniform(0, 2 * math.pi)
   if g.random() < 0.4:
     heading += math.pi
   height = rows * (0.9 - fit * float(g.uniform(-0.05, 0.14))) * (0.88 if umbrella else 1.0)

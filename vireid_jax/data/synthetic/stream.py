@@ -17,8 +17,8 @@ SUFFIXES = (".jpg", ".png", ".bmp")
 JPEG_QUALITY = 92
 Key = tuple[int, int, int]  # identity, camera, index
 
-# A pool of interpreters takes about a second to start: not worth it for a handful of images.
-FEWEST_FOR_POOL = 1000
+# A pool of interpreters takes a second or two to start: not worth it for a handful of images.
+FEWEST_FOR_POOL = 2000
 BLOCK = 1024  # images in flight, so that a slow reader does not pile them up in memory
 
 
