@@ -14,6 +14,7 @@ from vireid_jax.errors import UserError, nearest
 WRITERS = {"sysu_mm01": write_sysu_mm01, "regdb": write_regdb, "llcm": write_llcm}
 CONTACT_SHEET = "contact_sheet"
 DEFAULT_PRESET = "smoke"
+SHEET_ROWS = 8
 EXAMPLES = """examples:
   python -m vireid_jax.synthesize sysu_mm01 --out /tmp/sysu --preset smoke
   python -m vireid_jax.synthesize regdb --out /tmp/regdb --identities 20
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> str:
     raise UserError(f"cannot write {arguments.what!r}; {nearest(arguments.what, known)}")
   spec = spec_from(arguments)
   if arguments.what == CONTACT_SHEET:
-    rows = arguments.identities or 8
+    rows = SHEET_ROWS if arguments.identities is None else arguments.identities
     if rows < 1:
       raise UserError(f"--identities must be at least 1, got {rows}")
     return f"wrote {write_contact_sheet(arguments.out, spec, identities=rows)}"
