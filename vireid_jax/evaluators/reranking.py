@@ -43,8 +43,8 @@ def k_reciprocal_distance(
   Raises:
     UserError: a parameter out of range, or a feature that is not finite.
 
-  Reference: Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", 2017,
-  equations 1-12.
+  Reference: Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding",
+  CVPR 2017, section 3.
   """
   images = np.concatenate([np.asarray(query), np.asarray(gallery)])
   distances = np.maximum(-similarity_matrix(images, images, normalize=False), 0)
