@@ -138,6 +138,14 @@ def smoke(config: ConfigDict) -> None:
     config.eval.protocol.trials = 2
 
 
+def hold_out_val(config: ConfigDict) -> None:
+  """Trains without the val identities and evaluates on them, to choose settings off the test."""
+  config.data.train = ("train",)
+  config.eval.part = "val"
+  # The owner's gallery permutations cover the test identities only.
+  config.eval.protocol.galleries = ("random_choice",)
+
+
 def apply_variants(
   config: ConfigDict, arg: str, **variants: Callable[[ConfigDict], None]
 ) -> ConfigDict:

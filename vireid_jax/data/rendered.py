@@ -23,16 +23,20 @@ def data_dir(config) -> pathlib.Path:
 def ensure(config) -> None:
   """Renders and prepares the config's data set if it is a synthetic one and not there yet."""
   name, root = config["name"], data_dir(config)
-  synthetic = name.split("/")[0] == SYNTHETIC
-  if not (synthetic or config["render"]) or prepared_versions(name, root):
-    return
+  if name.split("/")[0] == SYNTHETIC:
+    from vireid_jax import prepare
+
+    # Returns at once where the data set is there, and renders again where its preset has changed.
+    prepare.prepare(name, data_dir=root)
+  elif config["render"] and not prepared_versions(name, root):
+    _prepare_rendered(name, root, config["render"])
+
+
+def _prepare_rendered(name: str, root: pathlib.Path, preset: str) -> None:
   from vireid_jax import prepare
 
-  if synthetic:
-    prepare.prepare(name, data_dir=root)
-    return
   with tempfile.TemporaryDirectory(prefix="vireid_jax_") as tree:
-    _write(name, pathlib.Path(tree) / name, config["render"])
+    _write(name, pathlib.Path(tree) / name, preset)
     prepare.prepare(name, data_dir=root, manual_dir=pathlib.Path(tree) / name)
 
 

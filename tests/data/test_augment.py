@@ -1,0 +1,127 @@
+"""Each augmentation against what it says, and the pipeline's keys."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vireid_jax.data import augment
+from vireid_jax.errors import UserError
+
+IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(12, 8, 3)), jnp.float32)
+KEYS = jax.random.split(jax.random.key(0), 400)
+
+
+def many(operation, **arguments):
+  return np.asarray(jax.vmap(lambda key: operation(key, IMAGE, **arguments))(KEYS))
+
+
+def test_pad_crop_shows_every_window_of_the_padded_image():
+  padded = np.pad(np.asarray(IMAGE), ((2, 2), (2, 2), (0, 0)), constant_values=127 / 255)
+  windows = {padded[i : i + 12, j : j + 8].tobytes(): (i, j) for i in range(5) for j in range(5)}
+  seen = {windows[image.tobytes()] for image in many(augment.pad_crop, padding=2, fill=127)}
+  assert seen == set(windows.values())
+
+
+def test_flip_mirrors_as_often_as_asked():
+  flipped = np.array([np.array_equal(x, IMAGE[:, ::-1]) for x in many(augment.flip)])
+  kept = np.array([np.array_equal(x, IMAGE) for x in many(augment.flip)])
+  assert (flipped ^ kept).all()
+  assert 0.4 < flipped.mean() < 0.6
+  assert np.array_equal(many(augment.flip, probability=1.0)[0], IMAGE[:, ::-1])
+
+
+def test_normalize_by_hand():
+  expected = (np.asarray(IMAGE) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+  np.testing.assert_allclose(augment.normalize(KEYS[0], IMAGE), expected, atol=1e-5)
+
+
+def test_random_erasing_fills_one_rectangle_of_the_right_area():
+  large = jnp.ones((96, 48, 3))
+  erase = jax.jit(
+    lambda key: augment.random_erasing(key, large, probability=1.0, area=(0.1, 0.2), value=-1.0)
+  )
+  for key in KEYS[:50]:
+    hole = np.asarray(erase(key))[:, :, 0] == -1
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    assert hole.sum() == len(rows) * len(columns)
+    assert rows[-1] - rows[0] + 1 == len(rows) and columns[-1] - columns[0] + 1 == len(columns)
+    assert 0.09 < hole.mean() < 0.22
+    assert 0.25 < len(rows) / len(columns) < 1 / 0.25
+
+
+def test_random_erasing_happens_as_often_as_asked():
+  erased = np.array([not np.array_equal(x, IMAGE) for x in many(augment.random_erasing)])
+  assert 0.4 < erased.mean() < 0.6
+  assert np.array_equal(many(augment.random_erasing, probability=0.0)[0], IMAGE)
+
+
+def channel_of(image):
+  """Which channel was replicated: 0, 1, 2, 'luma', or 'same'."""
+  if np.array_equal(image, IMAGE):
+    return "same"
+  assert np.array_equal(image[..., 0], image[..., 1])
+  assert np.array_equal(image[..., 0], image[..., 2])
+  for channel in range(3):
+    if np.array_equal(image[..., 0], IMAGE[..., channel]):
+      return channel
+  expected = np.asarray(IMAGE) @ [0.2989, 0.5870, 0.1140]
+  np.testing.assert_allclose(image[..., 0], expected, atol=1e-5)
+  return "luma"
+
+
+def shares(images):
+  found = [channel_of(image) for image in images]
+  return {name: found.count(name) / len(found) for name in set(found)}
+
+
+def test_channel_exchange_replicates_each_channel_equally_often():
+  found = shares(many(augment.channel_exchange))
+  assert set(found) == {0, 1, 2}
+  assert all(0.25 < share < 0.42 for share in found.values())
+  assert shares(many(augment.channel_exchange, gray=True)) == {"luma": 1.0}
+
+
+def test_channel_adap_leaves_a_quarter_alone():
+  found = shares(many(augment.channel_adap))
+  assert set(found) == {0, 1, 2, "same"}
+  assert all(0.17 < share < 0.33 for share in found.values())
+
+
+def test_channel_adap_gray_splits_the_fourth_case():
+  found = shares(many(augment.channel_adap_gray, probability=0.5))
+  assert set(found) == {0, 1, 2, "same", "luma"}
+  assert 0.07 < found["luma"] < 0.18
+  assert set(shares(many(augment.channel_adap_gray, probability=1.0))) == {0, 1, 2, "luma"}
+
+
+def test_channel_replication_differs_before_and_after_normalising():
+  key = KEYS[0]
+  before = augment.normalize(key, augment.channel_exchange(key, IMAGE))
+  after = augment.channel_exchange(key, augment.normalize(key, IMAGE))
+  assert not np.allclose(before, after)
+
+
+def test_pipeline_keeps_order_scales_and_gives_each_image_its_own_key():
+  pipeline = augment.make_pipeline(("flip()", "normalize(mean=(0, 0, 0), std=(1, 1, 1))"))
+  images = jnp.tile(jnp.arange(6, dtype=jnp.uint8).reshape(1, 1, 2, 3), (64, 1, 1, 1))
+  result = pipeline(jax.random.key(1), images)
+  np.testing.assert_array_equal(result, pipeline(jax.random.key(1), images))
+  assert result.dtype == jnp.float32
+  np.testing.assert_allclose(np.unique(result), np.arange(6) / 255, atol=1e-6)
+  assert 10 < (np.asarray(result)[:, 0, 0, 0] > 0).sum() < 54
+
+
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("flap()", "unknown augmentation 'flap'; did you mean 'flip'"),
+    ("flip(chance=0.5)", "no argument 'chance'; allowed: probability"),
+    ("flip(0.5)", "name the arguments"),
+    ("flip(", "not of the form"),
+    ("pad_crop(fill=open)", "not of the form"),
+  ],
+)
+def test_wrong_operations_are_explained(text, message):
+  with pytest.raises(UserError, match=message):
+    augment.make_pipeline((text,))
