@@ -46,21 +46,19 @@ def share_out(spec: WorldSpec, identities: int) -> WorldSpec:
 
   Args:
     spec: the world.
-    identities: how many in total, at least 2.
+    identities: how many in total, at least 3.
 
   Returns:
-    A spec with at least one training and one test identity.
+    A spec with at least one identity in each split.
 
   Raises:
-    UserError: for fewer than 2.
+    UserError: for fewer than 3.
   """
-  if identities < 2:
-    raise UserError(
-      f"--identities must be at least 2 (one to train, one to test), got {identities}"
-    )
+  if identities < 3:
+    raise UserError(f"--identities must be at least 3 (train, val and test), got {identities}")
   total = spec.train_identities + spec.val_identities + spec.test_identities
-  test = max(1, round(identities * spec.test_identities / total))
-  val = min(round(identities * spec.val_identities / total), identities - test - 1)
+  val = max(1, round(identities * spec.val_identities / total))
+  test = max(1, min(round(identities * spec.test_identities / total), identities - val - 1))
   return dataclasses.replace(
     spec, train_identities=identities - test - val, val_identities=val, test_identities=test
   )

@@ -8,7 +8,7 @@ import pytest
 
 from vireid_jax.data.schema import INFRARED
 from vireid_jax.data.synthetic import PRESETS, encode, render, render_encoded
-from vireid_jax.data.synthetic.appearance import FAR, MATERIAL, draw_appearance
+from vireid_jax.data.synthetic.appearance import FAR, MATERIAL, draw_appearance, shift_tones
 from vireid_jax.data.synthetic.figure import draw_person
 from vireid_jax.data.synthetic.pen import View
 from vireid_jax.data.synthetic.renderer import STRANGERS
@@ -204,3 +204,15 @@ def test_worker_processes_give_the_same_bytes():
   alone = [item.image for item in render_encoded(SMOKE, keys)]
   shared = [item.image for item in render_encoded(SMOKE, keys, workers=2)]
   assert alone == shared
+
+
+def test_tone_shift_moves_garments_and_keeps_their_patterns():
+  person = draw_appearance(0, 1, 1.0)
+  palette = np.full(2 * FAR, 100, np.uint8)
+  shifted = shift_tones(palette, np.random.default_rng(0), 1.0).astype(int)
+  assert shifted[MATERIAL["top"]] == shifted[MATERIAL["top_pattern"]]
+  assert np.array_equal(shifted[:FAR], shifted[FAR:])
+  assert 50 <= shifted.min() < 70
+  assert 150 < shifted.max() <= 200
+  still = shift_tones(person.visible, np.random.default_rng(0), 0.0)
+  np.testing.assert_array_equal(still, person.visible)

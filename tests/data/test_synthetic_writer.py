@@ -183,6 +183,13 @@ def test_somebody_elses_folder_is_left_alone(tmp_path, write):
   assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_sysu_needs_an_identity_to_validate_on(tmp_path):
+  nobody = WorldSpec(2, 0, 1, images_per_camera=1, image_height=32, image_width=16)
+  with pytest.raises(UserError, match="val_identities must be at least 1"):
+    write_sysu_mm01(tmp_path / "tree", nobody)
+  assert not (tmp_path / "tree").exists()
+
+
 def test_a_file_in_the_way_is_named(tmp_path):
   (tmp_path / "here").write_text("", encoding="utf-8")
   with pytest.raises(UserError, match="is a file"):
@@ -190,7 +197,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
 
 
 def test_writing_again_leaves_nothing_of_the_last_tree(tmp_path):
-  one = WorldSpec(1, 0, 1, images_per_camera=1, image_height=32, image_width=16)
+  one = WorldSpec(1, 1, 2, images_per_camera=1, image_height=32, image_width=16)
   write_regdb(tmp_path, one)
   (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
   write_sysu_mm01(tmp_path, one)
@@ -204,7 +211,7 @@ def test_command_line_writes_a_tree(tmp_path, capsys):
   assert synthesize.main(["sysu_mm01", "--out", str(tmp_path / "tree"), *flags]) == 0
   assert "vireid_jax.prepare sysu_mm01 --manual_dir" in capsys.readouterr().out
   lists = [(tmp_path / f"tree/exp/{s}_id.txt").read_text() for s in ("train", "val", "test")]
-  assert [len([n for n in text.strip().split(",") if n]) for text in lists] == [2, 0, 2]
+  assert [len([n for n in text.strip().split(",") if n]) for text in lists] == [1, 1, 2]
   assert files(tmp_path / "tree", "masks/*/*/0001.png")
 
 
@@ -219,7 +226,7 @@ def test_command_line_writes_a_contact_sheet(tmp_path):
   [
     (["sysu_mm1"], "did you mean 'sysu_mm01'"),
     (["llcm", "--preset", "smok"], "did you mean 'smoke'"),
-    (["llcm", "--identities", "1"], "at least 2"),
+    (["llcm", "--identities", "1"], "at least 3"),
     (["llcm", "--images_per_camera", "0"], "images_per_camera must be at least 1"),
     (["contact_sheet", "--identities", "0"], "at least 1"),
     (["contact_sheet"], "does not end like a picture"),
@@ -233,6 +240,9 @@ def test_command_line_errors_are_sentences(tmp_path, capsys, arguments, message)
 
 
 def test_identities_are_shared_out_in_the_presets_proportions():
-  spec = synthesize.share_out(WorldSpec(100, 16, 48, 10, 96, 48), 41)
-  counts = (spec.train_identities, spec.val_identities, spec.test_identities)
-  assert counts == (25, 4, 12)
+  def shares(identities):
+    spec = synthesize.share_out(WorldSpec(100, 16, 48, 10, 96, 48), identities)
+    return spec.train_identities, spec.val_identities, spec.test_identities
+
+  assert shares(41) == (25, 4, 12)
+  assert shares(3) == (1, 1, 1)

@@ -190,3 +190,22 @@ def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appear
     visible=_visible_palette(random_stream(seed, IDENTITY_STREAM, identity, 1)),
     infrared=_infrared_palette(random_stream(seed, IDENTITY_STREAM, identity, 2), infrared_texture),
   )
+
+
+def shift_tones(palette: np.ndarray, generator: np.random.Generator, strength: float) -> np.ndarray:
+  """Returns a palette under another light: every garment brighter or darker, and recoloured.
+
+  Args:
+    palette: uint8 [64, 3] or, infrared, [64].
+    generator: of the image.
+    strength: `tone_shift` of the world.
+
+  Returns:
+    The same shape and type. A garment and its pattern move together, so patterns stay.
+  """
+  stops = generator.uniform(-strength, strength, (FAR, *palette.shape[1:]))
+  for name in ("top", "bottom"):
+    stops[MATERIAL[f"{name}_pattern"]] = stops[MATERIAL[name]]
+  stops[MATERIAL["skin"]] *= 0.3
+  gains = np.exp2(np.concatenate([stops, stops]))
+  return np.clip(np.rint(palette * gains), 0, 255).astype(np.uint8)

@@ -6,7 +6,7 @@ import math
 import cv2
 import numpy as np
 
-from vireid_jax.data.synthetic.appearance import FAR, draw_appearance
+from vireid_jax.data.synthetic.appearance import FAR, draw_appearance, shift_tones
 from vireid_jax.data.synthetic.figure import draw_person
 from vireid_jax.data.synthetic.pen import View
 from vireid_jax.data.synthetic.photo import Lens, expose, lens, relief
@@ -75,7 +75,8 @@ def _draw(
   """Draws everyone and everything into the index map; returns the palette, uint8 [256(, 3)]."""
   person = draw_appearance(spec.seed, identity, spec.infrared_texture)
   palette = np.zeros((256,) if look.infrared else (256, 3), np.uint8)
-  palette[: 2 * FAR] = person.infrared if look.infrared else person.visible
+  own = person.infrared if look.infrared else person.visible
+  palette[: 2 * FAR] = shift_tones(own, generator, spec.tone_shift)
   view = _view(canvas.shape, person.umbrella, spec, look, generator)
   hidden = generator.random() < spec.occlusion
   kind = generator.integers(0, 4)

@@ -74,6 +74,9 @@ class WorldSpec:
     pose: >= 0, strength of gait, lean and turn; 1 is a usual street.
     misalignment: >= 0, how badly the detector's box fits; 1 is a usual detector.
     degradation: >= 0, strength of noise, blur, coarse resolution and odd light; 0 is a studio.
+    tone_shift: >= 0, how far colours and infrared tones of a garment wander between images, as a
+      power of two. With 0, colour alone tells people apart within a modality, and a network that
+      relies on it learns little that carries over to the other.
     infrared_texture: >= 0, contrast of garment patterns in infrared relative to visible.
 
   Raises:
@@ -93,6 +96,7 @@ class WorldSpec:
   pose: float = 1.0
   misalignment: float = 1.0
   degradation: float = 1.0
+  tone_shift: float = 0.7
   infrared_texture: float = 0.8
 
   def __post_init__(self):
@@ -109,6 +113,7 @@ class WorldSpec:
       "pose": 0,
       "misalignment": 0,
       "degradation": 0,
+      "tone_shift": 0,
       "infrared_texture": 0,
     }
     for name, least in lowest.items():

@@ -38,9 +38,11 @@ def write_sysu_mm01(
     The folder.
 
   Raises:
-    UserError: the folder holds something else.
+    UserError: the folder holds something else, or the world has no val identity.
   """
   spec = dataclasses.replace(spec, world="sysu_mm01")
+  if not spec.val_identities:
+    raise UserError("exp/val_id.txt names at least one identity: val_identities must be at least 1")
   root = open_tree(out_dir, spec)
   jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
   write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
