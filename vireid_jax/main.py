@@ -29,7 +29,9 @@ def main(argv: list[str]) -> int:
       )
   config = _read_config()
   logging.set_verbosity(logging.ERROR)
-  from vireid_jax import evaluate, train
+  from vireid_jax import compilation, evaluate, train
+
+  compilation.use_cache()
 
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   if _MODE.value == "evaluate":

@@ -8,8 +8,8 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
+from vireid_jax import compilation, evaluate, methods, optim, train_state, train_step
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, methods, optim, train_state, train_step
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.data import augment, pipeline, rendered
@@ -178,11 +178,10 @@ def _abstract_state(config, method, optimizer, pairs, mesh) -> TrainState:
 def _initial_state(run: Run) -> TrainState:
   """Draws the state under jit, so that no eager alias of a later donated buffer exists."""
   # Two pairs are enough to draw variables: no shape of theirs depends on the batch.
-  draw = jax.jit(
+  state = compilation.run_once(
     lambda: _draw_state(run.config, run.method, run.optimizer, 2),
     out_shardings=mesh_lib.replicated(run.mesh),
   )
-  state = draw()
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     (run.workdir / "parameters.tsv").write_text(summary.list_shapes(state.variables))

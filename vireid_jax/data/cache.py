@@ -55,6 +55,6 @@ def _decode_named(images: ImageSet, row: int, size: tuple[int, int], resize: str
 def _drain(done, total: int, progress: bool) -> None:
   from tqdm import tqdm
 
-  with tqdm(total=total, desc="decode", unit="img", disable=not progress) as bar:
+  with tqdm(total=total, desc="decode", unit="img", disable=None if progress else True) as bar:
     for count in done:
       bar.update(count)

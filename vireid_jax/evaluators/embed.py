@@ -40,7 +40,7 @@ class Embedder:
     from tqdm import tqdm
 
     features = None
-    with tqdm(total=len(images), desc="embed", unit="img", disable=not progress) as bar:
+    with tqdm(total=len(images), desc="embed", unit="img", disable=None if progress else True) as bar:
       for modality, rows, pixels in self._batches(images):
         values = self._embed_batch(variables, MODALITIES[modality], pixels)[: len(rows)]
         if features is None:
