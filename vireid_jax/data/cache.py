@@ -1,7 +1,9 @@
 """Decoded images in memory: each is decoded and resized once, then only gathered."""
 
 import concurrent.futures
+import functools
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +14,12 @@ CHUNK = 64
 
 
 def fill(
-  images: ImageSet, size: tuple[int, int], resize: str, *, progress: bool = False
+  images: ImageSet,
+  size: tuple[int, int],
+  resize: str,
+  *,
+  change: Callable[[str, np.ndarray], np.ndarray] | None = None,
+  progress: bool = False,
 ) -> np.ndarray:
   """Decodes all images with one thread per core (the decoder releases Python's lock).
 
@@ -20,6 +27,7 @@ def fill(
     images: what to decode.
     size: (height, width).
     resize: see `source.decode`.
+    change: applied to (name, decoded image) before the resize, such as a corruption.
     progress: show a bar.
 
   Returns:
@@ -33,7 +41,7 @@ def fill(
   def fill_chunk(start: int) -> int:
     stop = min(start + CHUNK, len(images))
     for row in range(start, stop):
-      cache[row] = _decode_named(images, row, size, resize)
+      cache[row] = _decode_named(images, row, size, resize, change)
     return stop - start
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -42,19 +50,21 @@ def fill(
   return cache
 
 
-def _decode_named(images: ImageSet, row: int, size: tuple[int, int], resize: str) -> np.ndarray:
+def _decode_named(images: ImageSet, row: int, size, resize: str, change) -> np.ndarray:
+  name = str(images.records.name[row])
+  change = functools.partial(change, name) if change else None
   try:
-    return decode(images.encoded[row], size, resize)
+    return decode(images.encoded[row], size, resize, change=change)
   except OSError as error:
     raise UserError(
-      f"cannot decode {images.records.name[row]}: {error}. Prepare the data set again; it checks "
-      "every image"
+      f"cannot decode {name}: {error}. Prepare the data set again; it checks every image"
     ) from error
 
 
 def _drain(done, total: int, progress: bool) -> None:
   from tqdm import tqdm
 
-  with tqdm(total=total, desc="decode", unit="img", disable=None if progress else True) as bar:
+  hidden = None if progress else True  # None: hidden off a terminal
+  with tqdm(total=total, desc="decode", unit="img", disable=hidden) as bar:
     for count in done:
       bar.update(count)

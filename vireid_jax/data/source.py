@@ -5,7 +5,7 @@ import functools
 import io
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,13 +120,20 @@ class Dataset:
     return tfds.builder_from_directory(str(self.folder))
 
 
-def decode(encoded: bytes, size: tuple[int, int], resize: str) -> np.ndarray:
+def decode(
+  encoded: bytes,
+  size: tuple[int, int],
+  resize: str,
+  *,
+  change: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
   """Decodes an image and resizes it as PIL does, which is how the field's codes do it.
 
   Args:
     encoded: JPEG or PNG.
     size: (height, width).
     resize: 'lanczos' or 'bilinear', both with antialiasing.
+    change: applied to the decoded uint8 [h, w, 3] before the resize, such as a corruption.
 
   Returns:
     uint8 [height, width, 3], RGB.
@@ -138,6 +145,8 @@ def decode(encoded: bytes, size: tuple[int, int], resize: str) -> np.ndarray:
     raise UserError(f"config.data.resize = {resize!r}; {nearest(resize, filters)}")
   with Image.open(io.BytesIO(encoded)) as image:
     image = image.convert("RGB")
+    if change:
+      image = Image.fromarray(change(np.asarray(image)))
     if image.size != (size[1], size[0]):
       image = image.resize((size[1], size[0]), filters[resize])
     return np.asarray(image)

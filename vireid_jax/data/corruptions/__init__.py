@@ -1,0 +1,104 @@
+"""Corrupted images: 20 kinds of damage at 5 severities, as pure functions of a seed.
+
+The kinds, and the strengths of all but `rain`, follow Hendrycks and Dietterich; lengths in pixels
+are taken as they are, and `elastic` scales with the image. What is a photograph there (frost) is
+drawn here, and nothing is copied bit by bit: compare results within this package.
+
+Reference:
+  Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+  Perturbations", ICLR 2019, section 3; for re-identification Chen et al., "Benchmarks for
+  Corruption Invariant Person Re-identification", NeurIPS 2021.
+"""
+
+import dataclasses
+import zlib
+
+import numpy as np
+
+from vireid_jax.data.corruptions import blur, digital, noise, weather
+from vireid_jax.errors import UserError, nearest
+
+KINDS = {
+  function.__name__: function
+  for function in (
+    noise.gaussian_noise,
+    noise.shot_noise,
+    noise.impulse_noise,
+    noise.speckle_noise,
+    blur.defocus_blur,
+    blur.glass_blur,
+    blur.motion_blur,
+    blur.zoom_blur,
+    blur.gaussian_blur,
+    weather.snow,
+    weather.frost,
+    weather.fog,
+    weather.rain,
+    weather.spatter,
+    digital.brightness,
+    digital.contrast,
+    digital.saturate,
+    digital.elastic,
+    digital.pixelate,
+    digital.jpeg,
+  )
+}
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+def corrupt(image, kind: str, severity: int, random: np.random.Generator) -> np.ndarray:
+  """Damages an image.
+
+  Args:
+    image: uint8 [h, w, 3], RGB.
+    kind: a key of `KINDS`.
+    severity: 1 (mild) to 5.
+    random: where the damage is random, it comes from here.
+
+  Returns:
+    uint8 [h, w, 3].
+
+  Raises:
+    UserError: an unknown kind or severity.
+  """
+  if kind not in KINDS:
+    raise UserError(f"unknown corruption {kind!r}; {nearest(str(kind), KINDS)}")
+  if severity not in SEVERITIES:
+    raise UserError(f"corruption severity is {severity!r}; it must be one of {SEVERITIES}")
+  damaged = KINDS[kind](np.asarray(image, np.float32) / 255, severity, random)
+  return np.rint(255 * np.clip(damaged, 0, 1)).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corruption:
+  """One corrupted copy of a test set: each image draws one kind and one severity.
+
+  Attributes:
+    kinds: to choose from with equal chance; all when empty.
+    severities: to choose from with equal chance.
+    seed: of the copy; with the image's name it decides everything, whatever the order.
+  """
+
+  kinds: tuple[str, ...] = ()
+  severities: tuple[int, ...] = SEVERITIES
+  seed: int = 0
+
+  def __post_init__(self):
+    for kind in self.kinds:
+      if kind not in KINDS:
+        raise UserError(f"unknown corruption {kind!r}; {nearest(str(kind), KINDS)}")
+    if not self.severities or not set(self.severities) <= set(SEVERITIES):
+      raise UserError(
+        f"corruption severities are {self.severities!r}; choose at least one of {SEVERITIES}"
+      )
+
+  def draw(self, name: str) -> tuple[str, int, np.random.Generator]:
+    """Returns (kind, severity, generator for the damage) of the image called `name`."""
+    random = np.random.default_rng((self.seed, zlib.crc32(name.encode())))
+    kinds = self.kinds or tuple(KINDS)
+    kind = kinds[random.integers(len(kinds))]
+    return kind, self.severities[random.integers(len(self.severities))], random
+
+  def __call__(self, name: str, image: np.ndarray) -> np.ndarray:
+    """Damages the image called `name`, uint8 [h, w, 3] to the same."""
+    return corrupt(image, *self.draw(name))
