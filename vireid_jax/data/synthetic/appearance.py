@@ -125,7 +125,10 @@ def _visible_palette(generator: np.random.Generator) -> np.ndarray:
 
 
 def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.ndarray:
-  """Draws reflectances that know nothing of the visible colours: dyes are clear in infrared."""
+  """Draws reflectances that know nothing of the visible colours: dyes are clear in infrared.
+
+  Only skin (bright), hair and shoes (rather dark) look alike on everyone, as they do outside.
+  """
   palette = np.zeros(2 * FAR, np.uint8)
   for name in MATERIALS[1:]:
     palette[MATERIAL[name]] = generator.integers(50, 226)
@@ -136,7 +139,8 @@ def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.nda
       step = -step
     palette[MATERIAL[f"{name}_pattern"]] = np.clip(base + step, 20, 250)
   palette[MATERIAL["skin"]] = generator.integers(190, 225)
-  palette[MATERIAL["hair"]] = generator.integers(40, 190)
+  palette[MATERIAL["hair"]] = generator.integers(40, 130)
+  palette[MATERIAL["shoes"]] = generator.integers(40, 150)
   palette[MATERIAL["eyes"]] = 60
   return _fade(palette)
 

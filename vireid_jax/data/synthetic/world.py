@@ -159,10 +159,11 @@ class WorldSpec:
 
 # What a small network can learn in minutes on a processor without accelerator.
 _MILD = {
-  "occlusion": 0.12,
-  "pose": 0.7,
-  "misalignment": 0.6,
-  "degradation": 0.7,
+  "occlusion": 0.08,
+  "pose": 0.5,
+  "misalignment": 0.5,
+  "degradation": 0.5,
+  "tone_shift": 1.0,
   "infrared_texture": 1.0,
 }
 
