@@ -1,8 +1,24 @@
-"""Set before jax is first imported, here and in the processes that tests start."""
+"""What every test shares: compiler settings and a place for prepared data sets."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
-# Compiling is nearly all that small networks cost on CPU; unoptimised code compiles four times
-# faster and computes the same.
+import pytest
+
+# Set before jax is first imported, here and in the processes that tests start. Compiling is nearly
+# all that small networks cost on CPU; unoptimised code compiles four times faster and computes
+# the same.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Runs that are continued compile the same programs again: once is enough.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+  os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vireid_jax_tests_")
+  atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  """A root of prepared data sets, rendered by the first test that asks for one."""
+  return tmp_path_factory.mktemp("data_sets")

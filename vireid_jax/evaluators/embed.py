@@ -1,9 +1,11 @@
 """Features of a test set: every image once, in padded batches of one modality."""
 
 import concurrent.futures
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -11,45 +13,73 @@ from vireid_jax import mesh as mesh_lib
 from vireid_jax.data import augment, cache
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.data.source import ImageSet
+from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Method, Variables
+
+Features = dict[str, np.ndarray]  # name of the feature -> float32 [n, d]
 
 
 class Embedder:
-  """Compiles a method's retrieval function once and applies it to image sets.
+  """Compiles a method's retrieval functions once and applies them to image sets.
 
   Args:
-    method: gives the feature.
+    methods: one method for each feature, by name, as `feature_methods` makes them. All read the
+      same variables, and the compiler merges what their networks share.
     mesh: over which a batch is split.
     size: (height, width) of the network's input.
     resize: see `source.decode`.
     operations: the augmentation of training; of it only `normalize` is applied.
     batch: images per step, rounded up to a multiple of the devices.
+    flip: a feature is the mean of the L2-normalised features of the image and of its mirror image,
+      L2-normalised again.
   """
 
-  def __init__(self, method: Method, mesh, *, size, resize: str, operations, batch: int):
+  def __init__(
+    self,
+    methods: dict[str, Method],
+    mesh,
+    *,
+    size,
+    resize: str,
+    operations,
+    batch: int,
+    flip: bool = False,
+  ):
     self._mesh, self._size, self._resize = mesh, size, resize
     self._batch = -(-batch // mesh.size) * mesh.size
     self._embed = {
-      modality: _compile(method, modality, operations[modality], mesh) for modality in MODALITIES
+      modality: _compile(methods, modality, operations[modality], mesh, flip)
+      for modality in MODALITIES
     }
 
   def __call__(
-    self, variables: Variables, images: ImageSet, *, progress: bool = False
-  ) -> np.ndarray:
-    """Returns the features of all images, float32 [n, d], in their order."""
+    self, variables: Variables, images: ImageSet, *, change=None, progress: bool = False
+  ) -> Features:
+    """Embeds every image once.
+
+    Args:
+      variables: of the method.
+      images: what to embed.
+      change: see `cache.fill`.
+      progress: show a bar.
+
+    Returns:
+      Per feature float32 [n, d], in the order of the images.
+    """
     from tqdm import tqdm
 
-    features = None
-    with tqdm(total=len(images), desc="embed", unit="img", disable=None if progress else True) as bar:
-      for modality, rows, pixels in self._batches(images):
-        values = self._embed_batch(variables, MODALITIES[modality], pixels)[: len(rows)]
-        if features is None:
-          features = np.empty((len(images), values.shape[1]), np.float32)
-        features[rows] = values
+    features = {}
+    hidden = None if progress else True  # None: hidden off a terminal
+    with tqdm(total=len(images), desc="embed", unit="img", disable=hidden) as bar:
+      for modality, rows, pixels in self._batches(images, change):
+        batch = self._embed_batch(variables, MODALITIES[modality], pixels)
+        for name, values in batch.items():
+          whole = features.setdefault(name, np.empty((len(images), values.shape[1]), np.float32))
+          whole[rows] = values[: len(rows)]
         bar.update(len(rows))
     return features
 
-  def _batches(self, images: ImageSet) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+  def _batches(self, images: ImageSet, change) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yields (modality, rows, uint8 images), the next batch being decoded meanwhile."""
     chunks = [
       (modality, rows[start : start + self._batch])
@@ -58,18 +88,18 @@ class Embedder:
       for start in range(0, len(rows), self._batch)
     ]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-      pending = [pool.submit(self._decode, images, rows) for _, rows in chunks[:1]]
+      pending = [pool.submit(self._decode, images, rows, change) for _, rows in chunks[:1]]
       for index, (modality, rows) in enumerate(chunks):
         pixels = pending.pop().result()
         if index + 1 < len(chunks):
-          pending.append(pool.submit(self._decode, images, chunks[index + 1][1]))
+          pending.append(pool.submit(self._decode, images, chunks[index + 1][1], change))
         yield modality, rows, pixels
 
-  def _decode(self, images: ImageSet, rows: np.ndarray) -> np.ndarray:
+  def _decode(self, images: ImageSet, rows: np.ndarray, change) -> np.ndarray:
     part = ImageSet(images.records.take(rows), [images.encoded[row] for row in rows])
-    return cache.fill(part, self._size, self._resize)
+    return cache.fill(part, self._size, self._resize, change=change)
 
-  def _embed_batch(self, variables: Variables, modality: str, pixels: np.ndarray) -> np.ndarray:
+  def _embed_batch(self, variables: Variables, modality: str, pixels: np.ndarray) -> Features:
     padded = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
     padded[: len(pixels)] = pixels
     rows = mesh_lib.local_rows(self._batch, self._mesh)
@@ -77,15 +107,49 @@ class Embedder:
     features = self._embed[modality](variables, images)
     if jax.process_count() > 1:
       return multihost_utils.process_allgather(features, tiled=True)
-    return np.asarray(features)
+    return jax.tree.map(np.asarray, features)
 
 
-def _compile(method: Method, modality: str, operations, mesh) -> Callable:
+def feature_methods(method: Method, names) -> dict[str, Method]:
+  """Returns the method once for each wanted feature.
+
+  Args:
+    method: has a field `feature` where it can give more than one.
+    names: values of that field; empty for the method's own setting.
+
+  Raises:
+    UserError: the method has no choice, or not this one.
+  """
+  fields = {field.name for field in dataclasses.fields(method)}
+  if not names:
+    return {getattr(method, "feature", "feature"): method}
+  if "feature" not in fields:
+    raise UserError(
+      f"config.eval.features = {tuple(names)!r}, but {type(method).__name__} has one feature only; "
+      "leave it empty"
+    )
+  return {name: dataclasses.replace(method, feature=name) for name in names}
+
+
+def _compile(methods: dict[str, Method], modality: str, operations, mesh, flip: bool) -> Callable:
   kept = [text for text in operations if text.startswith("normalize")]
   prepare = augment.make_pipeline(kept)
 
-  def embed(variables: Variables, images: jax.Array) -> jax.Array:
+  def embed(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:
     # The key is unused: normalising is the same for every image.
-    return method.embed(variables, prepare(jax.random.key(0), images), modality)
+    images = prepare(jax.random.key(0), images)
+    features = {name: each.embed(variables, images, modality) for name, each in methods.items()}
+    if not flip:
+      return features
+    return {
+      name: _unit(
+        _unit(features[name]) + _unit(each.embed(variables, images[:, :, ::-1], modality))
+      )
+      for name, each in methods.items()
+    }
 
   return jax.jit(embed, out_shardings=mesh_lib.by_rows(mesh))
+
+
+def _unit(features: jax.Array) -> jax.Array:
+  return features / jnp.maximum(jnp.linalg.norm(features, axis=1, keepdims=True), 1e-12)

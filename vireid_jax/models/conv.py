@@ -37,7 +37,7 @@ class Conv(nn.Module):
     shape = (self.size, self.size, x.shape[-1], self.features)
     dtype = self.numerics.compute_dtype
     kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
-    convolve = _convolve_by_dot if self.numerics.use_dot else _convolve_by_xla
+    convolve = _convolve_by_dot if self.numerics.use_dot(self.size) else _convolve_by_xla
     y = convolve(x.astype(dtype), kernel, self.stride)
     if self.use_bias:
       bias = self.param("bias", nn.initializers.zeros, (self.features,), self.numerics.param_dtype)
@@ -47,7 +47,7 @@ class Conv(nn.Module):
 
 def max_pool(x: Array, *, numerics: Numerics) -> Array:
   """Maximum over 3x3 windows, stride 2, padding 1: [n, h, w, c] to [n, ceil(h/2), ceil(w/2), c]."""
-  if not numerics.use_dot:
+  if not numerics.slice_pool:
     return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
   windows = _shifted_slices(x, size=3, stride=2, fill=-jnp.inf)
   y = windows[0]

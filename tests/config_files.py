@@ -1,0 +1,22 @@
+"""The config files and their variants, as tests go through them."""
+
+import importlib.util
+import pathlib
+
+FOLDER = pathlib.Path(__file__).parents[1] / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def load(name, arg=""):
+  """Returns get_config(arg) of configs/<name>.py."""
+  spec = importlib.util.spec_from_file_location(f"config_{name}", FOLDER / f"{name}.py")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(arg)
+
+
+def smoke(name, data_dir):
+  """Returns the smoke variant, reading and preparing data sets under data_dir."""
+  config = load(name, "smoke")
+  config.data.dir = str(data_dir)
+  return config
