@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from vireid_jax import evaluators, methods, optim
+from vireid_jax import methods, optim
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
@@ -48,10 +48,8 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
   config.optim = _optimizer_defaults()
   config.train = ConfigDict({"duration": "80 epochs"})
-  config.checkpoint = ConfigDict({"every": "5 epochs", "keep": 2})
-  config.eval = ConfigDict(
-    {"every": "", "at_start": False, "batch": 128, "normalize": True, "part": "test"}
-  )
+  config.checkpoint = ConfigDict({"every": "5 epochs", "keep": 2, "keep_best": ""})
+  config.eval = _evaluation_defaults()
   config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
   DATASETS[dataset](config)
   return config
@@ -71,6 +69,31 @@ def _optimizer_defaults() -> ConfigDict:
       "warmup": "10 epochs",
       "decay_at": ("20 epochs", "50 epochs"),
       "decay_to": (0.1, 0.01),
+    }
+  )
+
+
+def _evaluation_defaults() -> ConfigDict:
+  return ConfigDict(
+    {
+      "every": "",
+      "at_start": False,
+      "quick": False,  # evaluations during training: trial 0 of the plain settings alone
+      "batch": 128,
+      "part": "test",
+      "features": (),  # empty: the method's own; several share one pass over the images
+      "normalize": True,
+      "flip": False,
+      "rerank": False,
+      "rerank_options": {
+        "k1": 20,
+        "k2": 6,
+        "lambda_": 0.3,
+        "neighbours_among_queries": False,
+      },
+      "mixed": False,
+      "verification": False,  # ROC and distances, in --mode=evaluate
+      "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},
     }
   )
 
@@ -182,10 +205,23 @@ def validate(config: ConfigDict) -> None:
     clock.steps(config[key].every, key=f"{key}.every")
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
   methods.create(config.method, num_classes=2, steps_per_epoch=1)
-  protocol = config.eval.protocol.to_dict()
-  evaluators.create(protocol.pop("name"), **protocol)
+  _check_evaluation(config)
   for modality in MODALITIES:
     augment.make_pipeline(config.augment[modality])
+
+
+def _check_evaluation(config: ConfigDict) -> None:
+  from vireid_jax import evaluate  # it imports this module
+
+  evaluate.make_suite(config)
+  evaluate.make_corruptions(config)
+  keep_best = config.checkpoint.keep_best
+  if keep_best and (config.eval.part.startswith("test") or not config.eval.every):
+    raise UserError(
+      f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
+      f"identities in config.eval.part (it is {config.eval.part!r}): choosing by the test set would "
+      "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
+    )
 
 
 def part(config: ConfigDict, text: str) -> str:

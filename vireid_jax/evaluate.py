@@ -5,6 +5,7 @@ import pathlib
 import time
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
@@ -12,13 +13,19 @@ from vireid_jax import evaluators, methods
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints, versions
 from vireid_jax.data import rendered
-from vireid_jax.data.source import Dataset
+from vireid_jax.data.corruptions import Corruption
+from vireid_jax.data.schema import VISIBLE
+from vireid_jax.data.source import Dataset, ImageSet
 from vireid_jax.errors import UserError
-from vireid_jax.evaluators.embed import Embedder
+from vireid_jax.evaluators import suite as suite_lib
+from vireid_jax.evaluators import verification
+from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
+from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SettingResult, format_table
 from vireid_jax.methods.base import Method, Variables
 
 FOLDER = "eval"
+RECORD_FORMAT = 1
 
 Results = dict[str, SettingResult]
 
@@ -32,25 +39,70 @@ class Evaluation:
     Raises:
       UserError: for an unknown protocol, argument or part of the data set.
     """
-    protocol = config.eval.protocol.to_dict()
-    self._protocol = evaluators.create(protocol.pop("name"), **protocol)
+    self._suite = make_suite(config)
+    self._corruptions = make_corruptions(config)
     self._images = dataset.load(config_lib.part(config, config.eval.part))
     self._dataset, self._config = dataset, config
     self._embedder = Embedder(
-      method,
+      feature_methods(method, config.eval.features),
       mesh,
       size=tuple(config.data.image_size),
       resize=config.data.resize,
       operations=config.augment,
       batch=config.eval.batch,
+      flip=config.eval.flip,
     )
 
-  def __call__(self, variables: Variables, *, progress: bool = False) -> Results:
-    """Embeds every test image once and runs the protocol."""
-    features = self._embedder(variables, self._images, progress=progress)
-    return self._protocol.evaluate(
-      features, self._images.records, self._dataset.metadata, normalize=self._config.eval.normalize
-    )
+  def __call__(
+    self, variables: Variables, *, quick: bool = False, progress: bool = False
+  ) -> Results:
+    """Embeds every test image once and runs the protocol.
+
+    Args:
+      variables: of the method.
+      quick: trial 0 of the plain setting alone, whatever else the config asks for.
+      progress: show a bar.
+    """
+    features = self.embed(variables, progress=progress)
+    if quick:
+      return self._suite.quick().evaluate(features, self.records, self._dataset.metadata)
+    results = self._suite.evaluate(features, self.records, self._dataset.metadata)
+    return results | self._corrupted(variables, features, progress)
+
+  @property
+  def records(self):
+    """What is known of the test images."""
+    return self._images.records
+
+  def embed(self, variables: Variables, *, progress: bool = False) -> Features:
+    """Returns the features of every test image, by name, float32 [n, d]."""
+    return self._embedder(variables, self._images, progress=progress)
+
+  def verification(self, features: Features) -> dict[str, dict]:
+    """Returns ROC, TAR at FAR and distances of each feature."""
+    normalize = self._config.eval.normalize
+    return {
+      name: verification.evaluate(matrix, self.records, normalize=normalize)
+      for name, matrix in features.items()
+    }
+
+  def _corrupted(self, variables: Variables, features: Features, progress: bool) -> Results:
+    """Evaluates every corrupted copy; infrared images stay as they are, and their features too."""
+    if not self._corruptions:
+      return {}
+    rows = np.flatnonzero(self.records.modality == VISIBLE)
+    visible = ImageSet(self.records.take(rows), [self._images.encoded[row] for row in rows])
+    draws = []
+    for corruption in self._corruptions:
+      changed = self._embedder(variables, visible, change=corruption, progress=progress)
+      replaced = suite_lib.with_visible(features, changed, self.records)
+      draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
+    return suite_lib.join_draws(draws, config_lib.to_dict(self._config)["eval"]["corruption"])
+
+  @property
+  def config(self) -> ConfigDict:
+    """The config of the evaluation."""
+    return self._config
 
   def title(self, label: str) -> str:
     """Names what was evaluated; says so when the images are synthetic."""
@@ -69,12 +121,16 @@ class Evaluation:
   def save(self, results: Results, path: pathlib.Path, **facts) -> None:
     """Writes results as JSON, with the config and whatever else is to be known of them."""
     record = {
+      "format": RECORD_FORMAT,
       "dataset": self._dataset.name,
+      "part": config_lib.part(self._config, self._config.eval.part),
       "synthetic": self._dataset.is_synthetic,
+      "method": self._config.method.name,
       "results": {name: result.to_json() for name, result in results.items()},
       "config": config_lib.to_dict(self._config),
       "versions": versions(),
       "device": jax.devices()[0].device_kind,
+      "devices": jax.device_count(),
       **facts,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,17 +170,71 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
   evaluation = Evaluation(config, dataset, method, mesh)
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh))
   results = evaluation(variables, progress=True)
-  report(evaluation, results, workdir, step, seconds=time.time() - started)
+  facts = {"selection": meta.get("best")}
+  if config.eval.verification:
+    facts["verification"] = evaluation.verification(evaluation.embed(variables))
+  seconds = time.time() - started
+  report(evaluation, results, workdir, step, trained=meta["config"], seconds=seconds, **facts)
   return results
 
 
-def report(evaluation: Evaluation, results: Results, workdir, step: int, *, seconds: float) -> None:
-  """Prints the table and writes the JSON file of a step, on the first process."""
+def report(
+  evaluation: Evaluation, results: Results, workdir, step: int, *, trained, seconds: float, **facts
+) -> None:
+  """Prints the table and writes the JSON record of a step, on the first process.
+
+  Args:
+    evaluation: made the results.
+    results: per setting.
+    workdir: of the run.
+    step: of the checkpoint.
+    trained: the config of the training run, plain.
+    seconds: wall time of the evaluation.
+    **facts: whatever else is to be known of the results.
+  """
   if jax.process_index():
     return
-  path = workdir / FOLDER / f"step_{step:07d}.json"
-  evaluation.save(results, path, step=step, seconds=round(seconds, 1))
+  path = workdir / FOLDER / f"{record_name(evaluation.config, step)}.json"
+  facts = {"step": step, "seed": trained["seed"], "split": trained["data"]["split"], **facts}
+  evaluation.save(results, path, trained=trained, seconds=round(seconds, 1), **facts)
   print(f"\n{format_table(results, evaluation.title(f'step {step}'))}\n{path}\n", flush=True)
+
+
+def record_name(config: ConfigDict, step: int) -> str:
+  """Names a record by step and by whatever in `config.eval` sets it apart from the plain one."""
+  options, words = config.eval, []
+  part = config_lib.part(config, options.part)
+  words += [] if part.startswith("test") else [part]
+  words += list(options.features)
+  words += [word for word in ("flip", "rerank", "mixed") if options[word]]
+  words += [] if options.normalize else ["not_normalized"]
+  words += ["corrupted"] if options.corruption.draws else []
+  return ".".join((f"step_{step:07d}", *words))
+
+
+def make_suite(config: ConfigDict) -> suite_lib.Suite:
+  """Builds what `config.eval` asks to compute from features.
+
+  Raises:
+    UserError: an unknown protocol, or an argument out of range.
+  """
+  protocol = config.eval.protocol.to_dict()
+  return suite_lib.Suite(
+    evaluators.create(protocol.pop("name"), **protocol),
+    normalize=config.eval.normalize,
+    flip=config.eval.flip,
+    rerank=Reranking(**config.eval.rerank_options) if config.eval.rerank else None,
+    mixed=config.eval.mixed,
+  )
+
+
+def make_corruptions(config: ConfigDict) -> list[Corruption]:
+  """Builds the corrupted copies that `config.eval` asks for; the i-th has seed `seed` + i."""
+  options = config.eval.corruption
+  return [
+    Corruption(tuple(options.kinds), tuple(options.severities), options.seed + draw)
+    for draw in range(options.draws)
+  ]
 
 
 def check_same_method(stored: dict, config: ConfigDict) -> None:

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from vireid_jax import compilation, evaluate, methods, optim, train_state, train_step
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
+from vireid_jax.best import BestCheckpoint
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.data import augment, pipeline, rendered
 from vireid_jax.data.pipeline import TrainData
@@ -46,6 +47,7 @@ class Run:
   abstract: TrainState
   checkpoints: Checkpoints
   evaluation: evaluate.Evaluation
+  best: BestCheckpoint
   total_steps: int
 
   def every(self, key: str) -> int:
@@ -81,7 +83,9 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   with StopSignal() as stop:
     state = _loop(run, state, stop)
   run.checkpoints.close()
-  return _evaluate(run, state, int(state.step))
+  results = _evaluate(run, state, int(state.step))
+  run.best.close()
+  return results
 
 
 def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
@@ -117,6 +121,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     abstract=abstract,
     checkpoints=checkpoints,
     evaluation=evaluate.Evaluation(config, dataset, method, mesh),
+    best=BestCheckpoint(workdir, config.checkpoint.keep_best, first_trial=config.eval.quick),
     total_steps=clock.steps(config.train.duration, key="train.duration"),
   )
 
@@ -187,7 +192,7 @@ def _initial_state(run: Run) -> TrainState:
     (run.workdir / "parameters.tsv").write_text(summary.list_shapes(state.variables))
     config_lib.save(run.config, run.workdir / "config.json")
   if run.config.eval.at_start:
-    _evaluate(run, state, 0)
+    _evaluate(run, state, 0, quick=run.config.eval.quick)
   return state
 
 
@@ -226,9 +231,11 @@ def _loop(run: Run, state: TrainState, stop: StopSignal) -> TrainState:
       run.checkpoints.save(step, state, run.meta)
     if stop.requested and not last:
       run.checkpoints.close()
+      run.best.close()
       raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved")
     if not last and _is_due(step, eval_every):
-      writer.write(step, run.evaluation.scalars(_evaluate(run, state, step)))
+      results = _evaluate(run, state, step, quick=run.config.eval.quick)
+      writer.write(step, run.evaluation.scalars(results))
   progress.close()
   writer.close()
   return state
@@ -245,10 +252,12 @@ def _fetch(scalars: dict[str, jax.Array], step: int, run: Run) -> dict[str, floa
   return {**values, "lr": float(run.schedule(step - 1)), "epoch": step / run.clock.steps_per_epoch}
 
 
-def _evaluate(run: Run, state: TrainState, step: int) -> evaluate.Results:
+def _evaluate(run: Run, state: TrainState, step: int, *, quick=False) -> evaluate.Results:
   started = time.time()
-  results = run.evaluation(state.variables)
-  evaluate.report(run.evaluation, results, run.workdir, step, seconds=time.time() - started)
+  results = run.evaluation(state.variables, quick=quick)
+  seconds, trained = time.time() - started, run.meta["config"]
+  evaluate.report(run.evaluation, results, run.workdir, step, trained=trained, seconds=seconds)
+  run.best.offer(step, state, results, run.meta)
   return results
 
 

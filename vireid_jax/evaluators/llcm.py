@@ -7,6 +7,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 DIRECTIONS = {
@@ -33,7 +34,13 @@ class Protocol:
     arguments.counts("trials", self.trials)
 
   def evaluate(
-    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+    self,
+    features,
+    records: Records,
+    metadata: Mapping,
+    *,
+    normalize: bool = True,
+    rerank: Reranking | None = None,
   ) -> dict[str, results.SettingResult]:
     """Evaluates the directions; both read one matrix of similarities.
 
@@ -42,6 +49,7 @@ class Protocol:
       records: the n test images, both modalities.
       metadata: unused; the draws need none.
       normalize: L2-normalise the features.
+      rerank: parameters of k-reciprocal re-ranking; plain results without.
 
     Returns:
       The result per direction.
@@ -57,7 +65,8 @@ class Protocol:
     for direction in self.directions:
       query, gallery = DIRECTIONS[direction]
       matrix = similarity if query == VISIBLE else similarity.T
-      summaries, sizes = self._trials(matrix, records, rows[query], gallery)
+      similarity_to = _similarities(features, rows[query], rows[gallery], matrix, normalize, rerank)
+      summaries, sizes = self._trials(similarity_to, records, rows[query], gallery)
       conditions = {"protocol": "llcm", "direction": direction, "gallery": "random_choice"}
       found[direction] = results.from_summaries(
         summaries,
@@ -67,24 +76,46 @@ class Protocol:
       )
     return results.refuse_if_empty(found)
 
-  def _trials(self, similarity, records, query_rows, gallery):
+  def _trials(self, similarity_to, records, query_rows, gallery):
     """Returns (summary per trial, gallery size per trial); `gallery` is a modality."""
     groups = draws.folders(records, gallery)
-    column_of_row = np.cumsum(records.modality == gallery) - 1
     summaries, sizes = [], []
     for trial in range(self.trials):
       drawn = draws.random_choice(groups, trial=trial, shots=1)
+      similarity, columns = similarity_to(drawn)
       scores = ranking.score_queries(
         similarity,
         records.identity[query_rows],
         records.identity[drawn],
-        columns=column_of_row[drawn],
+        columns=columns,
         exclude=same_folder(records, query_rows, drawn),
         unique_identities=True,
       )
       summaries.append(scores.summary())
       sizes.append(len(drawn))
     return summaries, sizes
+
+
+def _similarities(features, query, gallery, similarity, normalize, rerank):
+  """Returns a function of the drawn rows to (similarity, columns in which they stand).
+
+  Args:
+    features: float [n, d].
+    query, gallery: rows of the two modalities.
+    similarity: float [queries, gallery images].
+    normalize, rerank: as for `Protocol.evaluate`.
+  """
+  column_of_row = np.full(len(features), -1)
+  column_of_row[gallery] = np.arange(len(gallery))
+  if not rerank:
+    return lambda drawn: (similarity, column_of_row[drawn])
+  reranker = Reranker(rerank, features[query], normalize=normalize)
+
+  def reranked(drawn):
+    plain = similarity[:, column_of_row[drawn]]
+    return reranker.similarity(features[drawn], plain), None
+
+  return reranked
 
 
 def same_folder(records: Records, query_rows, gallery_rows) -> np.ndarray:

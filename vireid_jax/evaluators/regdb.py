@@ -7,6 +7,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators import arguments, ranking, results
+from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 DIRECTIONS = ("visible_to_infrared", "infrared_to_visible")
@@ -27,7 +28,13 @@ class Protocol:
     object.__setattr__(self, "directions", given)
 
   def evaluate(
-    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+    self,
+    features,
+    records: Records,
+    metadata: Mapping,
+    *,
+    normalize: bool = True,
+    rerank: Reranking | None = None,
   ) -> dict[str, results.SettingResult]:
     """Evaluates the directions on one matrix of similarities, read along either axis.
 
@@ -37,6 +44,7 @@ class Protocol:
       metadata: unused; there is no gallery draw.
       normalize: L2-normalise the features. One published code base does not, and ranks by the
         Euclidean distance of the raw features instead.
+      rerank: parameters of k-reciprocal re-ranking; plain results without.
 
     Returns:
       The result per direction, of one trial each.
@@ -48,18 +56,20 @@ class Protocol:
     features = arguments.rows_match(features, records)
     sides = [np.flatnonzero(records.modality == side) for side in (VISIBLE, INFRARED)]
     similarity = similarity_matrix(*(features[rows] for rows in sides), normalize=normalize)
-    identities = [records.identity[rows] for rows in sides]
     pairs = {
-      "visible_to_infrared": (similarity, *identities),
-      "infrared_to_visible": (similarity.T, *identities[::-1]),
+      "visible_to_infrared": (similarity, *sides),
+      "infrared_to_visible": (similarity.T, *sides[::-1]),
     }
     found = {}
     for direction in self.directions:
-      matrix, query_ids, gallery_ids = pairs[direction]
+      matrix, query, gallery = pairs[direction]
+      if rerank:
+        reranker = Reranker(rerank, features[query], normalize=normalize)
+        matrix = reranker.similarity(features[gallery], matrix)
       found[direction] = results.from_summaries(
-        [ranking.evaluate_ranking(matrix, query_ids, gallery_ids)],
-        queries=len(query_ids),
-        gallery_sizes=[len(gallery_ids)],
+        [ranking.evaluate_ranking(matrix, records.identity[query], records.identity[gallery])],
+        queries=len(query),
+        gallery_sizes=[len(gallery)],
         conditions={"protocol": "regdb", "direction": direction, "normalize": normalize},
       )
     return results.refuse_if_empty(found)

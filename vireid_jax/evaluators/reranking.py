@@ -5,12 +5,63 @@ dense all-pairs minimum. The distances, the only dense part, come from the accel
 is one.
 """
 
+import dataclasses
+
 import numpy as np
 
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 BLOCK = 256  # rows at once; bounds the temporaries to tens of MB
+
+
+@dataclasses.dataclass(frozen=True)
+class Reranking:
+  """Parameters of the re-ranking of an evaluation; as for `k_reciprocal_distance`."""
+
+  k1: int = 20
+  k2: int = 6
+  lambda_: float = 0.3
+  neighbours_among_queries: bool = False
+
+  def __post_init__(self):
+    _check_parameters(self.k1, self.k2, self.lambda_)
+
+
+class Reranker:
+  """Re-ranks galleries drawn for one set of queries, whose own distances are computed once."""
+
+  def __init__(self, options: Reranking, query, *, normalize: bool):
+    """Compares the queries, float [q, d], among themselves; `normalize` as in the evaluation."""
+    self._options, self._normalize, self._query = options, normalize, np.asarray(query)
+    self._among_queries = self._distances(self._query, self._query)
+
+  def similarity(self, gallery, similarity) -> np.ndarray:
+    """Replaces the similarity of queries and gallery.
+
+    Args:
+      gallery: float [g, d].
+      similarity: float [q, g], the plain one from `similarity_matrix`.
+
+    Returns:
+      float [q, g], minus the k-reciprocal distance.
+    """
+    count = len(self._query)
+    whole = np.empty((count + len(gallery),) * 2, self._among_queries.dtype)
+    whole[:count, :count] = self._among_queries
+    whole[:count, count:] = self._from_similarity(similarity)
+    whole[count:, :count] = whole[:count, count:].T
+    whole[count:, count:] = self._distances(gallery, gallery)
+    return -rerank(whole, count, **dataclasses.asdict(self._options))
+
+  def _distances(self, left, right):
+    found = self._from_similarity(similarity_matrix(left, right, normalize=self._normalize))
+    np.fill_diagonal(found, 0)
+    return found
+
+  def _from_similarity(self, similarity):
+    squared = 2 - 2 * similarity if self._normalize else -similarity
+    return np.maximum(squared, 0, out=squared)
 
 
 def k_reciprocal_distance(
@@ -82,11 +133,7 @@ def rerank(
   Raises:
     UserError: a parameter out of range.
   """
-  if k1 < 1 or k2 < 1 or not 0 <= lambda_ <= 1:
-    raise UserError(
-      f"re-ranking got k1 = {k1}, k2 = {k2}, lambda_ = {lambda_}; k1 and k2 must be at least 1 and "
-      "lambda_ between 0 and 1"
-    )
+  _check_parameters(k1, k2, lambda_)
   if not 0 < queries < len(distances):
     raise UserError(
       f"re-ranking got {queries} queries and {len(distances) - queries} gallery images; it needs "
@@ -99,6 +146,14 @@ def rerank(
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   plain = distances[:queries, queries:] / scale[:queries]
   return ((1 - lambda_) * jaccard + lambda_ * plain).astype(distances.dtype)
+
+
+def _check_parameters(k1, k2, lambda_):
+  if k1 < 1 or k2 < 1 or not 0 <= lambda_ <= 1:
+    raise UserError(
+      f"re-ranking got k1 = {k1}, k2 = {k2}, lambda_ = {lambda_}; k1 and k2 must be at least 1 and "
+      "lambda_ between 0 and 1"
+    )
 
 
 def _nearest(distances, count, near):

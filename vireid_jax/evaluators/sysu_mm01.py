@@ -13,6 +13,7 @@ from vireid_jax.data.schema import VISIBLE, Records
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import arguments, draws, ranking, results
 from vireid_jax.evaluators.query_scores import QueryScores
+from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 QUERY_CAMERAS = (3, 6)
@@ -44,7 +45,13 @@ class Protocol:
     arguments.counts("trials", (self.trials,))
 
   def evaluate(
-    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+    self,
+    features,
+    records: Records,
+    metadata: Mapping,
+    *,
+    normalize: bool = True,
+    rerank: Reranking | None = None,
   ) -> dict[str, results.SettingResult]:
     """Evaluates every setting on one matrix of similarities.
 
@@ -53,6 +60,7 @@ class Protocol:
       records: the n images of the split, both modalities.
       metadata: of the data set; `gallery_permutations` holds the official draws.
       normalize: L2-normalise the features.
+      rerank: parameters of k-reciprocal re-ranking; plain results without.
 
     Returns:
       The result per setting. What the data do not allow is marked as not run.
@@ -60,7 +68,7 @@ class Protocol:
     Raises:
       UserError: there is nothing to evaluate, or a feature is not finite.
     """
-    task = _Task.of(arguments.rows_match(features, records), records, normalize)
+    task = _Task.of(arguments.rows_match(features, records), records, normalize, rerank)
     found = {
       f"{mode}/{shots}-shot/{gallery}": self._setting(task, metadata, mode, shots, gallery)
       for gallery in self.galleries
@@ -131,6 +139,8 @@ class _Task:
     column_of_row: int [n], column of `similarity` for the visible rows, -1 elsewhere.
     similarity: float [q, visible images].
     normalize: whether the features were L2-normalised.
+    features: float [n, d].
+    reranker: replaces the similarities of each draw; None for plain results.
   """
 
   records: Records
@@ -138,18 +148,27 @@ class _Task:
   column_of_row: np.ndarray
   similarity: np.ndarray
   normalize: bool
+  features: np.ndarray
+  reranker: Reranker | None
 
   @classmethod
-  def of(cls, features, records, normalize):
+  def of(cls, features, records, normalize, rerank):
     query_rows = np.concatenate([np.flatnonzero(records.camera == c) for c in QUERY_CAMERAS])
     visible = np.flatnonzero(records.modality == VISIBLE)
     column_of_row = np.full(len(records), -1)
     column_of_row[visible] = np.arange(len(visible))
     similarity = similarity_matrix(features[query_rows], features[visible], normalize=normalize)
-    return cls(records, query_rows, column_of_row, similarity, normalize)
+    reranker = Reranker(rerank, features[query_rows], normalize=normalize) if rerank else None
+    return cls(records, query_rows, column_of_row, similarity, normalize, features, reranker)
 
   def scores(self, gallery):
     """Ranks the gallery rows for all queries; images of the query's own place are left out."""
+    similarity, column_of_row = self.similarity, self.column_of_row
+    if self.reranker:
+      plain = similarity[:, column_of_row[gallery]]
+      similarity = self.reranker.similarity(self.features[gallery], plain)
+      column_of_row = np.full(len(self.records), -1)
+      column_of_row[gallery] = np.arange(len(gallery))
     parts, start = [], 0
     for camera in QUERY_CAMERAS:
       stop = start + int((self.records.camera == camera).sum())
@@ -157,10 +176,10 @@ class _Task:
       kept = gallery[~near]
       parts.append(
         ranking.score_queries(
-          self.similarity[start:stop],
+          similarity[start:stop],
           self.records.identity[self.query_rows[start:stop]],
           self.records.identity[kept],
-          columns=self.column_of_row[kept],
+          columns=column_of_row[kept],
           unique_identities=True,
         )
       )

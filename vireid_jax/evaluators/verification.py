@@ -1,0 +1,94 @@
+"""Same person or not, from one threshold: ROC, TAR at FAR, and distances per modality pair."""
+
+import numpy as np
+
+from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators import arguments
+from vireid_jax.evaluators.similarity import similarity_matrix
+
+PAIRS = {
+  "visible-visible": (VISIBLE, VISIBLE),
+  "infrared-infrared": (INFRARED, INFRARED),
+  "visible-infrared": (VISIBLE, INFRARED),
+}
+FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
+
+
+def evaluate(features, records: Records, *, normalize: bool = True) -> dict[str, dict]:
+  """Compares all pairs of different images, once each, per pair of modalities.
+
+  Args:
+    features: float [n, d], one per record.
+    records: the n test images.
+    normalize: compare by the cosine; otherwise by minus the squared Euclidean distance.
+
+  Returns:
+    Per key of `PAIRS`: what `separate` returns. Pairs without a genuine or without an impostor
+    comparison are left out.
+
+  Raises:
+    UserError: a feature is not finite, or the rows do not match the records.
+  """
+  features = arguments.rows_match(features, records)
+  found = {}
+  for name, (left, right) in PAIRS.items():
+    rows, columns = (np.flatnonzero(records.modality == side) for side in (left, right))
+    similarity = similarity_matrix(features[rows], features[columns], normalize=normalize)
+    same = records.identity[rows][:, None] == records.identity[columns][None]
+    once = np.triu(np.ones_like(same), 1) if left == right else np.ones_like(same)
+    genuine, impostor = similarity[same & once], similarity[~same & once]
+    if len(genuine) and len(impostor):
+      found[name] = separate(genuine, impostor, normalize=normalize)
+  return found
+
+
+def separate(genuine, impostor, *, normalize: bool = True) -> dict:
+  """Says how well one threshold on the similarity tells genuine from impostor pairs.
+
+  For a false accept rate f of n impostor pairs, the threshold is the similarity of the impostor
+  that floor(f n) others exceed or equal; a pair is accepted when it lies strictly above it, so the
+  rate found is never above f.
+
+  Args:
+    genuine: float [m], similarities of pairs of one identity.
+    impostor: float [n], similarities of pairs of two identities.
+    normalize: whether similarities are cosines; distances are then 2 - 2 cos.
+
+  Returns:
+    'genuine' and 'impostor': number of pairs; 'tar': {far: {'tar', 'far', 'threshold'}} with the
+    far asked for as text ('0.001'); 'roc': [[far, tar], ...] on a logarithmic grid; 'distance':
+    mean and standard deviation of the Euclidean distance, 'intra' and 'inter'.
+  """
+  genuine = np.sort(genuine)
+  grid = np.logspace(-5, 0, 26)
+  rates = np.concatenate([np.array(FALSE_ACCEPT_RATES), grid[:-1]])
+  accepted = np.floor(rates * len(impostor) + 1e-9).astype(np.int64)
+  places = len(impostor) - 1 - np.minimum(accepted, len(impostor) - 1)
+  impostor_sorted = np.partition(impostor, np.unique(places))
+  thresholds = impostor_sorted[places]
+  tar = 1 - np.searchsorted(genuine, thresholds, side="right") / len(genuine)
+  points = list(zip(rates, tar, thresholds, strict=True))
+  count = len(FALSE_ACCEPT_RATES)
+  return {
+    "genuine": len(genuine),
+    "impostor": len(impostor),
+    "tar": {
+      f"{rate:g}": {
+        "tar": float(accept),
+        "far": float(np.mean(impostor > threshold)),
+        "threshold": float(threshold),
+      }
+      for rate, accept, threshold in points[:count]
+    },
+    "roc": [[float(rate), float(accept)] for rate, accept, _ in points[count:]] + [[1.0, 1.0]],
+    "distance": {
+      "intra": _spread(genuine, normalize),
+      "inter": _spread(impostor, normalize),
+    },
+  }
+
+
+def _spread(similarity, normalize):
+  squared = np.maximum(2 - 2 * similarity if normalize else -similarity, 0)
+  distance = np.sqrt(squared.astype(np.float64))
+  return {"mean": float(distance.mean()), "std": float(distance.std())}
