@@ -10,10 +10,14 @@ from vireid_jax.errors import UserError, nearest
 
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
 EXIT_PREEMPTED = 75
-MODES = ("train", "evaluate")
+MODES = ("train", "evaluate", "report")
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :variant behind it.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of checkpoints, metrics and results.")
+_WORKDIR = flags.DEFINE_string(
+  "workdir",
+  None,
+  "Folder of checkpoints, metrics and results; for a report several, or globs, between commas.",
+)
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
 
@@ -22,18 +26,16 @@ def main(argv: list[str]) -> int:
   """Dispatches on --mode; returns the exit code."""
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
-  for flag in (_CONFIG, _WORKDIR):
-    if flag.value is None:
-      raise UserError(
-        f"--{flag.name} is required; for example --{flag.name} {_EXAMPLES[flag.name]}"
-      )
-  config = _read_config()
+  if _MODE.value == "report":
+    print_report(require("workdir").split(","))
+    return 0
+  require("config")
+  workdir = pathlib.Path(require("workdir")).expanduser()
+  config = read_config()
   logging.set_verbosity(logging.ERROR)
   from vireid_jax import compilation, evaluate, train
 
   compilation.use_cache()
-
-  workdir = pathlib.Path(_WORKDIR.value).expanduser()
   if _MODE.value == "evaluate":
     evaluate.evaluate(config, workdir, step=_STEP.value)
     return 0
@@ -48,7 +50,22 @@ def main(argv: list[str]) -> int:
 _EXAMPLES = {"config": "configs/agw_synthetic.py", "workdir": "runs/agw_synthetic"}
 
 
-def _read_config() -> ConfigDict:
+def require(name: str) -> str:
+  """Returns the value of a flag; raises UserError when it was not given."""
+  flag = flags.FLAGS[name]
+  if flag.value is None:
+    raise UserError(f"--{name} is required; for example --{name} {_EXAMPLES[name]}")
+  return flag.value
+
+
+def print_report(items: list[str]) -> None:
+  """Prints the tables of some runs; see `report.render`."""
+  from vireid_jax import report
+
+  print(report.render(items, step=_STEP.value))
+
+
+def read_config() -> ConfigDict:
   """Returns the config; the parser keeps the error of an unreadable file until it is touched."""
   try:
     _CONFIG.value.method  # noqa: B018
@@ -81,10 +98,10 @@ def _explain(message: str) -> str:
   return f"unknown option --{unknown}; {nearest('--' + unknown, known)}" if unknown else message
 
 
-def run() -> None:
-  """Entry point: parses, runs, prints a UserError without its traceback."""
+def run(command=None) -> None:
+  """Entry point: parses, runs `main` or another command, prints a UserError without traceback."""
   try:
-    app.run(main, flags_parser=_parse_flags)
+    app.run(command or main, flags_parser=_parse_flags)
   except UserError as error:
     sys.exit(f"error: {error}")
 

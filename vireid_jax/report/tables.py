@@ -1,0 +1,187 @@
+"""Paper-style tables: a row per method, a block of columns per search mode or direction."""
+
+import dataclasses
+import statistics
+
+from vireid_jax.errors import UserError
+from vireid_jax.evaluators.results import METRICS, SettingResult
+from vireid_jax.report import records
+from vireid_jax.report.records import Run
+
+NOT_RUN = "not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """One setting's numbers of one row.
+
+  Attributes:
+    mean: metric -> rate in [0, 1].
+    std: metric -> standard deviation in [0, 1]; empty where one number stands alone.
+    over: over what the deviation is: 'seeds', 'splits', 'trials' or ''.
+    trials: of each run.
+  """
+
+  mean: dict[str, float]
+  std: dict[str, float]
+  over: str
+  trials: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """What one item of `--workdir` has to say in one table.
+
+  Attributes:
+    label: method, and what sets the result apart from the plain one.
+    runs: how many, in words.
+    cells: per block of columns; absent where nothing was run.
+  """
+
+  label: str
+  runs: str
+  cells: dict[str, Cell]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """Rows that share data set and protocol variant.
+
+  Attributes:
+    title: what was evaluated.
+    blocks: names of the blocks of columns.
+    rows: in the order given.
+  """
+
+  title: str
+  blocks: tuple[str, ...]
+  rows: tuple[Row, ...]
+
+  @property
+  def note(self) -> str:
+    """What the numbers are."""
+    over = sorted({cell.over for row in self.rows for cell in row.cells.values() if cell.over})
+    spread = f"; mean ± standard deviation over {', or over '.join(over)}" if over else ""
+    return f"percent{spread}"
+
+
+def build(items: list[str], *, step: int | None = None) -> list[Table]:
+  """Builds all tables of the given rows.
+
+  Args:
+    items: each a workdir, a folder of workdirs, or a glob; the runs of one item are averaged.
+    step: of the checkpoints; the latest when absent.
+
+  Raises:
+    UserError: nothing was evaluated at all, or runs of one item must not be averaged.
+  """
+  tables: dict[str, dict] = {}
+  for item in items:
+    for runs in _by_suffix(records.find(item, step=step)):
+      records.check_alike(runs)
+      for title, label, block, cell in _place(runs):
+        cells = tables.setdefault(title, {}).setdefault((item, label, _count(runs)), {})
+        _check_same_trials(cells.setdefault(block, cell), cell, f"{item}, {label}, {block}")
+  if not tables:
+    raise UserError(f"--workdir: nothing was evaluated in {', '.join(items)}; run --mode=evaluate")
+  return [_table(title, rows) for title, rows in sorted(tables.items())]
+
+
+def _by_suffix(runs: list[Run]) -> list[list[Run]]:
+  groups = {}
+  for run in runs:
+    groups.setdefault(records.suffix(run), []).append(run)
+  return [groups[name] for name in sorted(groups)]
+
+
+def _place(runs: list[Run]):
+  """Yields (title of the table, label of the row, block of columns, cell or None) per setting."""
+  stored = [run.results for run in runs]
+  for name, result in stored[0].items():
+    block, *variant = result.conditions.get("setting", name).split("/")
+    title = _title(runs[0], variant, result.conditions)
+    cell = _average(runs, [results[name] for results in stored]) if result.trials else None
+    yield title, _label(runs[0], result.conditions), block, cell
+
+
+def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> None:
+  """Refuses two records of one checkpoint that give a setting with different numbers of trials."""
+  trials = [cell.trials if cell else 0 for cell in (kept, other)]
+  if trials[0] != trials[1]:
+    raise UserError(
+      f"{where}: two records of the same checkpoint have {trials[0]} and {trials[1]} trials; "
+      "evaluate again with one config.eval.protocol.trials, or move one record away"
+    )
+
+
+def _title(run: Run, variant, conditions) -> str:
+  synthetic = " (synthetic images)" if run.stored["synthetic"] else ""
+  part = run.settings["part"]
+  words = [f"{run.stored['dataset']}{synthetic}", part, conditions.get("protocol", ""), *variant]
+  return ", ".join(word for word in words if word)
+
+
+def _label(run: Run, conditions) -> str:
+  words = [run.stored["method"], conditions.get("feature", "")]
+  words += ["flip"] if conditions.get("flip") else []
+  words += [] if conditions.get("normalize", True) else ["not normalised"]
+  reranking = conditions.get("rerank")
+  if reranking:
+    words.append(f"re-ranked (k1 {reranking['k1']}, k2 {reranking['k2']}")
+    words[-1] += f", lambda {reranking['lambda_']:g}"
+    words[-1] += ", among queries)" if reranking["neighbours_among_queries"] else ")"
+  corruption = conditions.get("corruption")
+  if corruption:
+    kinds = ", ".join(corruption["kinds"]) or "all kinds"
+    words.append(f"corrupted ({kinds}, {corruption['draws']} draws)")
+  if run.stored["selection"]:
+    words.append(f"best by {run.stored['selection']['metric']}")
+  return ", ".join(word for word in words if word)
+
+
+def _count(runs: list[Run]) -> str:
+  seeds = {seed for seed, _ in (run.unit for run in runs)}
+  splits = {split for _, split in (run.unit for run in runs)} - {0}
+  words = [f"{len(splits)} of 10 splits"] if splits else []
+  words += [f"{len(seeds)} seed" + ("s" if len(seeds) > 1 else "")]
+  return ", ".join(words)
+
+
+def _average(runs: list[Run], results: list[SettingResult]) -> Cell:
+  """Averages over splits within a seed, then over seeds; spreads over the outermost of several."""
+  by_seed = {}
+  for run, result in zip(runs, results, strict=True):
+    by_seed.setdefault(run.unit[0], {})[run.unit[1]] = result.mean
+  splits = {tuple(sorted(found)) for found in by_seed.values()}
+  if len(splits) > 1:
+    listed = "; ".join(f"seed {seed}: {sorted(found)}" for seed, found in sorted(by_seed.items()))
+    raise UserError(f"the seeds of {runs[0].path} cover different splits ({listed}); run the rest")
+  seeds = [_mean(list(found.values())) for _, found in sorted(by_seed.items())]
+  trials = len(results[0].trials)
+  if len(seeds) > 1:
+    return Cell(_mean(seeds), _deviation(seeds), "seeds", trials)
+  if len(results) > 1:
+    means = [result.mean for result in results]
+    return Cell(_mean(means), _deviation(means), "splits", trials)
+  std, over = (results[0].std, "trials") if trials > 1 else ({}, "")
+  return Cell(results[0].mean, std, over, trials)
+
+
+def _mean(rates: list[dict]) -> dict[str, float]:
+  return {name: statistics.fmean(rate[name] for rate in rates) for name in METRICS}
+
+
+def _deviation(rates: list[dict]) -> dict[str, float]:
+  return {name: statistics.pstdev(rate[name] for rate in rates) for name in METRICS}
+
+
+def _table(title: str, rows: dict) -> Table:
+  blocks = tuple(dict.fromkeys(block for cells in rows.values() for block in cells))
+  return Table(
+    title,
+    blocks,
+    tuple(
+      Row(label, count, {block: cell for block, cell in cells.items() if cell})
+      for (_, label, count), cells in rows.items()
+    ),
+  )

@@ -1,0 +1,37 @@
+"""The verification part of records as Markdown: one threshold's rates, and distances."""
+
+from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
+from vireid_jax.report import records
+
+
+def markdown(items: list[str], *, step: int | None = None) -> str:
+  """Lists TAR at FAR, thresholds and distances of every record that has them; '' without any.
+
+  Args:
+    items: as for `tables.build`.
+    step: of the checkpoints; the latest when absent.
+  """
+  lines = [
+    line
+    for item in items
+    for run in records.find(item, step=step)
+    for feature, pairs in sorted(run.stored.get("verification", {}).items())
+    for pair, found in sorted(pairs.items())
+    for line in [_line(run, feature, pair, found)]
+  ]
+  if not lines:
+    return ""
+  head = ["run", "feature", "pair"]
+  head += [f"TAR at FAR {rate:g} (threshold)" for rate in FALSE_ACCEPT_RATES]
+  head += ["distance within", "distance between"]
+  rule = ["---"] * len(head)
+  body = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
+  return f"### Verification\n\n{body}\n\nrates in percent; thresholds on the similarity\n"
+
+
+def _line(run, feature, pair, found):
+  rates = [found["tar"][f"{rate:g}"] for rate in FALSE_ACCEPT_RATES]
+  numbers = [f"{100 * rate['tar']:.2f} ({rate['threshold']:.4f})" for rate in rates]
+  spread = [found["distance"][side] for side in ("intra", "inter")]
+  numbers += [f"{side['mean']:.3f} ± {side['std']:.3f}" for side in spread]
+  return [run.path.parent.parent.name, feature, pair, *numbers]
