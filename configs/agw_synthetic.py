@@ -20,12 +20,13 @@ def get_config(arg: str = ""):
 
   config.optim.name = "adam"
   config.optim.lr = 1e-3
-  config.optim.warmup = "1 epochs"
-  config.optim.decay_at = ("8 epochs",)
+  config.optim.warmup = "50 steps"
+  config.optim.update = "step"
+  config.optim.decay_at = ("450 steps",)
   config.optim.decay_to = (0.1,)
-  config.train.duration = "10 epochs"
+  config.train.duration = "600 steps"
 
-  config.checkpoint.every = "2 epochs"
+  config.checkpoint.every = "200 steps"
   config.eval.at_start = True
   return config_lib.apply_variants(config, arg, base=base)
 

@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 
@@ -18,6 +19,11 @@ BENCHMARKS = {
     "SYSU-MM01's evaluation at its real size, on random features",
     ranking_benchmark.add_arguments,
     ranking_benchmark.run,
+  ),
+  "input": (
+    "filling the image cache, gathering and augmenting batches",
+    input_benchmark.add_arguments,
+    input_benchmark.run,
   ),
 }
 
