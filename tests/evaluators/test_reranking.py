@@ -2,13 +2,14 @@
 
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from test_golden_evaluation import read_permutations
 
 from vireid_jax.data.schema import VISIBLE, Records
 from vireid_jax.errors import UserError
-from vireid_jax.evaluators import sysu_mm01
+from vireid_jax.evaluators import reranking_dense, sysu_mm01
 from vireid_jax.evaluators.ranking import evaluate_ranking
 from vireid_jax.evaluators.reranking import k_reciprocal_distance
 
@@ -156,3 +157,30 @@ def test_parameters_out_of_range(wrong):
 def test_empty_gallery():
   with pytest.raises(UserError, match="3 queries and 0 gallery images"):
     k_reciprocal_distance(np.eye(3), np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"neighbours_among_queries": True, "k1": 4, "k2": 1}])
+def test_dense_form_equals_the_plain_restatement(settings):
+  rng = np.random.default_rng(0)
+  centres = rng.normal(size=(12, 8))
+  query, gallery = (
+    unit(centres[rng.integers(0, 12, count)] + 0.5 * rng.normal(size=(count, 8)))
+    for count in (70, 50)
+  )
+  images = np.concatenate([query, gallery])
+  squared = np.square(images[:, None] - images[None]).sum(axis=-1)
+  options = {"k1": 20, "k2": 6, "lambda_": 0.3, "neighbours_among_queries": False, **settings}
+  want = plain_distance(query, gallery, **settings)
+  with jax.enable_x64(True):
+    got = reranking_dense.rerank(squared, len(query), **options)
+  np.testing.assert_allclose(got, want, atol=1e-6, rtol=0)
+
+
+def test_dense_form_agrees_with_the_stored_distance_of_the_authors(golden, monkeypatch):
+  monkeypatch.setattr("vireid_jax.evaluators.reranking._on_accelerator", lambda: True)
+  query = unit(golden["query_features"].astype(np.float64)).astype(np.float32)
+  gallery = unit(golden["gallery_features"].astype(np.float64)).astype(np.float32)
+  got = k_reciprocal_distance(query, gallery[golden["agw_gallery_indices"]])
+  error = np.abs(got - golden["rerank_distance"])
+  assert (error > 2e-3).sum() <= 1
+  assert error.max() < 2.1e-3
