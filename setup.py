@@ -44,7 +44,6 @@ setuptools.setup(
     "tpu": ("jax[tpu]>=0.10.2",),
   },
   classifiers=(
-    "License :: OSI Approved :: Apache Software License",
     "Programming Language :: Python :: 3",
     "Topic :: Scientific/Engineering :: Image Recognition",
   ),

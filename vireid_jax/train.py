@@ -189,7 +189,9 @@ def _initial_state(run: Run) -> TrainState:
   )
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
-    (run.workdir / "parameters.tsv").write_text(summary.list_shapes(state.variables))
+    shapes = run.workdir / "parameters.tsv"
+    shapes.write_text(summary.list_shapes(state.variables))
+    print(f"every shape: {shapes}", flush=True)
     config_lib.save(run.config, run.workdir / "config.json")
   if run.config.eval.at_start:
     _evaluate(run, state, 0, quick=run.config.eval.quick)
