@@ -72,7 +72,8 @@ def start(workdir, data_dir):
 
 def wait_for_checkpoint(folder, process, seconds=600):
   limit = time.monotonic() + seconds
-  while not any((folder / "checkpoints").glob("[0-9]*")):
+  # An unfinished save has a longer name.
+  while not any(path.name.isdecimal() for path in (folder / "checkpoints").glob("*")):
     assert process.poll() is None and time.monotonic() < limit
     with contextlib.suppress(subprocess.TimeoutExpired):
       process.wait(timeout=0.2)

@@ -120,10 +120,9 @@ def feature_methods(method: Method, names) -> dict[str, Method]:
   Raises:
     UserError: the method has no choice, or not this one.
   """
-  fields = {field.name for field in dataclasses.fields(method)}
   if not names:
     return {getattr(method, "feature", "feature"): method}
-  if "feature" not in fields:
+  if "feature" not in {field.name for field in dataclasses.fields(method)}:
     raise UserError(
       f"config.eval.features = {tuple(names)!r}, but {type(method).__name__} has one feature only; "
       "leave it empty"
