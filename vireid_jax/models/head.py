@@ -1,5 +1,7 @@
 """From the last map to the retrieval feature and the identity logits."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -37,6 +39,10 @@ def pool(x: Array, kind: str) -> Array:
   return (jnp.mean(x**GEM_POWER, axis=(1, 2)) + GEM_EPSILON) ** (1 / GEM_POWER)
 
 
+def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
+  return 1.0 + nn.initializers.normal(0.01)(key, shape, dtype)
+
+
 class Head(nn.Module):
   """Batch-norm neck and a linear classifier without bias.
 
@@ -47,6 +53,8 @@ class Head(nn.Module):
   Attributes:
     num_classes: training identities.
     numerics: batch-norm statistics; the head itself always computes in float32 at least.
+    scale_init: of the neck's [c] scale.
+    kernel_init: of the classifier's [c, classes] kernel.
 
   Reference:
     Luo et al., "A Strong Baseline and Batch Normalization Neck", 2019.
@@ -54,14 +62,16 @@ class Head(nn.Module):
 
   num_classes: int
   numerics: Numerics = Numerics()
+  scale_init: Callable = _normal_around_one
+  kernel_init: Callable = nn.initializers.normal(0.001)
 
   def setup(self):
     full = self._full_precision()
-    self.neck = BatchNorm(full, scale_init=_normal_around_one, train_bias=False)
+    self.neck = BatchNorm(full, scale_init=self.scale_init, train_bias=False)
     self.classifier = nn.Dense(
       self.num_classes,
       use_bias=False,
-      kernel_init=nn.initializers.normal(0.001),
+      kernel_init=self.kernel_init,
       dtype=full.compute_dtype,
       param_dtype=full.param_dtype,
     )
@@ -81,7 +91,3 @@ class Head(nn.Module):
       unbiased_variance=self.numerics.unbiased_variance,
       momentum=self.numerics.momentum,
     )
-
-
-def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
-  return 1.0 + nn.initializers.normal(0.01)(key, shape, dtype)

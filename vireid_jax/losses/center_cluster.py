@@ -1,0 +1,38 @@
+"""Centre cluster loss of MPANet."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.losses.distance import SMALLEST_SQUARE, pairwise_distance
+
+
+def center_cluster(features: Array, labels: Array, *, margin: float = 0.7) -> Array:
+  """Pulls features to the centre of their identity and pushes the centres apart.
+
+  L = mean_i ||f_i - c_{y_i}|| + mean over ordered pairs of identities k != j of
+  max(0, margin - ||c_k - c_j||), where c_k is the mean feature of identity k over both modalities.
+  Every pair of identities counts the same, however many images each has.
+
+  Args:
+    features: float [n, d], not normalised; computed in float32 at least.
+    labels: int [n].
+    margin: in the unit of the features' distance.
+
+  Returns:
+    Scalar, at least 0. A single identity has no pair and pays for its spread alone.
+
+  Reference:
+    Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification",
+    CVPR 2021, section 3.4.
+  """
+  features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+  same = (labels[:, None] == labels[None, :]).astype(features.dtype)
+  count = same.sum(axis=1)
+  # One row per image: the number of identities, a shape, need not be known to the compiler.
+  centers = jnp.matmul(same, features, precision="highest") / count[:, None]
+  square = jnp.sum((features - centers) ** 2, axis=1)
+  spread = jnp.mean(jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE)))
+  hinge = jnp.maximum(0.0, margin - pairwise_distance(centers))
+  weight = (1 - same) / (count[:, None] * count[None, :])
+  pairs = jnp.sum(weight)
+  return spread + jnp.sum(weight * hinge) / jnp.where(pairs > 0, pairs, 1.0)

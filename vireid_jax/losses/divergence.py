@@ -1,0 +1,22 @@
+"""Kullback-Leibler divergence between two classifiers."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def divergence(logits: Array, other_logits: Array) -> Array:
+  """Mean over rows of KL(softmax(logits) || softmax(other_logits)).
+
+  The gradient flows through both; stop it where one of them is a teacher.
+
+  Args:
+    logits, other_logits: float [n, c]; computed in float32 at least.
+
+  Returns:
+    Scalar, in nats, at least 0.
+  """
+  dtype = jnp.promote_types(logits.dtype, jnp.float32)
+  log_own = jax.nn.log_softmax(logits.astype(dtype), axis=-1)
+  log_other = jax.nn.log_softmax(other_logits.astype(dtype), axis=-1)
+  return jnp.mean(jnp.sum(jnp.exp(log_own) * (log_own - log_other), axis=-1))

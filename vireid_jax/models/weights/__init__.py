@@ -1,0 +1,1 @@
+"""Weights of PyTorch models: files, names, and their place in our variables."""

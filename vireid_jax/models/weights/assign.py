@@ -1,0 +1,108 @@
+"""Moving PyTorch's tensors into our variables and back, complete or not at all."""
+
+import pathlib
+from collections.abc import Mapping
+
+import flax.traverse_util
+import jax
+import numpy as np
+
+from vireid_jax.errors import UserError
+from vireid_jax.methods.base import Variables
+from vireid_jax.models.weights.names import NameTable
+
+MOST_SHOWN = 20
+
+
+def import_weights(
+  variables: Variables, weights: Mapping[str, np.ndarray], table: NameTable
+) -> tuple[Variables, list[str]]:
+  """Fills variables with PyTorch's tensors, cast to the variables' dtypes.
+
+  Args:
+    variables: all collections, arrays or shapes; shapes only if the table is not partial.
+    weights: tensors by PyTorch's name.
+    table: of the family the tensors come from.
+
+  Returns:
+    The new variables as NumPy arrays, and the names of tensors that were left out on purpose.
+
+  Raises:
+    UserError: lists with - what the network needs and the file has not in this shape, and with +
+      what the file has and the network has no place for.
+  """
+  flat = flax.traverse_util.flatten_dict(variables)
+  names = {path: table.translate(path) for path in flat}
+  missing, filled, used = [], {}, set()
+  for path, leaf in flat.items():
+    name = names[path]
+    value = None if name is None else weights.get(name)
+    if name is None and table.partial:
+      filled[path] = leaf
+    elif value is None or _to_ours(value).shape != leaf.shape:
+      missing.append((name or "/".join(path), _torch_shape(leaf)))
+    else:
+      filled[path] = _to_ours(value).astype(leaf.dtype)
+      used.add(name)
+  wanted = set(names.values())
+  ignored = [name for name in weights if name not in wanted and table.ignores(name)]
+  extra = [(name, weights[name].shape) for name in weights.keys() - used - set(ignored)]
+  if missing or extra or not used:
+    raise UserError(_explain(table, missing, extra))
+  return flax.traverse_util.unflatten_dict(filled), ignored
+
+
+def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarray]:
+  """Returns variables under PyTorch's names and layouts; arrays without a name are left out.
+
+  Raises:
+    UserError: two arrays of one name differ, such as two stems in torchvision's single network.
+  """
+  weights = {}
+  for path, leaf in flax.traverse_util.flatten_dict(variables).items():
+    name = table.translate(path)
+    if name is None:
+      continue
+    value = _to_torch(np.asarray(leaf))
+    if name in weights and not np.array_equal(weights[name], value):
+      raise UserError(
+        f"{'/'.join(path)} and another array are both {name!r} for {table.name} and differ; "
+        "export the streams one at a time"
+      )
+    weights[name] = value
+  return weights
+
+
+def save_npz(weights: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+  """Writes tensors as .npz, which `load_weights` reads."""
+  np.savez(path, **weights)
+
+
+def _to_ours(value: np.ndarray) -> np.ndarray:
+  """[out, in, h, w] to [h, w, in, out]; [out, in] to [in, out]."""
+  if value.ndim == 4:
+    return value.transpose(2, 3, 1, 0)
+  return value.T
+
+
+def _to_torch(value: np.ndarray) -> np.ndarray:
+  if value.ndim == 4:
+    return np.ascontiguousarray(value.transpose(3, 2, 0, 1))
+  return np.ascontiguousarray(value.T)
+
+
+def _torch_shape(leaf: jax.Array) -> tuple[int, ...]:
+  return _to_torch(np.broadcast_to(np.zeros((), np.uint8), leaf.shape)).shape
+
+
+def _explain(table: NameTable, missing: list, extra: list) -> str:
+  lines = [("-", *item) for item in missing] + [("+", *item) for item in extra]
+  lines.sort(key=lambda line: (line[1], line[0]))
+  shown = [f"  {sign} {name} {shape}" for sign, name, shape in lines[:MOST_SHOWN]]
+  if len(lines) > MOST_SHOWN:
+    shown.append(f"  ... and {len(lines) - MOST_SHOWN} more")
+  return (
+    f"the weights are not those of this network (names of {table.name}; - the network needs it, "
+    "+ only the file has it). Choose the depth, width and classes they were made with, or another "
+    "file:\n" + "\n".join(shown or ["  nothing in common"])
+  )

@@ -1,0 +1,155 @@
+"""What PyTorch models call the arrays of our variables.
+
+A table turns the path of one of our arrays, such as params/backbone/shared/layer1/block0/conv1/
+kernel, into PyTorch's name. Both directions of the conversion read the same table.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.models.resnet import PARTS
+
+Path = tuple[str, ...]
+
+# Our leaf -> PyTorch's, for convolutions, dense layers and batch norm alike. The bias of a neck
+# is a constant here and a frozen parameter there.
+LEAVES = {
+  ("params", "kernel"): "weight",
+  ("params", "scale"): "weight",
+  ("params", "bias"): "bias",
+  ("constants", "bias"): "bias",
+  ("batch_stats", "mean"): "running_mean",
+  ("batch_stats", "var"): "running_var",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NameTable:
+  """How one family of PyTorch models names its tensors.
+
+  Attributes:
+    name: of the family.
+    translate: our path (collection first) to PyTorch's name, or None for what the family has not.
+    partial: arrays without a PyTorch name keep the values they have.
+    ignored: pattern of PyTorch's names that have no place here, and why.
+    ignored_because: one clause for people.
+  """
+
+  name: str
+  translate: Callable[[Path], str | None]
+  partial: bool
+  ignored: str
+  ignored_because: str
+
+  def ignores(self, name: str) -> bool:
+    """Whether a tensor of the file is left out on purpose."""
+    return re.fullmatch(rf"(.*\.)?num_batches_tracked|{self.ignored}", name) is not None
+
+
+def name_table(name: str) -> NameTable:
+  """Returns a family's table.
+
+  Args:
+    name: 'torchvision', 'agw' or 'mpanet'.
+
+  Raises:
+    UserError: no PyTorch model of that name is known.
+  """
+  if name not in TABLES:
+    raise UserError(f"no table of PyTorch names for {name!r}; {nearest(name, TABLES)}")
+  return TABLES[name]
+
+
+def _torchvision(path: Path) -> str | None:
+  """Finds a ResNet's parts wherever they stand, so that every stream of a network is reached."""
+  start = next((i for i, part in enumerate(path) if part in PARTS), None)
+  return None if start is None else _resnet(path, path[start:])
+
+
+def _agw(path: Path) -> str | None:
+  _, *modules, _ = path
+  match modules:
+    case ["backbone", "shared", stage, block, layer] if block.startswith("non_local"):
+      return _non_local(path, stage, block, layer)
+    case ["backbone", stream, *_]:
+      return _prefix(_AGW_STREAMS[stream], _resnet(path, path[3:]))
+    case ["head", "neck"]:
+      return _leaf(path, "bottleneck")
+    case ["head", "classifier"]:
+      return _leaf(path, "classifier")
+  return None
+
+
+_AGW_STREAMS = {
+  "visible": "visible_module.visible.",
+  "infrared": "thermal_module.thermal.",
+  "shared": "base_resnet.base.",
+}
+
+
+def _non_local(path: Path, stage: str, block: str, layer: str) -> str | None:
+  place = f"NL_{stage.removeprefix('layer')}.{block.removeprefix('non_local')}"
+  layers = {"theta": "theta", "phi": "phi", "g": "g.0", "out": "W.0", "norm": "W.1"}
+  return _leaf(path, f"{place}.{layers[layer]}")
+
+
+def _mpanet(path: Path) -> str | None:
+  collection, *modules, leaf = path
+  if collection == "mean_classifiers":
+    return f"{leaf}_classifier_.weight"
+  match modules:
+    case ["lower" | "upper", *_]:
+      return _prefix("backbone.", _resnet(path, path[2:]))
+    case ["mam3" | "mam4" as block, "squeeze" | "excite" as layer]:
+      index = {"squeeze": 0, "excite": 2}[layer]
+      return _leaf(path, f"backbone.{block.upper()}.channel_attention.{index}")
+    case ["pam", "masks"]:
+      return _leaf(path, "spatial_attention")
+    case ["head", "neck"]:
+      return _leaf(path, "bn_neck")
+    case ["head", "classifier"]:
+      return _leaf(path, "classifier")
+    case ["modality_classifiers"]:
+      return f"{leaf}_classifier.weight"
+  return None
+
+
+def _resnet(path: Path, inside: Path) -> str | None:
+  """Names an array by its path from the part on: layer1/block0/conv1/kernel."""
+  part, *modules, _ = inside
+  if part == "stem":
+    return _leaf(path, modules[0])
+  block, layer = modules
+  if not block.startswith("block"):
+    return None
+  layer = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}.get(layer, layer)
+  return _leaf(path, f"{part}.{block.removeprefix('block')}.{layer}")
+
+
+def _leaf(path: Path, module: str) -> str | None:
+  leaf = LEAVES.get((path[0], path[-1]))
+  return leaf and f"{module}.{leaf}"
+
+
+def _prefix(prefix: str, name: str | None) -> str | None:
+  return name and prefix + name
+
+
+TABLES = {
+  "torchvision": NameTable(
+    "torchvision", _torchvision, True, r"fc\.(weight|bias)", "the ImageNet classifier"
+  ),
+  "agw": NameTable(
+    "agw",
+    _agw,
+    False,
+    r"(visible_module\.visible|thermal_module\.thermal|base_resnet\.base)"
+    r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
+    "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
+  ),
+  "mpanet": NameTable(
+    "mpanet", _mpanet, False, r"backbone\.fc\.(weight|bias)", "the ImageNet classifier"
+  ),
+}
