@@ -196,7 +196,7 @@ def report(
     return
   path = workdir / FOLDER / f"{record_name(evaluation.config, step)}.json"
   facts = {"step": step, "seed": trained["seed"], "split": trained["data"]["split"], **facts}
-  evaluation.save(results, path, trained=trained, seconds=round(seconds, 1), **facts)
+  evaluation.save(results, path, trained=trained, seconds=round(seconds, 2), **facts)
   print(f"\n{format_table(results, evaluation.title(f'step {step}'))}\n{path}\n", flush=True)
 
 
