@@ -12,6 +12,7 @@ import sys
 from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
+from vireid_jax.evaluators import benchmark_reranking
 
 # name -> (one line of help, function adding flags to a parser, function running it)
 BENCHMARKS = {
@@ -19,6 +20,11 @@ BENCHMARKS = {
     "SYSU-MM01's evaluation at its real size, on random features",
     ranking_benchmark.add_arguments,
     ranking_benchmark.run,
+  ),
+  "reranking": (
+    "SYSU-MM01's all-search single-shot evaluation, re-ranked, at its real size",
+    benchmark_reranking.add_arguments,
+    benchmark_reranking.run,
   ),
   "input": (
     "filling the image cache, gathering and augmenting batches",

@@ -45,3 +45,14 @@ def test_both_sides_agree(monkeypatch, tmp_path, capsys):
 def test_unknown_benchmark_is_refused():
   with pytest.raises(SystemExit):
     benchmark.main(["nothing"])
+
+
+def test_reranking_and_its_plain_loop_agree(monkeypatch, capsys):
+  whole = ranking_benchmark.full_size_records()
+  some = whole.take(np.arange(0, len(whole), 16))
+  monkeypatch.setattr(ranking_benchmark, "full_size_records", lambda: some)
+  flags = ["--dimension", "32", "--trials", "2", "--reference_trials", "2", "--structure", "0.5"]
+  numbers = benchmark.main(["reranking", *flags])
+  assert numbers["largest_difference"] < 1e-4
+  assert numbers["trials"] == 2
+  assert "peak memory" in capsys.readouterr().out

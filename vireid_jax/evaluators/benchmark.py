@@ -1,6 +1,7 @@
 """Seconds that SYSU-MM01's evaluation takes at its real size, beside a plain NumPy loop."""
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ IDENTITIES_PER_CAMERA = (56, 56, 93, 94, 95, 96)
 def add_arguments(parser: argparse.ArgumentParser):
   """Adds the flags of the benchmark."""
   parser.add_argument("--dimension", type=int, default=2048, help="length of a feature")
+  parser.add_argument("--features", type=int, default=2, help="feature matrices of the suite")
   parser.add_argument("--trials", type=int, default=10, help="gallery draws per setting")
   parser.add_argument("--repeats", type=int, default=3, help="how often each side is timed")
   parser.add_argument("--seed", type=int, default=0, help="of the random features")
@@ -25,41 +27,52 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Times the evaluation (similarities included) and prints each repeat.
+  """Times the suite of settings and features (similarities included) and prints each repeat.
 
   Args:
     options: what `add_arguments` parsed.
 
   Returns:
-    Counts, seconds of each repeat, and with `--reference` the seconds of the loop and the largest
-    difference between the two results, in [0, 1].
+    Counts, seconds of each repeat, peak memory in GB (before the loop runs), and with `--reference`
+    the seconds of the loop and the largest difference between the two results, in [0, 1].
   """
-  if min(options.dimension, options.trials, options.repeats) < 1:
-    raise UserError("--dimension, --trials and --repeats must be at least 1")
+  if min(options.dimension, options.features, options.trials, options.repeats) < 1:
+    raise UserError("--dimension, --features, --trials and --repeats must be at least 1")
   records = full_size_records()
-  shape = (len(records), options.dimension)
+  shape = (options.features, len(records), options.dimension)
   features = np.random.default_rng(options.seed).standard_normal(shape, dtype=np.float32)
   sides = {"vireid_jax": evaluate}
   if options.reference:
     sides["plain loop"] = evaluate_plainly
-  seconds, found = {name: [] for name in sides}, {}
+  seconds, found, memory = {name: [] for name in sides}, {}, None
   for _ in range(options.repeats):
     for name, side in sides.items():
       start = time.perf_counter()
-      found[name] = side(features, records, options.trials)
+      found[name] = [side(matrix, records, options.trials) for matrix in features]
       seconds[name].append(round(time.perf_counter() - start, 3))
+      memory = memory or peak_memory_gb()
   numbers = {
     "queries": int((records.modality == INFRARED).sum()),
     "visible_images": int((records.modality == VISIBLE).sum()),
     **vars(options),
     "seconds": seconds,
+    "peak_memory_gb": memory,
   }
   for name in ("run", "json", "benchmark"):
     numbers.pop(name, None)
   if options.reference:
-    numbers["largest_difference"] = _largest_difference(*found.values())
+    pairs = zip(*found.values(), strict=True)
+    numbers["largest_difference"] = max(_largest_difference(*pair) for pair in pairs)
   _print(numbers)
   return numbers
+
+
+def peak_memory_gb() -> float:
+  """Returns the most memory that this process has held so far."""
+  import resource  # not on Windows
+
+  unit = 1 if sys.platform == "darwin" else 1024
+  return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 2)
 
 
 def full_size_records() -> Records:
@@ -130,9 +143,10 @@ def _largest_difference(ours, theirs):
 def _print(numbers):
   print(
     f"{numbers['queries']} queries, {numbers['visible_images']} visible images, "
-    f"{numbers['dimension']}-d features, 4 settings, {numbers['trials']} trials, similarities "
-    "included"
+    f"{numbers['features']} features of {numbers['dimension']} numbers, 4 settings, "
+    f"{numbers['trials']} trials, similarities included"
   )
+  print(f"peak memory {numbers['peak_memory_gb']:.2f} GB")
   for name, seconds in numbers["seconds"].items():
     each = ", ".join(f"{value:.2f}" for value in seconds)
     print(f"{name}: best {min(seconds):.2f} s of {each}")
