@@ -24,6 +24,9 @@ class BestCheckpoint:
       workdir: of the run.
       metric: 'setting/metric', for example 'all/1-shot/random_choice/mAP'; '' keeps nothing.
       first_trial: compare by trial 0 alone, because some evaluations compute no other.
+
+    Raises:
+      UserError: what is kept there was chosen by another metric.
     """
     self._metric, self._first_trial = metric, first_trial
     self._checkpoints = Checkpoints(workdir / FOLDER, keep=1) if metric else None
@@ -31,6 +34,7 @@ class BestCheckpoint:
     latest = self._checkpoints.latest() if metric else None
     if latest is not None:
       best = self._checkpoints.meta(latest)["best"]
+      _check_metric(workdir, best["metric"], metric)
       self._step, self._value = latest, best["value"]
 
   def offer(self, step: int, state: TrainState, results, meta: dict) -> bool:
@@ -66,3 +70,11 @@ class BestCheckpoint:
       )
     result = results[setting]
     return result.trials[0][metric] if self._first_trial else result.mean[metric]
+
+
+def _check_metric(workdir: pathlib.Path, stored: str, wanted: str) -> None:
+  if stored != wanted:
+    raise UserError(
+      f"{workdir / FOLDER} holds the best checkpoint by {stored}, but config.checkpoint.keep_best is "
+      f"{wanted!r}; keep the metric, or move that folder away"
+    )

@@ -54,16 +54,22 @@ class Evaluation:
     )
 
   def __call__(
-    self, variables: Variables, *, quick: bool = False, progress: bool = False
+    self,
+    variables: Variables,
+    *,
+    features: Features | None = None,
+    quick: bool = False,
+    progress: bool = False,
   ) -> Results:
     """Embeds every test image once and runs the protocol.
 
     Args:
       variables: of the method.
+      features: what `embed` returned for them, where it was called before.
       quick: trial 0 of the plain setting alone, whatever else the config asks for.
       progress: show a bar.
     """
-    features = self.embed(variables, progress=progress)
+    features = features or self.embed(variables, progress=progress)
     if quick:
       return self._suite.quick().evaluate(features, self.records, self._dataset.metadata)
     results = self._suite.evaluate(features, self.records, self._dataset.metadata)
@@ -169,10 +175,11 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
   mesh = mesh_lib.make_mesh()
   evaluation = Evaluation(config, dataset, method, mesh)
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh))
-  results = evaluation(variables, progress=True)
+  features = evaluation.embed(variables, progress=True)
+  results = evaluation(variables, features=features, progress=True)
   facts = {"selection": meta.get("best")}
   if config.eval.verification:
-    facts["verification"] = evaluation.verification(evaluation.embed(variables))
+    facts["verification"] = evaluation.verification(features)
   seconds = time.time() - started
   report(evaluation, results, workdir, step, trained=meta["config"], seconds=seconds, **facts)
   return results
@@ -219,6 +226,11 @@ def make_suite(config: ConfigDict) -> suite_lib.Suite:
     UserError: an unknown protocol, or an argument out of range.
   """
   protocol = config.eval.protocol.to_dict()
+  if protocol["name"] == "mixed" and (config.eval.rerank or config.eval.mixed):
+    raise UserError(
+      "config.eval.protocol.name = 'mixed' has no re-ranked results and is no addition to itself; "
+      "set config.eval.rerank and config.eval.mixed to False"
+    )
   return suite_lib.Suite(
     evaluators.create(protocol.pop("name"), **protocol),
     normalize=config.eval.normalize,
