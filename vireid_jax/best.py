@@ -75,6 +75,6 @@ class BestCheckpoint:
 def _check_metric(workdir: pathlib.Path, stored: str, wanted: str) -> None:
   if stored != wanted:
     raise UserError(
-      f"{workdir / FOLDER} holds the best checkpoint by {stored}, but config.checkpoint.keep_best is "
+      f"{workdir / FOLDER} holds the best checkpoint by {stored}; config.checkpoint.keep_best is "
       f"{wanted!r}; keep the metric, or move that folder away"
     )
