@@ -5,10 +5,12 @@ import json
 import config_files
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, report, train
+from vireid_jax import evaluate, main, report, train
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.errors import UserError
 
@@ -131,3 +133,21 @@ def test_report_over_two_seeds(trained):
   assert f"{100 * np.mean(rates):.2f} ± {100 * np.std(rates):.2f}" in text
   assert "| toys.linear, after_neck | 2 seeds |" in text
   assert "vireid_synthetic/smoke (synthetic images), val, sysu_mm01, 1-shot" in text
+
+
+def test_report_from_the_command_line(trained, capsys):
+  arguments = ["main", "--mode=report", f"--workdir={trained}/seed_0,{trained}/seed_1", "--step=6"]
+  with flagsaver.flagsaver():
+    flags.FLAGS(arguments)
+    assert main.main(["main"]) == 0
+  expected = report.render([f"{trained}/seed_0", f"{trained}/seed_1"], step=6)
+  assert capsys.readouterr().out == expected + "\n"
+
+
+def test_mixed_galleries_alone_take_no_reranking(data_dir):
+  config = make_config(data_dir)
+  config.eval.protocol = ConfigDict({"name": "mixed", "trials": 2})
+  config_lib.validate(config)
+  config.eval.rerank = True
+  with pytest.raises(UserError, match="has no re-ranked results"):
+    config_lib.validate(config)
