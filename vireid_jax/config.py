@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from vireid_jax import methods, optim
+from vireid_jax import methods, optim, warm_start
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
@@ -31,6 +31,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   """
   config = ConfigDict()
   config.seed = 0
+  config.init_from = ""  # a file or hub name of ImageNet weights; empty: random values
   config.data = ConfigDict(
     {
       "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
@@ -194,12 +195,30 @@ def apply_variants(
   return config
 
 
+def build_up(*switches: str) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns the variants of an ablation that adds a method's parts one after the other.
+
+  Args:
+    *switches: boolean options of the method, in the order in which they are added.
+
+  Returns:
+    'base', with none of them, and all but the last switch's name, with it and those before it. The
+    config without a variant has them all.
+  """
+
+  def keep(count: int) -> Callable[[ConfigDict], None]:
+    return lambda config: config.method.update(dict.fromkeys(switches[count:], False))
+
+  return {name: keep(count) for count, name in enumerate(("base", *switches[:-1]))}
+
+
 def validate(config: ConfigDict) -> None:
   """Checks whatever needs neither data nor devices, so that a typo shows at once.
 
   Raises:
     UserError: for an unknown method, option, augmentation, protocol, optimiser, or bad duration.
   """
+  warm_start.check(config.init_from)
   clock = Clock(steps_per_epoch=1, batch_images=1)
   clock.steps(config.train.duration, key="train.duration")
   for key in ("checkpoint", "eval", "log"):

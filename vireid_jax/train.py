@@ -8,7 +8,7 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from vireid_jax import compilation, evaluate, methods, optim, train_state, train_step
+from vireid_jax import compilation, evaluate, methods, optim, train_state, train_step, warm_start
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.best import BestCheckpoint
@@ -187,6 +187,7 @@ def _initial_state(run: Run) -> TrainState:
     lambda: _draw_state(run.config, run.method, run.optimizer, 2),
     out_shardings=mesh_lib.replicated(run.mesh),
   )
+  state = warm_start.fill(state, run.config, mesh_lib.replicated(run.mesh))
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / "parameters.tsv"

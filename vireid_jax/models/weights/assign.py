@@ -1,6 +1,5 @@
 """Moving PyTorch's tensors into our variables and back, complete or not at all."""
 
-import pathlib
 from collections.abc import Mapping
 
 import flax.traverse_util
@@ -15,7 +14,11 @@ MOST_SHOWN = 20
 
 
 def import_weights(
-  variables: Variables, weights: Mapping[str, np.ndarray], table: NameTable
+  variables: Variables,
+  weights: Mapping[str, np.ndarray],
+  table: NameTable,
+  *,
+  as_published: bool = False,
 ) -> tuple[Variables, list[str]]:
   """Fills variables with PyTorch's tensors, cast to the variables' dtypes.
 
@@ -23,6 +26,8 @@ def import_weights(
     variables: all collections, arrays or shapes; shapes only if the table is not partial.
     weights: tensors by PyTorch's name.
     table: of the family the tensors come from.
+    as_published: overwrite what the published code overwrites when it loads a file, to continue
+      training as it would; see `NameTable.overwritten`.
 
   Returns:
     The new variables as NumPy arrays, and the names of tensors that were left out on purpose.
@@ -31,6 +36,9 @@ def import_weights(
     UserError: lists with - what the network needs and the file has not in this shape, and with +
       what the file has and the network has no place for.
   """
+  if as_published:
+    sources = {name: table.overwritten.get(name, name) for name in weights}
+    weights = {name: weights[source] for name, source in sources.items() if source in weights}
   flat = flax.traverse_util.flatten_dict(variables)
   names = {path: table.translate(path) for path in flat}
   missing, filled, used = [], {}, set()
@@ -71,11 +79,6 @@ def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarr
       )
     weights[name] = value
   return weights
-
-
-def save_npz(weights: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
-  """Writes tensors as .npz, which `load_weights` reads."""
-  np.savez(path, **weights)
 
 
 def _to_ours(value: np.ndarray) -> np.ndarray:

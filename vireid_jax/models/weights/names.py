@@ -6,8 +6,9 @@ kernel, into PyTorch's name. Both directions of the conversion read the same tab
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError, nearest
 from vireid_jax.models.resnet import PARTS
 
@@ -35,6 +36,8 @@ class NameTable:
     partial: arrays without a PyTorch name keep the values they have.
     ignored: pattern of PyTorch's names that have no place here, and why.
     ignored_because: one clause for people.
+    overwritten: tensor -> the tensor whose numbers take its place when the published code loads a
+      file.
   """
 
   name: str
@@ -42,6 +45,7 @@ class NameTable:
   partial: bool
   ignored: str
   ignored_because: str
+  overwritten: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def ignores(self, name: str) -> bool:
     """Whether a tensor of the file is left out on purpose."""
@@ -150,6 +154,13 @@ TABLES = {
     "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
   ),
   "mpanet": NameTable(
-    "mpanet", _mpanet, False, r"backbone\.fc\.(weight|bias)", "the ImageNet classifier"
+    "mpanet",
+    _mpanet,
+    False,
+    r"backbone\.fc\.(weight|bias)",
+    "the ImageNet classifier",
+    # A new model's classifier and its average are one tensor until the first step, so that loading
+    # both leaves the average, which comes last in the file, in either.
+    {f"{name}_classifier.weight": f"{name}_classifier_.weight" for name in MODALITIES},
   ),
 }

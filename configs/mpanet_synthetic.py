@@ -1,0 +1,35 @@
+"""MPANet, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
+
+Minutes on two cores, in the frame of agw_synthetic.py. Its numbers say nothing about real images.
+"""
+
+from vireid_jax import config as config_lib
+
+
+def get_config(arg: str = ""):
+  """Variants: `:base`, `:mam`, `:pam`, `:separation`, `:center_cluster` (the method built up, each
+  with all before it), `:smoke` (seconds)."""
+  config = config_lib.default_config("mpanet", "vireid_synthetic")
+  config.data.image_size = (96, 48)
+  config.sampler = {"name": "groups", "identities": 8, "images": 4}
+  # Ten pixels of padding, as at full size, would be a fifth of these images' width.
+  operations = ("pad_crop(padding=4, fill=127)", "flip()", "normalize()")
+  operations += ("random_erasing(area=(0.02, 0.33))",)
+  config.augment = {"visible": operations, "infrared": operations}
+
+  config.method.depth = 18
+  config.method.width = 16
+
+  config.optim.name = "adam"
+  config.optim.lr = 2e-3
+  config.optim.weight_decay = 1e-4
+  config.optim.warmup = "50 steps"
+  config.optim.update = "step"
+  config.optim.decay_at = ("350 steps",)
+  config.optim.decay_to = (0.1,)
+  config.train.duration = "450 steps"
+
+  config.checkpoint.every = "150 steps"
+  config.eval.at_start = True
+  build_up = config_lib.build_up("mam", "pam", "separation", "center_cluster", "mutual")
+  return config_lib.apply_variants(config, arg, **build_up)

@@ -1,0 +1,34 @@
+"""MPANet on SYSU-MM01, with the settings of its published code.
+
+Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification", CVPR
+2021: 16 identities x (4 visible + 4 infrared) images, Adam, 140 epochs.
+"""
+
+from vireid_jax import config as config_lib
+
+
+def get_config(arg: str = ""):
+  """Variants: `:base`, `:mam`, `:pam`, `:separation`, `:center_cluster` (the method built up, each
+  with all before it), `:val` (the 99 val identities are held out and evaluated instead of the test
+  set), `:smoke` (seconds, on rendered images)."""
+  config = config_lib.default_config("mpanet", "sysu_mm01")
+  config.data.image_size = (384, 128)
+  config.data.resize = "bilinear"
+  config.sampler = {"name": "groups", "identities": 16, "images": 4}
+  operations = ("pad_crop(padding=10, fill=127)", "flip()", "normalize()")
+  operations += ("random_erasing(area=(0.02, 0.33))",)
+  config.augment = {"visible": operations, "infrared": operations}
+
+  config.method.depth = 50
+  config.method.parts = 6
+  config.method.margin = 0.7
+
+  config.optim.name = "adam"
+  config.optim.lr = 3.5e-4
+  config.optim.weight_decay = 5e-4
+  config.optim.warmup = ""
+  config.optim.decay_at = ("80 epochs", "120 epochs")
+  config.optim.decay_to = (0.1, 0.01)
+  config.train.duration = "140 epochs"
+  build_up = config_lib.build_up("mam", "pam", "separation", "center_cluster", "mutual")
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **build_up)

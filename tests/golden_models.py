@@ -1,0 +1,76 @@
+"""The authors' models as the reference numbers were made: weights drawn from each tensor's name."""
+
+import json
+import pathlib
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vireid_jax import methods
+from vireid_jax.models import convert
+
+FOLDER = pathlib.Path(__file__).parent / "golden"
+CLASSES = 10
+
+
+def load(name):
+  """Returns a file of reference numbers."""
+  return np.load(FOLDER / f"{name}.npz")
+
+
+def shapes(name):
+  """Returns {tensor name: shape} of an official model with ten classes."""
+  return json.loads((FOLDER / f"{name}_state_dict_shapes.json").read_text())
+
+
+def draw(name, shape):
+  """Draws a tensor as the reference numbers' recipe says."""
+  generator = np.random.default_rng(zlib.crc32(name.encode()))
+  if name.endswith("num_batches_tracked"):
+    return np.zeros((), np.int64)
+  if name.endswith("running_mean"):
+    values = generator.normal(0, 0.1, shape)
+  elif name.endswith("running_var"):
+    values = generator.uniform(0.5, 1.5, shape)
+  elif len(shape) == 1 and name.endswith("weight"):
+    values = generator.uniform(0.5, 1.0, shape)
+  elif len(shape) == 1:
+    values = generator.normal(0, 0.05, shape)
+  else:
+    values = generator.normal(0, (1 / np.prod(shape[1:])) ** 0.5, shape)
+  return np.asarray(values, np.float32)
+
+
+def state_dict(name):
+  """Returns an official model's drawn tensors."""
+  return {key: draw(key, tuple(shape)) for key, shape in shapes(name).items()}
+
+
+def abstract(method):
+  """Returns the shapes of a method's variables."""
+  images = jax.ShapeDtypeStruct((2, 64, 32, 3), jnp.float32)
+  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+  return jax.eval_shape(method.init, jax.random.key(0), batch)
+
+
+def official(name, dtype, **options):
+  """Returns a method and its variables, filled from the official names by the importer."""
+  config = {"name": name, "dtype": dtype, "unbiased_variance": True, **options}
+  method = methods.create(config, num_classes=CLASSES, steps_per_epoch=5)
+  table = convert.name_table(name)
+  variables, ignored = convert.import_weights(
+    abstract(method), state_dict(name), table, as_published=True
+  )
+  return method, variables, ignored
+
+
+def images(array, dtype):
+  """Turns the references' [n, c, h, w] into our [n, h, w, c]."""
+  return array.transpose(0, 2, 3, 1).astype(dtype)
+
+
+def unit(features):
+  """L2-normalises rows."""
+  return features / np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,0 +1,122 @@
+"""Five training steps of the authors' MPANet and AGW, repeated by our step and optimisers."""
+
+import functools
+
+import golden_models
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vireid_jax import optim, train_state, train_step
+
+# The names of our terms in the order of the references' columns, and the weights in our terms.
+MPANET_TERMS = {
+  "separation": 0.5,
+  "center_cluster": 1.0,
+  "identity": 1.0,
+  "visible_identity": 1.0,
+  "infrared_identity": 1.0,
+  "mutual": 2.5,
+}
+AGW_TERMS = {"identity": 1.0, "wrt_legacy": 1.0}
+
+
+def mpanet_batches(reference, dtype):
+  """Splits the authors' mixed batches by camera; 3 and 6 are infrared."""
+  columns = ("images_nchw", "labels", "cams")
+  for images, labels, cameras in zip(*(reference[name] for name in columns), strict=True):
+    infrared = np.isin(cameras, (3, 6))
+    np.testing.assert_array_equal(labels[~infrared], labels[infrared])
+    images = golden_models.images(images, dtype)
+    yield {
+      "visible": images[~infrared],
+      "infrared": images[infrared],
+      "label": labels[infrared].astype(np.int32),
+    }
+
+
+def agw_batches(reference, dtype):
+  columns = ("visible_nchw", "thermal_nchw", "labels")
+  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
+    yield {
+      "visible": golden_models.images(visible, dtype),
+      "infrared": golden_models.images(infrared, dtype),
+      "label": labels.astype(np.int32),
+    }
+
+
+def mpanet_optimizer(reference):
+  config = {"name": "adam", "weight_decay": float(reference["weight_decay"])}
+  config |= {"no_decay": (), "lr_multipliers": {}}
+  return optim.create(config, lambda step: jnp.float64(reference["lr"]))
+
+
+def agw_optimizer(reference):
+  config = {"name": "sgd", "weight_decay": 5e-4, "momentum": 0.9, "nesterov": True, "no_decay": ()}
+  config["lr_multipliers"] = {"backbone": float(reference["base_lr"] / reference["head_lr"])}
+  return optim.create(config, lambda step: jnp.float64(reference["head_lr"]))
+
+
+def run(name, dtype, batches, make_optimizer, steps):
+  """Trains the official weights for some steps.
+
+  Returns:
+    The method, the state, and the scalars of each step.
+  """
+  reference = golden_models.load(f"{name}_trajectory")
+  method, variables, _ = golden_models.official(name, dtype)
+  optimizer = make_optimizer(reference)
+  step = jax.jit(train_step.make_train_step(method, optimizer, lambda key, batch: batch, seed=0))
+  state = train_state.create(jax.tree.map(jnp.asarray, variables), optimizer)
+  scalars = []
+  for batch in list(batches(reference, dtype))[:steps]:
+    state, values = step(state, batch)
+    scalars.append(jax.device_get(values))
+  return method, state, scalars
+
+
+def losses_of(scalars, terms):
+  rows = [
+    [step["loss"], *(step[f"loss/{term}"] / weight for term, weight in terms.items())]
+    for step in scalars
+  ]
+  return np.array(rows)
+
+
+def features_after(method, state, images, modality):
+  embed = jax.jit(functools.partial(method.embed, modality=modality))
+  return np.asarray(embed(state.variables, golden_models.images(images, np.float64)))
+
+
+@pytest.mark.slow
+def test_mpanet_five_steps_in_float64():
+  reference = golden_models.load("mpanet_trajectory")
+  with jax.enable_x64(True):
+    method, state, scalars = run("mpanet", "float64", mpanet_batches, mpanet_optimizer, 5)
+    features = features_after(method, state, reference["eval_images_nchw"], "visible")
+  np.testing.assert_allclose(losses_of(scalars, MPANET_TERMS), reference["losses"], rtol=1e-6)
+  scale = np.abs(reference["eval_features"]).max()
+  assert np.abs(features - reference["eval_features"]).max() <= 1e-5 * scale
+
+
+@pytest.mark.slow
+def test_agw_five_steps_in_float64():
+  reference = golden_models.load("agw_trajectory")
+  with jax.enable_x64(True):
+    method, state, scalars = run("agw", "float64", agw_batches, agw_optimizer, 5)
+    features = {
+      name: features_after(method, state, reference["eval_images_nchw"], modality)
+      for name, modality in (("visible", "visible"), ("thermal", "infrared"))
+    }
+  np.testing.assert_allclose(losses_of(scalars, AGW_TERMS), reference["losses"], rtol=1e-6)
+  for name, ours in features.items():
+    theirs = reference[f"eval_{name}_bn"]
+    assert np.abs(golden_models.unit(ours) - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+@pytest.mark.slow
+def test_mpanet_first_step_in_float32():
+  reference = golden_models.load("mpanet_trajectory")
+  _, _, scalars = run("mpanet", "float32", mpanet_batches, mpanet_optimizer, 1)
+  np.testing.assert_allclose(losses_of(scalars, MPANET_TERMS), reference["losses"][:1], rtol=1e-4)

@@ -1,0 +1,68 @@
+"""Starting a run from ImageNet weights, whatever the method."""
+
+import pathlib
+import sys
+
+import jax
+from jax.sharding import Sharding
+from ml_collections import ConfigDict
+
+from vireid_jax.errors import UserError
+from vireid_jax.models import convert
+from vireid_jax.models.weights import hub
+from vireid_jax.train_state import TrainState
+
+FULL_WIDTH = 64
+
+
+def check(source: str) -> None:
+  """Raises UserError when `config.init_from` names a file that is not there."""
+  if (
+    source and not source.startswith(hub.SCHEME) and not pathlib.Path(source).expanduser().exists()
+  ):
+    raise UserError(
+      f"config.init_from = {source!r}: no such file; give a file in torchvision's names "
+      f"(.safetensors, .npz, .pth) or a hub name such as {hub.EXAMPLE}"
+    )
+
+
+def fill(state: TrainState, config: ConfigDict, sharding: Sharding) -> TrainState:
+  """Fills every ResNet part of a freshly drawn state from `config.init_from`.
+
+  Both streams start from the same weights. What ImageNet has no weights for, heads and attention,
+  keeps its random values.
+
+  Args:
+    state: at step 0.
+    config: 'init_from' and the method's width, for the warning.
+    sharding: of the new arrays.
+
+  Returns:
+    The state; unchanged, with a warning, when a network of full width has no weights to start from.
+
+  Raises:
+    UserError: the weights cannot be read, or are those of another network.
+  """
+  if not config.init_from:
+    _warn(config)
+    return state
+  weights = convert.load_weights(config.init_from)
+  table = convert.name_table("torchvision")
+  variables, _ = convert.import_weights(state.variables, weights, table)
+  # The step donates its state: an alias of NumPy's memory must not be among it.
+  variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
+  params = variables.pop("params")
+  if jax.process_index() == 0:
+    print(f"ResNet weights: {config.init_from}", flush=True)
+  return TrainState(state.step, params, variables, state.opt_state)
+
+
+def _warn(config: ConfigDict) -> None:
+  # Nobody has ImageNet weights for the narrow networks of tests and quick starts.
+  if config.method.get("width", FULL_WIDTH) == FULL_WIDTH and jax.process_index() == 0:
+    print(
+      "warning: the run starts from random values; published numbers need ImageNet weights: "
+      f"--config.init_from=FILE or {hub.EXAMPLE} (docs/weights.md)",
+      file=sys.stderr,
+      flush=True,
+    )
