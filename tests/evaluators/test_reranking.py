@@ -159,7 +159,10 @@ def test_empty_gallery():
     k_reciprocal_distance(np.eye(3), np.zeros((0, 3)))
 
 
-@pytest.mark.parametrize("settings", [{}, {"neighbours_among_queries": True, "k1": 4, "k2": 1}])
+AMONG_QUERIES = {"neighbours_among_queries": True, "k1": 4}
+
+
+@pytest.mark.parametrize("settings", [{}, AMONG_QUERIES, {**AMONG_QUERIES, "k2": 1}])
 def test_dense_form_equals_the_plain_restatement(settings):
   rng = np.random.default_rng(0)
   centres = rng.normal(size=(12, 8))

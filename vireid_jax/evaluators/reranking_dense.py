@@ -32,7 +32,8 @@ def _rerank(distances, queries, k1, k2, lambda_, neighbours_among_queries):
   _, nearest = jax.lax.top_k(-looked_up, min(max(k1 + 1, k2), count))  # of equal ones the earlier
   members = _expanded(nearest, k1)
   weight = jnp.where(members, jnp.exp(-distances / scale), 0)
-  weight /= weight.sum(axis=1, keepdims=True)
+  # Looked up among queries alone, gallery images have no reciprocal neighbours of their own.
+  weight /= jnp.maximum(weight.sum(axis=1, keepdims=True), jnp.finfo(weight.dtype).tiny)
   encoding = _average(weight, nearest[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   return (1 - lambda_) * jaccard + lambda_ * distances[:queries, queries:] / scale[:queries]
@@ -61,6 +62,8 @@ def _product(left, right):
 
 def _average(encoding, nearest):
   """Returns the mean encoding over each image's nearest ones."""
+  if nearest.shape[1] == 1:  # the nearest need not be the image itself
+    return encoding
   summed = sum(encoding[nearest[:, place]] for place in range(nearest.shape[1]))
   return summed / nearest.shape[1]
 
