@@ -96,7 +96,7 @@ def test_stop_signal_saves_and_the_run_continues(config, tmp_path, monkeypatch):
 
 def test_checkpoint_of_another_config_is_refused_with_both_values(trained, config):
   config.optim.lr = 0.5
-  with pytest.raises(UserError, match=r"optim\.lr: 0\.001 -> 0\.5"):
+  with pytest.raises(UserError, match=r"optim\.lr: 0\.002 -> 0\.5"):
     train.train(config, trained[0])
 
 

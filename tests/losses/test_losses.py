@@ -13,6 +13,7 @@ GOLDEN = np.load(pathlib.Path(__file__).parents[1] / "golden" / "losses.npz")
 
 CASES = {
   "batch_hard_triplet_m0.3": lambda x, y: losses.batch_hard_triplet(x, y, margin=0.3),
+  "center_cluster_m0.7": lambda x, y: losses.center_cluster(x, y, margin=0.7),
   "wrt": lambda x, y: losses.weighted_regularized_triplet(x, y, legacy=True),
   "wrt_normalized": lambda x, y: losses.weighted_regularized_triplet(
     x, y, normalize=True, legacy=True
@@ -98,3 +99,26 @@ def test_distances_equal_norms_and_never_reach_zero():
   )
   equal = losses.pairwise_distance(jnp.ones((2, 3)))
   np.testing.assert_allclose(equal, 1e-6)
+
+
+def test_center_cluster_by_hand_with_unequal_counts():
+  features = jnp.array([[0.0], [2.0], [3.0], [3.0], [3.0], [4.5]])
+  labels = jnp.array([0, 0, 1, 1, 1, 2])
+  # Centres 1, 3, 4.5; spread (1 + 1 + 0 + 0 + 0 + 0) / 6; hinges of margin 3 over the pairs:
+  # 3 - 2, 0, 3 - 1.5.
+  value = losses.center_cluster(features, labels, margin=3.0)
+  np.testing.assert_allclose(value, 2 / 6 + (1 + 0 + 1.5) / 3, rtol=1e-5)
+
+
+def test_separation_by_hand():
+  masks = np.random.default_rng(5).uniform(size=(3, 4, 2, 3)).astype(np.float32)
+  pairs = sum((masks[..., i] * masks[..., j]).sum((1, 2)) for i, j in ((0, 1), (0, 2), (1, 2)))
+  np.testing.assert_allclose(losses.separation(jnp.asarray(masks)), pairs.mean() / 3, rtol=1e-5)
+
+
+def test_divergence_by_hand_and_of_equal_scores():
+  p, q = np.array([[0.7, 0.2, 0.1]]), np.array([[0.5, 0.25, 0.25]])
+  expected = (p * np.log(p / q)).sum()
+  value = losses.divergence(jnp.log(jnp.asarray(p)), jnp.log(jnp.asarray(q)) + 3)
+  np.testing.assert_allclose(value, expected, rtol=1e-4)
+  assert float(losses.divergence(jnp.ones((2, 3)), jnp.zeros((2, 3)))) == 0
