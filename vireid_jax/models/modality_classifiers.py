@@ -60,4 +60,4 @@ class ModalityClassifiers(nn.Module):
     mean = self.variable(COLLECTION, name, lambda: kernel + jnp.zeros_like(kernel))
     if not self.is_initializing():
       mean.value = (1 - rate) * mean.value + rate * jax.lax.stop_gradient(kernel)
-    return mean.value
+    return jax.lax.stop_gradient(mean.value)
