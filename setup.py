@@ -32,6 +32,7 @@ setuptools.setup(
     "orbax-checkpoint>=0.12.8",
     "pillow",
     "rich",
+    "safetensors",
     "scipy",
     "tensorflow-datasets>=4.9.10",
     "tqdm",
@@ -39,6 +40,7 @@ setuptools.setup(
   extras_require={
     "test": ("pytest", "pytest-xdist"),
     "dev": ("ruff==0.17.5",),
+    "hub": ("huggingface_hub",),
     "tensorboard": ("tensorboardX",),
     "cuda": ("jax[cuda13]>=0.10.2",),
     "tpu": ("jax[tpu]>=0.10.2",),

