@@ -112,6 +112,15 @@ def test_pipeline_keeps_order_scales_and_gives_each_image_its_own_key():
   assert 10 < (np.asarray(result)[:, 0, 0, 0] > 0).sum() < 54
 
 
+def test_moving_bytes_or_floats_gives_the_same_image():
+  raw = jnp.asarray(np.random.default_rng(2).integers(0, 256, (12, 8, 3)), jnp.uint8)
+  moved = augment.make_pipeline(("pad_crop(padding=3, fill=127)", "flip()"))(KEYS[0], raw[None])
+  key = jax.random.split(KEYS[0], 1)[0]
+  expected = augment.pad_crop(jax.random.fold_in(key, 0), raw / 255, padding=3, fill=127)
+  expected = augment.flip(jax.random.fold_in(key, 1), expected)
+  np.testing.assert_allclose(moved[0], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
   "text, message",
   [
