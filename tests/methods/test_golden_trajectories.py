@@ -90,15 +90,39 @@ def features_after(method, state, images, modality):
   return np.asarray(embed(state.variables, golden_models.images(images, np.float64)))
 
 
-@pytest.mark.slow
-def test_mpanet_five_steps_in_float64():
+@functools.cache
+def mpanet_in_float64():
+  """Returns the losses [5, 7] and the features [4, d] after five steps."""
   reference = golden_models.load("mpanet_trajectory")
   with jax.enable_x64(True):
     method, state, scalars = run("mpanet", "float64", mpanet_batches, mpanet_optimizer, 5)
     features = features_after(method, state, reference["eval_images_nchw"], "visible")
-  np.testing.assert_allclose(losses_of(scalars, MPANET_TERMS), reference["losses"], rtol=1e-6)
+  return losses_of(scalars, MPANET_TERMS), features
+
+
+@pytest.mark.slow
+def test_mpanet_five_steps_in_float64():
+  """Against a PyTorch twin that is float64 throughout, unlike the authors' losses."""
+  reference = golden_models.load("mpanet_trajectory_float64")
+  losses, features = mpanet_in_float64()
+  np.testing.assert_allclose(losses, reference["losses"], rtol=1e-6)
   scale = np.abs(reference["eval_features"]).max()
   assert np.abs(features - reference["eval_features"]).max() <= 1e-5 * scale
+
+
+@pytest.mark.slow
+def test_mpanet_against_the_authors_run_until_its_rounding_shows():
+  """The authors' code casts to float32 before its losses, even in a float64 model.
+
+  The rounding of step 1 decides the direction in which Adam moves a few weights, and grows about a
+  hundredfold per step: a PyTorch twin is percents away from these numbers after five steps, with
+  such casts and without.
+  """
+  reference = golden_models.load("mpanet_trajectory")["losses"]
+  losses, _ = mpanet_in_float64()
+  np.testing.assert_allclose(losses[0], reference[0], rtol=1e-6)
+  np.testing.assert_allclose(losses[1], reference[1], rtol=1e-5)
+  np.testing.assert_allclose(losses[2], reference[2], rtol=1e-2)
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ gradient flows through the target.
 import dataclasses
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -155,7 +154,6 @@ class MPANet:
       self.average_rate(step),
       mutable=["batch_stats", COLLECTION],
     )
-    outputs = _in_float32(outputs)
     labels = merge(batch["label"], batch["label"])
     terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
     if self.separation:
@@ -195,12 +193,3 @@ class MPANet:
   @property
   def _numerics(self) -> Numerics:
     return Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
-
-
-def _in_float32(outputs: dict[str, Array]) -> dict[str, Array]:
-  """Casts what the published code casts before its losses, at whatever precision the network runs.
-
-  Only a float64 network is changed by it; its runs are compared with the authors' step by step.
-  """
-  kept = {"masks": outputs["masks"]}
-  return jax.tree.map(lambda x: x.astype(jnp.float32), outputs) | kept
