@@ -43,8 +43,7 @@ def assert_equal_before_rounding(ours, theirs):
   assert np.mean(ours.astype(np.float32) != theirs) < 1e-9 / EPSILON
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["mpanet", "agw"])
+@pytest.mark.parametrize("name", ["mpanet", pytest.param("agw", marks=pytest.mark.slow)])
 def test_float64_within_1e_9(name):
   with jax.enable_x64(True):
     features = embed_both(name, "float64")
