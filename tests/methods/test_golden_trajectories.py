@@ -49,13 +49,13 @@ def agw_batches(reference, dtype):
 def mpanet_optimizer(reference):
   config = {"name": "adam", "weight_decay": float(reference["weight_decay"])}
   config |= {"no_decay": (), "lr_multipliers": {}}
-  return optim.create(config, lambda step: jnp.float64(reference["lr"]))
+  return optim.create(config, lambda step: jnp.asarray(float(reference["lr"])))
 
 
 def agw_optimizer(reference):
   config = {"name": "sgd", "weight_decay": 5e-4, "momentum": 0.9, "nesterov": True, "no_decay": ()}
   config["lr_multipliers"] = {"backbone": float(reference["base_lr"] / reference["head_lr"])}
-  return optim.create(config, lambda step: jnp.float64(reference["head_lr"]))
+  return optim.create(config, lambda step: jnp.asarray(float(reference["head_lr"])))
 
 
 def run(name, dtype, batches, make_optimizer, steps):
