@@ -35,6 +35,7 @@ def imported(name, data_dir, tmp_path):
   return config, tmp_path / "run", variables
 
 
+@pytest.mark.slow
 def test_imported_mpanet_is_restored_and_trained_on(data_dir, tmp_path):
   config, workdir, expected = imported("mpanet", data_dir, tmp_path)
   meta = Checkpoints(workdir).meta(0)

@@ -25,6 +25,7 @@ def expected(name, kind="bn"):
   return [reference[f"visible_{kind}"], reference[f"thermal_{kind}"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mpanet", "agw"])
 def test_float32_within_1e_4(name):
   for ours, theirs in zip(embed_both(name, "float32"), expected(name), strict=True):
