@@ -2,18 +2,23 @@
 
 from vireid_jax.losses.center_cluster import center_cluster
 from vireid_jax.losses.cross_entropy import cross_entropy
-from vireid_jax.losses.distance import pairwise_distance
+from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
+from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.triplet import batch_hard_triplet
 from vireid_jax.losses.wrt import weighted_regularized_triplet
 
 __all__ = [
+  "METRIC_LOSSES",
   "batch_hard_triplet",
   "center_cluster",
   "cross_entropy",
   "divergence",
+  "metric_loss",
+  "paired_distance",
   "pairwise_distance",
   "separation",
+  "unit",
   "weighted_regularized_triplet",
 ]

@@ -1,9 +1,28 @@
-"""Euclidean distances whose gradient is finite everywhere."""
+"""Euclidean distances and unit vectors whose gradients are finite everywhere."""
 
 import jax.numpy as jnp
 from jax import Array
 
 SMALLEST_SQUARE = 1e-12
+SMALLEST_SQUARE_NORM = 1e-24
+
+
+def unit(x: Array) -> Array:
+  """L2-normalises the last axis: float [..., d], in float32 at least; zeros stay zeros."""
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  # The square is clamped, not the root, so that an all-zero vector has a finite gradient.
+  square = jnp.sum(x * x, axis=-1, keepdims=True)
+  return x / jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE_NORM))
+
+
+def paired_distance(x: Array, y: Array) -> Array:
+  """Euclidean distance between rows: [..., d] twice to [...], at least 1e-6; in float32 at least.
+
+  Subtracts before it squares, so that close points keep their digits.
+  """
+  full = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+  square = jnp.sum((x.astype(full) - y.astype(full)) ** 2, axis=-1)
+  return jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE))
 
 
 def pairwise_distance(x: Array, y: Array | None = None) -> Array:

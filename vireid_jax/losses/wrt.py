@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.losses.distance import pairwise_distance
+from vireid_jax.losses.distance import pairwise_distance, unit
 
 LEGACY_EPSILON = 1e-6
 
@@ -34,18 +34,13 @@ def weighted_regularized_triplet(
     Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", 2021, eq. 8-9.
   """
   if normalize:
-    features = features / jnp.maximum(_norm(features), 1e-12)
+    features = unit(features)
   distance = pairwise_distance(features)
   same = labels[:, None] == labels[None, :]
   weigh = _legacy_weights if legacy else _softmax_weights
   furthest = jnp.sum(weigh(distance, same) * distance, axis=1)
   closest = jnp.sum(weigh(-distance, ~same) * distance, axis=1)
   return jnp.mean(jax.nn.softplus(furthest - closest))
-
-
-def _norm(features: Array) -> Array:
-  # The square is clamped, not the root, so that an all-zero feature has a finite gradient.
-  return jnp.sqrt(jnp.maximum(jnp.sum(features**2, axis=1, keepdims=True), 1e-24))
 
 
 def _softmax_weights(score: Array, mask: Array) -> Array:

@@ -24,12 +24,6 @@ from vireid_jax.models.head import Head, pool
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
 
-METRIC_LOSSES = {
-  "wrt": lambda x, y, margin: losses.weighted_regularized_triplet(x, y),
-  "wrt_legacy": lambda x, y, margin: losses.weighted_regularized_triplet(x, y, legacy=True),
-  "triplet": lambda x, y, margin: losses.batch_hard_triplet(x, y, margin=margin),
-}
-
 
 class AGWNetwork(nn.Module):
   """Two-stream ResNet, pooling and head."""
@@ -90,7 +84,7 @@ class AGW:
   unbiased_variance: bool = False
 
   def __post_init__(self):
-    _check_choice("metric_loss", self.metric_loss, METRIC_LOSSES)
+    _check_choice("metric_loss", self.metric_loss, losses.METRIC_LOSSES)
     _check_choice("feature", self.feature, ("after_neck", "before_neck"))
 
   @property
@@ -113,7 +107,7 @@ class AGW:
       variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
     )
     labels = merge(batch["label"], batch["label"])
-    metric = METRIC_LOSSES[self.metric_loss](pooled, labels, self.margin)
+    metric = losses.metric_loss(self.metric_loss, pooled, labels, margin=self.margin)
     smoothing = self.label_smoothing
     return LossOutput(
       terms={

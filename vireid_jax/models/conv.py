@@ -1,4 +1,4 @@
-"""Convolution and max pooling with two lowerings of the same parameters."""
+"""Convolution, also depthwise, and max pooling with two lowerings of the same parameters."""
 
 from collections.abc import Callable
 
@@ -45,9 +45,34 @@ class Conv(nn.Module):
     return y
 
 
+class DepthwiseConv(nn.Module):
+  """A kernel of its own for every channel, with zero padding of (size - 1) // 2.
+
+  Attributes:
+    size: side of the square kernel, odd.
+    numerics: dtype and lowering.
+    kernel_init: of the [size, size, 1, c] kernel.
+  """
+
+  size: int = 3
+  numerics: Numerics = Numerics()
+  kernel_init: Callable = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps [n, h, w, c] to [n, h, w, c]."""
+    shape, dtype = (self.size, self.size, 1, x.shape[-1]), self.numerics.compute_dtype
+    kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
+    if not self.numerics.slice_windows:
+      return _convolve_by_xla(x.astype(dtype), kernel, 1, groups=x.shape[-1])
+    windows = _shifted_slices(x.astype(dtype), size=self.size, stride=1, fill=0)
+    weights = kernel.reshape(self.size**2, x.shape[-1])
+    return sum(window * weight for window, weight in zip(windows, weights, strict=True))
+
+
 def max_pool(x: Array, *, numerics: Numerics) -> Array:
   """Maximum over 3x3 windows, stride 2, padding 1: [n, h, w, c] to [n, ceil(h/2), ceil(w/2), c]."""
-  if not numerics.slice_pool:
+  if not numerics.slice_windows:
     return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
   windows = _shifted_slices(x, size=3, stride=2, fill=-jnp.inf)
   y = windows[0]
@@ -56,7 +81,7 @@ def max_pool(x: Array, *, numerics: Numerics) -> Array:
   return y
 
 
-def _convolve_by_xla(x: Array, kernel: Array, stride: int) -> Array:
+def _convolve_by_xla(x: Array, kernel: Array, stride: int, groups: int = 1) -> Array:
   padding = (kernel.shape[0] - 1) // 2
   return lax.conv_general_dilated(
     x,
@@ -64,6 +89,7 @@ def _convolve_by_xla(x: Array, kernel: Array, stride: int) -> Array:
     window_strides=(stride, stride),
     padding=((padding, padding), (padding, padding)),
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    feature_group_count=groups,
   )
 
 

@@ -55,8 +55,9 @@ class Numerics:
     return self.conv_impl == "dot" or (self.conv_impl == "auto" and size == 1 and _on_cpu())
 
   @property
-  def slice_pool(self) -> bool:
-    """Whether max pooling is the maximum of shifted slices, which XLA's CPU backend does faster."""
+  def slice_windows(self) -> bool:
+    """Whether max pooling and depthwise convolution add up shifted slices: XLA's CPU backend is
+    slow at both."""
     return self.conv_impl == "dot" or (self.conv_impl == "auto" and _on_cpu())
 
 

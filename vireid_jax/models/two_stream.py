@@ -10,20 +10,20 @@ from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, ResNet
 
 
-def merge(visible: Array, infrared: Array) -> Array:
-  """Interleaves two batches: [b, ...], [b, ...] to [2b, ...] in the order v0, r0, v1, r1, ...
+def merge(*streams: Array) -> Array:
+  """Interleaves k batches: [b, ...] each to [k b, ...] in the order v0, r0, v1, r1, ...
 
   Stacked on axis 1 and reshaped, so that rows stay on the device that holds them; concatenating
-  two sharded batches would move half of the data between devices.
+  sharded batches would move most of the data between devices.
   """
-  stacked = jnp.stack([visible, infrared], axis=1)
-  return stacked.reshape(2 * visible.shape[0], *visible.shape[1:])
+  stacked = jnp.stack(streams, axis=1)
+  return stacked.reshape(len(streams) * streams[0].shape[0], *streams[0].shape[1:])
 
 
-def split(merged: Array) -> tuple[Array, Array]:
-  """Undoes `merge`: [2b, ...] to the visible and the infrared [b, ...]."""
-  pairs = merged.reshape(merged.shape[0] // 2, 2, *merged.shape[1:])
-  return pairs[:, 0], pairs[:, 1]
+def split(merged: Array, count: int = 2) -> tuple[Array, ...]:
+  """Undoes `merge`: [count b, ...] to `count` batches [b, ...]."""
+  groups = merged.reshape(merged.shape[0] // count, count, *merged.shape[1:])
+  return tuple(groups[:, index] for index in range(count))
 
 
 class TwoStreamResNet(nn.Module):
