@@ -1,0 +1,27 @@
+"""The metric losses that methods let a config choose from."""
+
+from jax import Array
+
+from vireid_jax.losses.triplet import batch_hard_triplet
+from vireid_jax.losses.wrt import weighted_regularized_triplet
+
+METRIC_LOSSES = {
+  "wrt": lambda x, y, margin: weighted_regularized_triplet(x, y),
+  "wrt_legacy": lambda x, y, margin: weighted_regularized_triplet(x, y, legacy=True),
+  "triplet": lambda x, y, margin: batch_hard_triplet(x, y, margin=margin),
+}
+
+
+def metric_loss(name: str, features: Array, labels: Array, *, margin: float) -> Array:
+  """Computes the metric loss of a name.
+
+  Args:
+    name: 'wrt', 'wrt_legacy' (WRT as AGW's published code computes it) or 'triplet'.
+    features: float [n, d].
+    labels: int [n].
+    margin: of 'triplet'.
+
+  Returns:
+    Scalar, at least 0.
+  """
+  return METRIC_LOSSES[name](features, labels, margin)
