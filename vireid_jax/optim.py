@@ -52,7 +52,9 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   return schedule
 
 
-def create(config: Mapping[str, Any], schedule: Schedule) -> optax.GradientTransformation:
+def create(
+  config: Mapping[str, Any], schedule: Schedule, *, no_decay: Iterable[str] = ()
+) -> optax.GradientTransformation:
   """Builds the optimiser.
 
   Weight decay is L2 inside the gradient, before momentum or moments, as in PyTorch's SGD and Adam
@@ -63,6 +65,7 @@ def create(config: Mapping[str, Any], schedule: Schedule) -> optax.GradientTrans
       parameters or modules without weight decay), 'lr_multipliers' (name -> factor on the learning
       rate; 0 freezes).
     schedule: from `make_schedule`.
+    no_decay: the method's own names beside those of the config; see `methods.base.Method`.
 
   Raises:
     UserError: for an unknown optimiser.
@@ -70,10 +73,10 @@ def create(config: Mapping[str, Any], schedule: Schedule) -> optax.GradientTrans
   rules = {"sgd": _sgd, "adam": lambda _: optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)}
   if config["name"] not in rules:
     raise UserError(f"unknown optimiser {config['name']!r}; {nearest(config['name'], rules)}")
-  no_decay = tuple(config["no_decay"])
+  undecayed = (*config["no_decay"], *no_decay)
 
   def decayed(params):
-    return _map_paths(lambda path, _: not _matches_any(path, no_decay), params)
+    return _map_paths(lambda path, _: not _matches_any(path, undecayed), params)
 
   return optax.chain(
     optax.add_decayed_weights(config["weight_decay"], mask=decayed),
