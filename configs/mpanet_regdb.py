@@ -16,7 +16,7 @@ def get_config(arg: str = ""):
   config.sampler = {"name": "groups", "identities": 12, "images": 5}
   operations = ("pad_crop(padding=10, fill=127)", "flip()", "normalize()")
   operations += ("random_erasing(area=(0.02, 0.33))",)
-  config.augment = {"visible": operations, "infrared": operations}
+  config.augment.visible = config.augment.infrared = operations
 
   config.method.depth = 50
   config.method.parts = 6

@@ -15,7 +15,7 @@ def get_config(arg: str = ""):
   # Ten pixels of padding, as at full size, would be a fifth of these images' width.
   operations = ("pad_crop(padding=4, fill=127)", "flip()", "normalize()")
   operations += ("random_erasing(area=(0.02, 0.33))",)
-  config.augment = {"visible": operations, "infrared": operations}
+  config.augment.visible = config.augment.infrared = operations
 
   config.method.depth = 18
   config.method.width = 16

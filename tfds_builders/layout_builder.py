@@ -15,17 +15,26 @@ from vireid_jax.data.schema import MODALITIES
 _PASSED_THROUGH = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # how JPEG and PNG files begin
 
 
-def features() -> tfds.features.FeaturesDict:
-  """Returns the columns that every data set stores."""
-  return tfds.features.FeaturesDict(
-    {
-      "image": tfds.features.Image(shape=(None, None, 3)),
-      "identity": tfds.features.Scalar(np.int64),
-      "camera": tfds.features.Scalar(np.int64),
-      "modality": tfds.features.ClassLabel(names=list(MODALITIES)),
-      "file_name": tfds.features.Text(),
-    }
-  )
+def features(*, masks: bool = False) -> tfds.features.FeaturesDict:
+  """Returns the columns that every data set stores, and the one for masks where asked."""
+  columns = {
+    "image": tfds.features.Image(shape=(None, None, 3)),
+    "identity": tfds.features.Scalar(np.int64),
+    "camera": tfds.features.Scalar(np.int64),
+    "modality": tfds.features.ClassLabel(names=list(MODALITIES)),
+    "file_name": tfds.features.Text(),
+  }
+  if masks:
+    columns["mask"] = tfds.features.Image(shape=(None, None, 1))
+  return tfds.features.FeaturesDict(columns)
+
+
+def encoded_mask(data: bytes) -> bytes:
+  """Returns a picture as a PNG of one channel, 255 where it is at least half white, else 0."""
+  buffer = io.BytesIO()
+  with PillowImage.open(io.BytesIO(data)) as image:
+    image.convert("L").point(lambda level: 255 * (level >= 128)).save(buffer, "PNG")
+  return buffer.getvalue()
 
 
 def encoded(data: bytes) -> bytes:
@@ -38,21 +47,24 @@ def encoded(data: bytes) -> bytes:
   return buffer.getvalue()
 
 
-def example(data: bytes, image: Image) -> dict:
-  """Returns what is stored of one image, given its encoded bytes."""
-  return {
+def example(data: bytes, image: Image, mask: bytes | None = None) -> dict:
+  """Returns what is stored of one image, given its encoded bytes and those of its mask."""
+  columns = {
     "image": data,
     "identity": image.identity,
     "camera": image.camera,
     "modality": image.modality,
     "file_name": image.file_name,
   }
+  return columns if mask is None else {**columns, "mask": mask}
 
 
-def info(builder: tfds.core.DatasetBuilder, homepage: str) -> tfds.core.DatasetInfo:
+def info(
+  builder: tfds.core.DatasetBuilder, homepage: str, *, masks: bool = False
+) -> tfds.core.DatasetInfo:
   """Returns the data set description; metadata is filled in while the data is generated."""
   return builder.dataset_info_from_configs(
-    features=features(),
+    features=features(masks=masks),
     homepage=homepage,
     metadata=tfds.core.MetadataDict(),
     disable_shuffling=True,  # storage order is the listing's: evaluations name images by it
@@ -67,6 +79,8 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   Attributes:
     layout: the listing to store; None to read `manual_dir`. The prepare command sets the
       one that it has already checked.
+    masks: whether each image's mask is stored too. TFDS fixes the columns before it has seen the
+      tree, so that this is for whoever makes the builder to say.
     on_image: called after each stored image, for a progress bar.
   """
 
@@ -75,10 +89,15 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   HOMEPAGE: str
 
   layout: layouts.Layout | None = None
+  masks: bool = False
   on_image: Callable[[], object] = staticmethod(lambda: None)
 
+  def __init__(self, *, masks: bool | None = None, **options):
+    self.masks = type(self).masks if masks is None else masks
+    super().__init__(**options)
+
   def _info(self) -> tfds.core.DatasetInfo:
-    return info(self, self.HOMEPAGE)
+    return info(self, self.HOMEPAGE, masks=self.masks)
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     layout = self.layout or self._listing(dl_manager)
@@ -89,13 +108,14 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _generate_examples(self, images: Sequence[Image]) -> Iterator[tuple[int, dict]]:
     for key, (data, image) in enumerate(zip(self._bytes(images), images, strict=True)):
-      yield key, example(data, image)
+      yield key, example(data[0], image, data[1])
       self.on_image()
 
   def _listing(self, dl_manager) -> layouts.Layout:
     return layouts.read(self.READER, pathlib.Path(dl_manager.manual_dir))
 
-  def _bytes(self, images: Sequence[Image]) -> Iterator[bytes]:
-    """Yields the encoded bytes of `images`, in their order."""
+  def _bytes(self, images: Sequence[Image]) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yields the encoded bytes of `images` and of their masks, in their order."""
     for image in images:
-      yield encoded(image.path.read_bytes())
+      mask = encoded_mask(image.mask.read_bytes()) if self.masks else None
+      yield encoded(image.path.read_bytes()), mask

@@ -44,7 +44,11 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   )
   config.sampler = ConfigDict({"name": "pairs", "identities": 8, "images": 4})
   config.augment = ConfigDict(
-    {"visible": AUGMENTATIONS["crop_flip"], "infrared": AUGMENTATIONS["crop_flip"]}
+    {
+      "pair": (),  # first, on both images of a pair alike
+      "visible": AUGMENTATIONS["crop_flip"],
+      "infrared": AUGMENTATIONS["crop_flip"],
+    }
   )
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
   config.optim = _optimizer_defaults()
@@ -228,6 +232,13 @@ def validate(config: ConfigDict) -> None:
   _check_evaluation(config)
   for modality in MODALITIES:
     augment.make_pipeline(config.augment[modality])
+  augment.make_pair_pipeline(config.augment.pair)
+
+
+def needs_masks(config: ConfigDict) -> bool:
+  """Says whether the method reads the data set's pedestrian masks."""
+  method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
+  return getattr(method, "needs_masks", False)
 
 
 def _check_evaluation(config: ConfigDict) -> None:

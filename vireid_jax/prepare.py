@@ -165,7 +165,7 @@ def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path)
   bars_were_shown = tfds.core.utils.tqdm_utils._active
   tfds.disable_progress_bar()  # several per split; one over everything says more
   try:
-    options = {"config": config} if config else {}
+    options = {"config": config} if config else {"masks": layout.has_masks}
     builder = builder_class(data_dir=str(staging), file_format="array_record", **options)
     builder.layout = layout
     with _progress(len(layout.images), "storing") as bar, contextlib.redirect_stdout(io.StringIO()):

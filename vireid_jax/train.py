@@ -126,8 +126,16 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   )
 
 
+def make_augment_pair(config: ConfigDict) -> train_step.Augment | None:
+  """Builds the operations that both images of a pair share; None where there are none."""
+  return augment.make_pair_pipeline(config.augment.pair) if config.augment.pair else None
+
+
 def make_augment(config: ConfigDict) -> train_step.Augment:
-  """Builds the augmentation of a batch from the operations of each modality."""
+  """Builds the augmentation of a batch from the operations of each modality.
+
+  It leaves masks out of what it returns: they do not follow an image that is cropped.
+  """
   pipelines = {name: augment.make_pipeline(config.augment[name]) for name in MODALITIES}
 
   def apply(key: jax.Array, batch: Batch) -> Batch:
@@ -135,13 +143,14 @@ def make_augment(config: ConfigDict) -> train_step.Augment:
     images = {
       name: pipelines[name](keys[index], batch[name]) for index, name in enumerate(MODALITIES)
     }
-    return {**batch, **images}
+    return {**images, "label": batch["label"]}
 
   return apply
 
 
 def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
-  images = dataset.load(*(config_lib.part(config, part) for part in config.data.train))
+  parts = (config_lib.part(config, part) for part in config.data.train)
+  images = dataset.load(*parts, masks=config_lib.needs_masks(config))
   if config.data.drop_unpaired:
     images = pipeline.drop_unpaired(images)
   return TrainData(
@@ -212,7 +221,11 @@ def _restore(run: Run) -> TrainState | None:
 def _loop(run: Run, state: TrainState, stop: StopSignal) -> TrainState:
   step_function = jax.jit(
     train_step.make_train_step(
-      run.method, run.optimizer, make_augment(run.config), seed=run.config.seed
+      run.method,
+      run.optimizer,
+      make_augment(run.config),
+      seed=run.config.seed,
+      augment_pair=make_augment_pair(run.config),
     ),
     donate_argnums=0,
   )

@@ -10,14 +10,19 @@ from jax import Array
 from vireid_jax.methods.base import Batch, Method
 from vireid_jax.train_state import TrainState
 
-AUGMENT_STREAM, METHOD_STREAM = 0, 1
+AUGMENT_STREAM, METHOD_STREAM, PAIR_STREAM, MIX_STREAM = range(4)
 
 Augment = Callable[[Array, Batch], Batch]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
 def make_train_step(
-  method: Method, optimizer: optax.GradientTransformation, augment: Augment, *, seed: int
+  method: Method,
+  optimizer: optax.GradientTransformation,
+  augment: Augment,
+  *,
+  seed: int,
+  augment_pair: Augment | None = None,
 ) -> TrainStep:
   """Builds the pure step: (state, uint8 batch) -> (state, scalars).
 
@@ -28,6 +33,8 @@ def make_train_step(
     optimizer: its state lives in `TrainState.opt_state`.
     augment: (key, batch of uint8 images) -> batch of normalised float images.
     seed: of the run.
+    augment_pair: (key, batch of uint8 images) -> the same, applied before the method's `mix` (where
+      it has one) and before `augment`.
 
   Returns:
     The step, not yet jitted. Its scalars are 'loss', 'loss/<term>', the method's metrics and
@@ -36,6 +43,11 @@ def make_train_step(
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
     key = jax.random.fold_in(jax.random.key(seed), state.step)
+    if augment_pair is not None:
+      batch = augment_pair(jax.random.fold_in(key, PAIR_STREAM), batch)
+    if hasattr(method, "mix"):
+      mix_key = jax.random.fold_in(key, MIX_STREAM)
+      batch = method.mix(state.variables, batch, rngs=mix_key, step=state.step)
     batch = augment(jax.random.fold_in(key, AUGMENT_STREAM), batch)
     method_key = jax.random.fold_in(key, METHOD_STREAM)
 

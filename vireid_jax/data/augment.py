@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vireid_jax.data.schema import MODALITIES, mask_name
 from vireid_jax.errors import UserError, nearest
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -176,7 +177,7 @@ OPERATIONS = {
 
 
 # These move pixels without changing them, so they may run on the raw bytes: a quarter of the
-# traffic.
+# traffic. Only they may be shared by a pair of images and their masks.
 ON_BYTES = (pad_crop, flip)
 
 
@@ -225,5 +226,50 @@ def make_pipeline(operations: Sequence[str]) -> Callable[[Array, Array], Array]:
 
   def augment(key: Array, images: Array) -> Array:
     return jax.vmap(augment_one)(jax.random.split(key, images.shape[0]), images)
+
+  return augment
+
+
+def make_pair_pipeline(
+  operations: Sequence[str],
+) -> Callable[[Array, dict[str, Array]], dict[str, Array]]:
+  """Builds a function of a key and a batch that moves both images of a pair alike.
+
+  Args:
+    operations: see `parse_operation`; of those that move pixels only.
+
+  Returns:
+    A pure function of a key and a batch whose images, and masks where it has them, are uint8
+    [b, h, w, c]. The i-th visible image, the i-th infrared one and their masks see the same draws;
+    what a mask is padded with is no pedestrian.
+
+  Raises:
+    UserError: for an operation that changes what a pixel says.
+  """
+  parsed = [parse_operation(text) for text in operations]
+  for text, operation in zip(operations, parsed, strict=True):
+    if operation.func not in ON_BYTES:
+      allowed = ", ".join(each.__name__ for each in ON_BYTES)
+      raise UserError(
+        f"config.augment.pair: {text!r} does not only move pixels; allowed: {allowed}"
+      )
+
+  def move(key: Array, image: Array) -> Array:
+    for index, operation in enumerate(parsed):
+      image = operation(jax.random.fold_in(key, index), image)
+    return image
+
+  def move_mask(key: Array, mask: Array) -> Array:
+    for index, operation in enumerate(parsed):
+      unpadded = {"fill": 0} if operation.func is pad_crop else {}
+      moved = operation(jax.random.fold_in(key, index), jnp.repeat(mask, 3, axis=-1), **unpadded)
+      mask = moved[..., :1]
+    return mask
+
+  def augment(key: Array, batch: dict[str, Array]) -> dict[str, Array]:
+    keys = jax.random.split(key, batch["label"].shape[0])
+    moved = {name: jax.vmap(move)(keys, batch[name]) for name in MODALITIES}
+    masks = [name for name in map(mask_name, MODALITIES) if name in batch]
+    return batch | moved | {name: jax.vmap(move_mask)(keys, batch[name]) for name in masks}
 
   return augment

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vireid_jax.data.source import ImageSet, decode
+from vireid_jax.data.source import ImageSet, decode, decode_mask
 from vireid_jax.errors import UserError
 
 CHUNK = 64
@@ -36,17 +36,41 @@ def fill(
   Raises:
     UserError: naming the image that cannot be decoded.
   """
-  cache = np.empty((len(images), *size, 3), np.uint8)
+  return _fill(
+    np.empty((len(images), *size, 3), np.uint8),
+    lambda row: _decode_named(images, row, size, resize, change),
+    progress,
+  )
 
+
+def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = False) -> np.ndarray:
+  """Decodes all masks likewise.
+
+  Args:
+    images: their `masks` are decoded.
+    size: (height, width).
+    progress: show a bar.
+
+  Returns:
+    uint8 [n, height, width, 1].
+  """
+  return _fill(
+    np.empty((len(images), *size, 1), np.uint8),
+    lambda row: decode_mask(images.masks[row], size),
+    progress,
+  )
+
+
+def _fill(cache: np.ndarray, decode_row: Callable[[int], np.ndarray], progress: bool) -> np.ndarray:
   def fill_chunk(start: int) -> int:
-    stop = min(start + CHUNK, len(images))
+    stop = min(start + CHUNK, len(cache))
     for row in range(start, stop):
-      cache[row] = _decode_named(images, row, size, resize, change)
+      cache[row] = decode_row(row)
     return stop - start
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    done = pool.map(fill_chunk, range(0, len(images), CHUNK))
-    _drain(done, len(images), progress)
+    done = pool.map(fill_chunk, range(0, len(cache), CHUNK))
+    _drain(done, len(cache), progress)
   return cache
 
 

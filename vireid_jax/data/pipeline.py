@@ -9,7 +9,7 @@ import numpy as np
 
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.data import cache, sampler
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.data.schema import INFRARED, VISIBLE, Records, mask_name
 from vireid_jax.data.source import ImageSet
 
 AHEAD = 2
@@ -30,6 +30,8 @@ class TrainData:
     self.records = images.records
     self.sampler = sampler.create(seed=seed, index=index, **sampler_config)
     self._images = cache.fill(images, size, resize, progress=progress)
+    has_masks = images.masks is not None
+    self._masks = cache.fill_masks(images, size, progress=progress) if has_masks else None
 
   @property
   def steps_per_epoch(self) -> int:
@@ -40,14 +42,15 @@ class TrainData:
     """Gathers some rows of the global batch of a step.
 
     Returns:
-      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b].
+      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b]; and, of images that came with
+      masks, 'visible_mask' and 'infrared_mask' uint8 [b, h, w, 1].
     """
     indices = self.sampler.batch(step)
-    return {
-      "visible": self._images[indices.visible[rows]],
-      "infrared": self._images[indices.infrared[rows]],
-      "label": indices.label[rows],
-    }
+    chosen = {"visible": indices.visible[rows], "infrared": indices.infrared[rows]}
+    batch = {name: self._images[index] for name, index in chosen.items()}
+    if self._masks is not None:
+      batch |= {mask_name(name): self._masks[index] for name, index in chosen.items()}
+    return {**batch, "label": indices.label[rows]}
 
   def batches(self, first: int, last: int, mesh) -> Iterator[dict[str, jax.Array]]:
     """Yields the global batches of steps first to last (exclusive), a few prepared ahead."""
@@ -70,7 +73,7 @@ class TrainData:
 def drop_unpaired(images: ImageSet) -> ImageSet:
   """Leaves out the images of identities that were seen in one modality only."""
   keep = np.flatnonzero(np.isin(images.records.identity, _paired(images.records)))
-  return ImageSet(images.records.take(keep), [images.encoded[row] for row in keep])
+  return images.take(keep)
 
 
 def _paired(records: Records) -> np.ndarray:

@@ -53,4 +53,4 @@ def _write(name: str, folder: pathlib.Path, preset: str) -> None:
     "regdb": synthetic.write_regdb,
     "llcm": synthetic.write_llcm,
   }
-  writers[name](folder, synthetic.PRESETS[preset])
+  writers[name](folder, synthetic.PRESETS[preset], masks=True)

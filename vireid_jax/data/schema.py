@@ -8,6 +8,11 @@ VISIBLE, INFRARED = 0, 1
 MODALITIES = ("visible", "infrared")
 
 
+def mask_name(modality: str) -> str:
+  """Returns under which name a batch holds the masks of a modality's images."""
+  return f"{modality}_mask"
+
+
 @dataclasses.dataclass(frozen=True)
 class Records:
   """Columns over the n images of a split, in storage order.

@@ -6,14 +6,17 @@ refuses a layout that cannot be evaluated and collects warnings about everything
 
 import importlib
 
-from vireid_jax.data.layout.common import Group, Image, Layout
+from vireid_jax.data.layout.common import Group, Image, Layout, with_masks
 
 READABLE = ("llcm", "regdb", "sysu_mm01")
 
 
 def read(name: str, root) -> Layout:
-  """Reads the owners' layout of data set `name` (one of `READABLE`) at folder `root`."""
-  return importlib.import_module(f"vireid_jax.data.layout.{name}").read(root)
+  """Reads the owners' layout of data set `name` (one of `READABLE`) at folder `root`.
+
+  A folder `masks/` beside the owner's files holds a pedestrian mask for each image.
+  """
+  return with_masks(importlib.import_module(f"vireid_jax.data.layout.{name}").read(root))
 
 
 __all__ = ["READABLE", "Group", "Image", "Layout", "read"]

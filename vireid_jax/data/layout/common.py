@@ -9,6 +9,7 @@ from vireid_jax.errors import UserError
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
+MASKS = "masks"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Image:
     modality: `VISIBLE` or `INFRARED`.
     file_name: path relative to the data set's root, with forward slashes.
     split: the stored split the image belongs to.
+    mask: where the file of its pedestrian mask is, if the data set has any.
   """
 
   path: pathlib.Path
@@ -30,6 +32,7 @@ class Image:
   modality: int
   file_name: str
   split: str
+  mask: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +82,43 @@ class Layout:
     """Names of the stored splits, in storage order."""
     return tuple(dict.fromkeys(image.split for image in self.images))
 
+  @property
+  def has_masks(self) -> bool:
+    """Whether every image comes with a mask."""
+    return bool(self.images) and all(image.mask for image in self.images)
+
   def without(self, skipped: Iterable[str]) -> "Layout":
     """Returns the layout without the files named in `skipped`, which its metadata records."""
     skipped = set(skipped)
     images = tuple(image for image in self.images if image.file_name not in skipped)
     metadata = {**self.metadata, "skipped": sorted(skipped)}
     return dataclasses.replace(self, images=images, metadata=metadata)
+
+
+def with_masks(layout: Layout) -> Layout:
+  """Returns the layout with the masks of a parallel folder, unchanged where there is none.
+
+  The mask of cam1/0001/0001.jpg is masks/cam1/0001/0001.png.
+
+  Raises:
+    UserError: the folder is there and some images have no mask in it.
+  """
+  if not (layout.root / MASKS).is_dir():
+    return layout
+  names = [
+    pathlib.PurePosixPath(MASKS, image.file_name).with_suffix(".png") for image in layout.images
+  ]
+  missing = [str(name) for name in names if not (layout.root / name).is_file()]
+  if missing:
+    raise UserError(
+      f"{layout.root / MASKS} has no mask for {len(missing)} of {len(names)} images: "
+      f"{enumeration(missing, 5)}. Add them, or move the folder away to go without masks."
+    )
+  images = tuple(
+    dataclasses.replace(image, mask=layout.root / name)
+    for image, name in zip(layout.images, names, strict=True)
+  )
+  return dataclasses.replace(layout, images=images)
 
 
 def is_synthetic(root: pathlib.Path) -> bool:

@@ -1,6 +1,7 @@
 """Finds image files that do not decode, before a data set is built from them."""
 
 import os
+import pathlib
 from collections.abc import Callable, Iterable
 from concurrent import futures
 
@@ -10,13 +11,21 @@ from vireid_jax.data.layout.common import Image
 
 
 def decoding_error(image: Image) -> str | None:
-  """Decodes every pixel of one file; returns why that fails, or None."""
+  """Decodes every pixel of one file and of its mask; returns why that fails, or None."""
   try:
-    with PillowImage.open(image.path) as picture:
-      picture.load()  # opening reads only the header: a cut-off file fails here
+    size = _decoded_size(image.path)
+    mask_size = _decoded_size(image.mask) if image.mask else size
   except Exception as error:  # decoders raise many kinds, SyntaxError among them
     return f"{type(error).__name__}: {error}".replace(str(image.path), image.file_name)
+  if mask_size != size:
+    return f"it has {size[0]} x {size[1]} pixels and its mask {mask_size[0]} x {mask_size[1]}"
   return None
+
+
+def _decoded_size(path: pathlib.Path) -> tuple[int, int]:
+  with PillowImage.open(path) as picture:
+    picture.load()  # opening reads only the header: a cut-off file fails here
+    return picture.size
 
 
 def corrupt_images(
