@@ -1,6 +1,8 @@
 """Orbax checkpoints: the training state and what is needed to read it, saved as one."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
@@ -9,6 +11,7 @@ from jax.sharding import Sharding
 from orbax.checkpoint import v1 as ocp
 
 import vireid_jax
+from vireid_jax import finite, storage
 from vireid_jax.errors import UserError
 from vireid_jax.train_state import TrainState
 
@@ -19,39 +22,79 @@ PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 class Checkpoints:
   """The checkpoints of a workdir, one folder per step.
 
-  Saves run in the background and become visible only when complete. A meta dictionary (JSON:
+  Saves run in the background, into a folder of another name that is renamed when all is written:
+  what a killed or failed save leaves is never taken for a checkpoint. A meta dictionary (JSON:
   config, label mapping, versions, ...) is saved with each.
   """
 
-  def __init__(self, workdir: pathlib.Path, *, keep: int = 1):
-    """Opens or creates `workdir/checkpoints`, of which the latest `keep` are kept."""
-    self._checkpointer = ocp.training.Checkpointer(
-      (workdir / FOLDER).absolute(),
-      # When to save is the training loop's decision alone.
-      save_decision_policy=_Always(),
-      preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-    )
+  def __init__(self, workdir: pathlib.Path, *, keep: int | None = 1, clean: bool = False):
+    """Opens or creates `workdir/checkpoints`.
+
+    Args:
+      workdir: of the run.
+      keep: how many of the latest are kept; None for all.
+      clean: remove what killed saves left behind. Only for the run that writes here: a save under
+        way looks the same.
+    """
+    self._workdir, self._preserve = workdir, _Preserve(keep)
+    with storage.explained(workdir):
+      self._checkpointer = ocp.training.Checkpointer(
+        (workdir / FOLDER).absolute(),
+        # When to save is the training loop's decision alone.
+        save_decision_policy=_Always(),
+        preservation_policy=self._preserve,
+        cleanup_tmp_directories=clean,
+      )
+
+  def keep_every(self, steps: int) -> None:
+    """Keeps every checkpoint whose step is a multiple of `steps` as well; 0 keeps none more."""
+    self._preserve.every = steps
 
   def latest(self) -> int | None:
     """Returns the newest complete checkpoint's step, or None."""
     latest = self._checkpointer.latest
     return None if latest is None else latest.step
 
+  def complete(self) -> int | None:
+    """Waits for a save that is under way, then returns the newest step."""
+    self.wait()
+    return self.latest()
+
   def steps(self) -> list[int]:
     """Returns the steps of all complete checkpoints, ascending."""
     return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
 
   def save(self, step: int, state: TrainState, meta: dict[str, Any]) -> None:
-    """Starts saving; returns once the state is copied, so that the next step may overwrite it."""
-    self._checkpointer.wait()
+    """Starts saving; returns once the state is copied, so that the next step may overwrite it.
+
+    Raises:
+      UserError: this or the save before it cannot be written; or numbers of the state are not
+        finite, and nothing is saved.
+    """
+    self.wait()
     if self.latest() == step:
       return
+    finite.check_state(_as_tree(state), step=step, last_good=self.latest())
     meta = {**meta, "step": step, "versions": versions()}
-    self._checkpointer.save_async(step, _as_tree(state), custom_metadata=meta)
+    with self._explained():
+      self._checkpointer.save_async(step, _as_tree(state), custom_metadata=meta)
+
+  def wait(self) -> None:
+    """Waits for a save that is under way.
+
+    Raises:
+      UserError: it could not be written.
+    """
+    with self._explained():
+      self._checkpointer.wait()
 
   def meta(self, step: int) -> dict[str, Any]:
     """Returns the meta dictionary of a checkpoint."""
-    return self._checkpointer.metadata(step).custom_metadata
+    with self._readable(step):
+      meta = self._checkpointer.metadata(step).custom_metadata
+      if not meta:
+        raise ValueError("its metadata file is missing or empty")
+      return meta
 
   def restore(self, step: int, abstract: TrainState) -> TrainState:
     """Loads a state into the shapes, dtypes and shardings of `abstract`."""
@@ -59,7 +102,8 @@ class Checkpoints:
 
   def restore_variables(self, step: int, sharding: Sharding) -> dict[str, Any]:
     """Loads all collections, without the optimiser's state, whatever their shapes."""
-    stored = self._checkpointer.metadata(step).metadata
+    with self._readable(step):
+      stored = self._checkpointer.metadata(step).metadata
     wanted = {name: stored[name] for name in ("params", "collections")}
     abstract = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), wanted
@@ -71,17 +115,46 @@ class Checkpoints:
     return {"params": loaded["params"], **loaded["collections"]}
 
   def close(self) -> None:
-    """Waits for saves that are under way."""
-    self._checkpointer.close()
+    """Waits for saves that are under way; see `wait`."""
+    with self._explained():
+      self._checkpointer.close()
 
   def _load(self, step: int, abstract: Any) -> Any:
-    try:
+    with self._readable(step):
       return self._checkpointer.load(step, abstract)
-    except (ValueError, KeyError, FileNotFoundError, OSError) as error:
+
+  @contextlib.contextmanager
+  def _readable(self, step: int) -> Iterator[None]:
+    try:
+      yield
+    except (ValueError, KeyError, TypeError, OSError) as error:
+      reason = str(error).strip().splitlines()[0]
       raise UserError(
-        f"checkpoint {step} cannot be read: {error}. Complete checkpoints here: {self.steps()}; "
-        "remove the broken folder to continue from an earlier one"
+        f"checkpoint {step} in {self._workdir} cannot be read: {reason}. Checkpoints here: "
+        f"{self.steps()}; move the broken folder {self._workdir / FOLDER / str(step)} away to "
+        "continue from an earlier one"
       ) from error
+
+  def _explained(self):
+    latest = self.latest()
+    kept = "" if latest is None else f"Checkpoint {latest} is complete and stays. "
+    return storage.explained(self._workdir, kept)
+
+
+class _Preserve:
+  """The latest `keep` checkpoints (None: all), and those at multiples of `every` (0: none)."""
+
+  def __init__(self, keep: int | None, every: int = 0):
+    self.keep, self.every = keep, every
+
+  def should_preserve(self, checkpoints, *, context) -> list[bool]:
+    """Decides for each checkpoint, ascending by step."""
+    del context
+    latest = len(checkpoints) - (len(checkpoints) if self.keep is None else self.keep)
+    return [
+      position >= latest or (self.every > 0 and checkpoint.step % self.every == 0)
+      for position, checkpoint in enumerate(checkpoints)
+    ]
 
 
 class _Always:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from vireid_jax.timing import COMPILE, Stopwatch
+
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 CACHE_FOLDER = pathlib.Path("~/.cache/vireid_jax/compilation")
 
@@ -19,6 +21,43 @@ def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
   """
   options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
   return jax.jit(function, out_shardings=out_shardings, compiler_options=options)()
+
+
+class CompiledStep:
+  """A training step, compiled for the first arguments it is given, and for no others.
+
+  A run whose step compiles anew every now and then still trains, many times slower; here it is an
+  error instead.
+  """
+
+  def __init__(self, step: Callable, *, out_shardings: Any, timer: Stopwatch):
+    """Compiles nothing yet.
+
+    Args:
+      step: (state, watch, *inputs) -> anything; the buffers of its first two arguments are given up
+        for its results.
+      out_shardings: of the results; without them the compiler might choose others than those of
+        the arguments, and the next call would not fit.
+      timer: told of the seconds of compiling.
+    """
+    self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=out_shardings)
+    self._timer, self._compiled = timer, None
+
+  def __call__(self, *arguments):
+    """Runs the step.
+
+    Raises:
+      RuntimeError: the arguments' shapes, dtypes or shardings are not those of the first call.
+    """
+    if self._compiled is None:
+      with self._timer.measure(COMPILE):
+        self._compiled = self._jitted.lower(*arguments).compile()
+    try:
+      return self._compiled(*arguments)
+    except (TypeError, ValueError) as error:
+      raise RuntimeError(
+        f"the training step would have to compile a second time: {error}"
+      ) from error
 
 
 def use_cache() -> None:

@@ -1,8 +1,9 @@
 """Shared defaults of the config files, their variants, and checks before anything compiles."""
 
+import functools
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
@@ -53,7 +54,14 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
   config.optim = _optimizer_defaults()
   config.train = ConfigDict({"duration": "80 epochs"})
-  config.checkpoint = ConfigDict({"every": "5 epochs", "keep": 2, "keep_best": ""})
+  config.checkpoint = ConfigDict(
+    {
+      "every": "5 epochs",
+      "keep": 2,  # the latest
+      "keep_every": "",  # and those at multiples of this duration
+      "keep_best": "",
+    }
+  )
   config.eval = _evaluation_defaults()
   config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
   DATASETS[dataset](config)
@@ -216,6 +224,14 @@ def build_up(*switches: str) -> dict[str, Callable[[ConfigDict], None]]:
   return {name: keep(count) for count, name in enumerate(("base", *switches[:-1]))}
 
 
+def method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns a variant per entry of a table: its name -> the method's options that it changes."""
+  return {
+    name: functools.partial(lambda config, options: config.method.update(options), options=options)
+    for name, options in table.items()
+  }
+
+
 def validate(config: ConfigDict) -> None:
   """Checks whatever needs neither data nor devices, so that a typo shows at once.
 
@@ -227,6 +243,7 @@ def validate(config: ConfigDict) -> None:
   clock.steps(config.train.duration, key="train.duration")
   for key in ("checkpoint", "eval", "log"):
     clock.steps(config[key].every, key=f"{key}.every")
+  clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every")
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
   methods.create(config.method, num_classes=2, steps_per_epoch=1)
   _check_evaluation(config)

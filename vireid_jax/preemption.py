@@ -3,6 +3,9 @@
 import signal
 import threading
 
+import jax
+from jax.experimental import multihost_utils
+
 
 class StopSignal:
   """A context in which SIGTERM and SIGINT ask for a stop instead of killing the process.
@@ -25,6 +28,11 @@ class StopSignal:
     """Whether a signal asked to stop."""
     return bool(self.name)
 
+  def reached(self, step: int) -> bool:
+    """Whether to stop after this step."""
+    del step
+    return self.requested
+
   def __enter__(self) -> "StopSignal":
     # Only the main thread may install handlers; elsewhere (a notebook's worker) signals stay
     # with whoever has them.
@@ -44,3 +52,32 @@ class StopSignal:
     while self._previous:
       number, handler = self._previous.popitem()
       signal.signal(number, handler)
+
+
+class GroupStop:
+  """A context in which SIGTERM to any process makes all stop after the same step.
+
+  JAX's coordination service hears the signal and passes it on; the processes agree on the first
+  step that none of them has completed. Asking costs no communication while nobody was signalled.
+  Other signals act as they would without the context.
+
+  Attributes:
+    name: of the signal.
+  """
+
+  name = "SIGTERM"
+
+  def __enter__(self) -> "GroupStop":
+    return self
+
+  def __exit__(self, *_):
+    pass
+
+  def reached(self, step: int) -> bool:
+    """Whether to stop after this step; every process must ask after every step."""
+    return multihost_utils.reached_preemption_sync_point(step)
+
+
+def listen() -> StopSignal | GroupStop:
+  """Returns the context for this process alone, or for all of several."""
+  return StopSignal() if jax.process_count() == 1 else GroupStop()

@@ -1,67 +1,27 @@
-"""Training: build, restore, loop. No maths and no method names."""
+"""Training: start or continue, loop, evaluate. No maths and no method names."""
 
-import dataclasses
 import pathlib
 import time
 
 import jax
-import optax
 from ml_collections import ConfigDict
 
-from vireid_jax import compilation, evaluate, methods, optim, train_state, train_step, warm_start
+from vireid_jax import compilation, evaluate, finite, first_state, metrics, preemption, train_step
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
-from vireid_jax.best import BestCheckpoint
-from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.data import augment, pipeline, rendered
-from vireid_jax.data.pipeline import TrainData
+from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
-from vireid_jax.data.source import Dataset
-from vireid_jax.durations import Clock
-from vireid_jax.errors import UserError
-from vireid_jax.methods.base import Batch, Method
+from vireid_jax.methods.base import Batch
 from vireid_jax.metrics import MetricWriter
 from vireid_jax.models import summary
-from vireid_jax.preemption import StopSignal
 from vireid_jax.progress import Progress
+from vireid_jax.run import Run, build
+from vireid_jax.timing import CHECKPOINT, EVALUATION
 from vireid_jax.train_state import TrainState
 
 
 class Preempted(Exception):
   """The run was asked to stop; its state is saved and the same command continues it."""
-
-
-@dataclasses.dataclass
-class Run:
-  """Everything a training run is made of; built before anything compiles."""
-
-  config: ConfigDict
-  workdir: pathlib.Path
-  mesh: jax.sharding.Mesh
-  dataset: Dataset
-  data: TrainData
-  clock: Clock
-  method: Method
-  schedule: optim.Schedule
-  optimizer: optax.GradientTransformation
-  abstract: TrainState
-  checkpoints: Checkpoints
-  evaluation: evaluate.Evaluation
-  best: BestCheckpoint
-  total_steps: int
-
-  def every(self, key: str) -> int:
-    """Converts the duration at `config.<key>.every` to steps; 0 is never."""
-    return self.clock.steps(self.config[key].every, key=f"{key}.every")
-
-  @property
-  def meta(self) -> dict:
-    """What is saved beside the state."""
-    return {
-      "config": config_lib.to_dict(self.config),
-      "identities": self.data.identities.tolist(),
-      "steps_per_epoch": self.clock.steps_per_epoch,
-    }
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
@@ -75,55 +35,17 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
     The final evaluation's results per setting.
 
   Raises:
-    UserError: for bad input, before anything compiles.
+    UserError: for bad input, before anything compiles; or numbers that are not finite.
     Preempted: when a signal asked to stop; the state is saved.
   """
   run = build(config, workdir)
   state = _restore(run) or _initial_state(run)
-  with StopSignal() as stop:
+  with preemption.listen() as stop:
     state = _loop(run, state, stop)
   run.checkpoints.close()
   results = _evaluate(run, state, int(state.step))
   run.best.close()
   return results
-
-
-def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
-  """Checks the config against data, devices and workdir, and builds the parts of a run."""
-  config_lib.validate(config)
-  workdir.mkdir(parents=True, exist_ok=True)
-  checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
-  _check_continues(checkpoints, config, workdir)
-  mesh = mesh_lib.make_mesh()
-  pairs = config.sampler.identities * config.sampler.images
-  mesh_lib.check_divisible(pairs, mesh)
-  rendered.ensure(config.data)
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  data = _load_train_data(config, dataset)
-  clock = Clock(data.steps_per_epoch, 2 * pairs)
-  method = methods.create(
-    config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
-  )
-  schedule = optim.make_schedule(config.optim, clock)
-  optimizer = optim.create(config.optim, schedule)
-  abstract = _abstract_state(config, method, optimizer, pairs, mesh)
-  optim.check_names(config.optim, abstract.params)
-  return Run(
-    config=config,
-    workdir=workdir,
-    mesh=mesh,
-    dataset=dataset,
-    data=data,
-    clock=clock,
-    method=method,
-    schedule=schedule,
-    optimizer=optimizer,
-    abstract=abstract,
-    checkpoints=checkpoints,
-    evaluation=evaluate.Evaluation(config, dataset, method, mesh),
-    best=BestCheckpoint(workdir, config.checkpoint.keep_best, first_trial=config.eval.quick),
-    total_steps=clock.steps(config.train.duration, key="train.duration"),
-  )
 
 
 def make_augment_pair(config: ConfigDict) -> train_step.Augment | None:
@@ -148,55 +70,22 @@ def make_augment(config: ConfigDict) -> train_step.Augment:
   return apply
 
 
-def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
-  parts = (config_lib.part(config, part) for part in config.data.train)
-  images = dataset.load(*parts, masks=config_lib.needs_masks(config))
-  if config.data.drop_unpaired:
-    images = pipeline.drop_unpaired(images)
-  return TrainData(
-    images,
-    size=tuple(config.data.image_size),
-    resize=config.data.resize,
-    seed=config.seed,
-    sampler_config=config.sampler.to_dict(),
-    progress=jax.process_index() == 0,
+def make_step(run: Run) -> compilation.CompiledStep:
+  """Builds the step of a run: (state, watch, batch) -> (state, watch, scalars)."""
+  step = train_step.make_train_step(
+    run.method,
+    run.optimizer,
+    make_augment(run.config),
+    seed=run.config.seed,
+    augment_pair=make_augment_pair(run.config),
   )
-
-
-def _check_continues(checkpoints: Checkpoints, config: ConfigDict, workdir: pathlib.Path) -> None:
-  step = checkpoints.latest()
-  if step is None:
-    return
-  lines = config_lib.differences(checkpoints.meta(step)["config"], config_lib.to_dict(config))
-  if lines:
-    raise UserError(
-      f"{workdir} holds a checkpoint (step {step}) of a different config. Continue it with its own "
-      "values, or choose another --workdir. Differences (checkpoint -> command):\n  "
-      + "\n  ".join(lines)
-    )
-
-
-def _draw_state(run_config, method, optimizer, pairs) -> TrainState:
-  height, width = run_config.data.image_size
-  images = jax.numpy.zeros((pairs, height, width, 3))
-  batch = {"visible": images, "infrared": images, "label": jax.numpy.zeros(pairs, jax.numpy.int32)}
-  return train_state.create(method.init(jax.random.key(run_config.seed), batch), optimizer)
-
-
-def _abstract_state(config, method, optimizer, pairs, mesh) -> TrainState:
-  shapes = jax.eval_shape(lambda: _draw_state(config, method, optimizer, pairs))
-  sharding = mesh_lib.replicated(mesh)
-  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
+  return compilation.CompiledStep(
+    finite.watched(step), out_shardings=mesh_lib.replicated(run.mesh), timer=run.timer
+  )
 
 
 def _initial_state(run: Run) -> TrainState:
-  """Draws the state under jit, so that no eager alias of a later donated buffer exists."""
-  # Two pairs are enough to draw variables: no shape of theirs depends on the batch.
-  state = compilation.run_once(
-    lambda: _draw_state(run.config, run.method, run.optimizer, 2),
-    out_shardings=mesh_lib.replicated(run.mesh),
-  )
-  state = warm_start.fill(state, run.config, mesh_lib.replicated(run.mesh))
+  state = first_state.draw(run.config, run.method, run.optimizer, run.mesh)
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / "parameters.tsv"
@@ -218,59 +107,76 @@ def _restore(run: Run) -> TrainState | None:
   return state
 
 
-def _loop(run: Run, state: TrainState, stop: StopSignal) -> TrainState:
-  step_function = jax.jit(
-    train_step.make_train_step(
-      run.method,
-      run.optimizer,
-      make_augment(run.config),
-      seed=run.config.seed,
-      augment_pair=make_augment_pair(run.config),
-    ),
-    donate_argnums=0,
-  )
-  first = int(state.step)
-  writer = MetricWriter(
-    run.workdir, tensorboard=run.config.log.tensorboard, enabled=jax.process_index() == 0
-  )
-  progress = Progress(run.total_steps, first, run.clock.batch_images)
-  log_every, save_every, eval_every = (run.every(key) for key in ("log", "checkpoint", "eval"))
-  batches = run.data.batches(first, run.total_steps, run.mesh)
+def _loop(run: Run, state: TrainState, stop) -> TrainState:
+  step_function, first = make_step(run), int(state.step)
+  recorder = _Recorder(run, first)
+  watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
+  every = {key: run.every(key) for key in ("log", "checkpoint", "eval")}
+  batches = run.timer.waiting(run.data.batches(first, run.total_steps, run.mesh))
   for step, batch in zip(range(first + 1, run.total_steps + 1), batches, strict=True):
-    state, scalars = step_function(state, batch)
-    last = step == run.total_steps
-    if last or _is_due(step, log_every):
-      scalars = _fetch(scalars, step, run)
-      writer.write(step, {**scalars, **progress.rate(step)})
-      progress.show(step, scalars)
-    if last or _is_due(step, save_every) or stop.requested:
-      run.checkpoints.save(step, state, run.meta)
-    if stop.requested and not last:
+    state, watch, scalars = step_function(state, watch, batch)
+    last, stopping = step == run.total_steps, stop.reached(step)
+    due = {key: last or _is_due(step, steps) for key, steps in every.items()}
+    if stopping or any(due.values()):
+      recorder.check(step, watch, scalars)
+    if due["log"]:
+      recorder.log(step, scalars)
+    if due["checkpoint"] or stopping:
+      _save(run, step, state)
+    if stopping and not last:
       run.checkpoints.close()
       run.best.close()
       raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved")
-    if not last and _is_due(step, eval_every):
+    if due["eval"] and not last:
       results = _evaluate(run, state, step, quick=run.config.eval.quick)
-      writer.write(step, run.evaluation.scalars(results))
-  progress.close()
-  writer.close()
+      recorder.write(step, run.evaluation.scalars(results))
+  recorder.close()
   return state
 
 
-def _fetch(scalars: dict[str, jax.Array], step: int, run: Run) -> dict[str, float]:
-  values = {name: float(value) for name, value in jax.device_get(scalars).items()}
-  bad = [name for name, value in values.items() if not abs(value) < float("inf")]
-  if bad:
-    raise UserError(
-      f"step {step}: {', '.join(bad)} is not finite. The last good checkpoint is step "
-      f"{run.checkpoints.latest()}; lower optim.lr or lengthen optim.warmup"
+class _Recorder:
+  """Checks, shows and writes the scalars of a run's steps."""
+
+  def __init__(self, run: Run, first: int):
+    self._run, self._checked = run, first
+    run.timer.begin_steps(first, logged=metrics.last_step(run.workdir))
+    self._writer = MetricWriter(
+      run.workdir, tensorboard=run.config.log.tensorboard, enabled=jax.process_index() == 0
     )
-  return {**values, "lr": float(run.schedule(step - 1)), "epoch": step / run.clock.steps_per_epoch}
+    self._progress = Progress(run.total_steps, first, run.clock.batch_images)
+
+  def check(self, step: int, watch: finite.Watch, scalars: dict[str, jax.Array]) -> None:
+    """Raises UserError when a scalar of any step so far was not finite."""
+    finite.check(
+      watch, scalars, since=self._checked, step=step, last_good=self._run.checkpoints.complete
+    )
+    self._checked = step
+
+  def log(self, step: int, scalars: dict[str, jax.Array]) -> None:
+    values = {name: float(value) for name, value in jax.device_get(scalars).items()}
+    # A schedule counts the steps completed before.
+    values["lr"] = float(self._run.schedule(step - 1))
+    values["epoch"] = step / self._run.clock.steps_per_epoch
+    self.write(step, {**values, **self._progress.rate(step), **self._run.timer.line(step)})
+    self._progress.show(step, values)
+
+  def write(self, step: int, values: dict[str, float]) -> None:
+    self._writer.write(step, values)
+
+  def close(self) -> None:
+    self._progress.close()
+    self._writer.close()
+
+
+def _save(run: Run, step: int, state: TrainState) -> None:
+  with run.timer.measure(CHECKPOINT):
+    run.checkpoints.save(step, state, run.meta)
 
 
 def _evaluate(run: Run, state: TrainState, step: int, *, quick=False) -> evaluate.Results:
   started = time.time()
-  results = run.evaluation(state.variables, quick=quick)
+  with run.timer.measure(EVALUATION):
+    results = run.evaluation(state.variables, quick=quick)
   seconds, trained = time.time() - started, run.meta["config"]
   evaluate.report(run.evaluation, results, run.workdir, step, trained=trained, seconds=seconds)
   run.best.offer(step, state, results, run.meta)

@@ -1,0 +1,127 @@
+"""The parts of a training run, built and checked before anything compiles."""
+
+import dataclasses
+import pathlib
+
+import jax
+import optax
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax import evaluate, first_state, methods, optim, storage
+from vireid_jax import mesh as mesh_lib
+from vireid_jax.best import BestCheckpoint
+from vireid_jax.checkpoint import Checkpoints
+from vireid_jax.data import pipeline, rendered
+from vireid_jax.data.pipeline import TrainData
+from vireid_jax.data.source import Dataset
+from vireid_jax.durations import Clock
+from vireid_jax.errors import UserError
+from vireid_jax.methods.base import Method
+from vireid_jax.timing import Stopwatch
+from vireid_jax.train_state import TrainState
+
+
+@dataclasses.dataclass
+class Run:
+  """Everything a training run is made of."""
+
+  config: ConfigDict
+  workdir: pathlib.Path
+  mesh: jax.sharding.Mesh
+  dataset: Dataset
+  data: TrainData
+  clock: Clock
+  method: Method
+  schedule: optim.Schedule
+  optimizer: optax.GradientTransformation
+  abstract: TrainState
+  checkpoints: Checkpoints
+  evaluation: evaluate.Evaluation
+  best: BestCheckpoint
+  total_steps: int
+  timer: Stopwatch
+
+  def every(self, key: str) -> int:
+    """Converts the duration at `config.<key>.every` to steps; 0 is never."""
+    return self.clock.steps(self.config[key].every, key=f"{key}.every")
+
+  @property
+  def meta(self) -> dict:
+    """What is saved beside the state."""
+    return {
+      "config": config_lib.to_dict(self.config),
+      "identities": self.data.identities.tolist(),
+      "steps_per_epoch": self.clock.steps_per_epoch,
+    }
+
+
+def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
+  """Checks the config against data, devices and workdir, and builds the parts of a run."""
+  timer = Stopwatch()
+  config_lib.validate(config)
+  storage.make_workdir(workdir)
+  checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep, clean=True)
+  _check_continues(checkpoints, config, workdir)
+  mesh = mesh_lib.make_mesh()
+  pairs = config.sampler.identities * config.sampler.images
+  mesh_lib.check_divisible(pairs, mesh)
+  rendered.ensure(config.data)
+  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
+  data = _load_train_data(config, dataset)
+  clock = Clock(data.steps_per_epoch, 2 * pairs)
+  checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
+  method = methods.create(
+    config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
+  )
+  schedule = optim.make_schedule(config.optim, clock)
+  optimizer = optim.create(
+    config.optim, schedule, no_decay=getattr(method, "no_decay", ())
+  )
+  abstract = first_state.abstract(config, method, optimizer, mesh)
+  optim.check_names(config.optim, abstract.params)
+  return Run(
+    config=config,
+    workdir=workdir,
+    mesh=mesh,
+    dataset=dataset,
+    data=data,
+    clock=clock,
+    method=method,
+    schedule=schedule,
+    optimizer=optimizer,
+    abstract=abstract,
+    checkpoints=checkpoints,
+    evaluation=evaluate.Evaluation(config, dataset, method, mesh),
+    best=BestCheckpoint(workdir, config.checkpoint.keep_best, first_trial=config.eval.quick),
+    total_steps=clock.steps(config.train.duration, key="train.duration"),
+    timer=timer,
+  )
+
+
+def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
+  parts = (config_lib.part(config, part) for part in config.data.train)
+  images = dataset.load(*parts, masks=config_lib.needs_masks(config))
+  if config.data.drop_unpaired:
+    images = pipeline.drop_unpaired(images)
+  return TrainData(
+    images,
+    size=tuple(config.data.image_size),
+    resize=config.data.resize,
+    seed=config.seed,
+    sampler_config=config.sampler.to_dict(),
+    progress=jax.process_index() == 0,
+  )
+
+
+def _check_continues(checkpoints: Checkpoints, config: ConfigDict, workdir: pathlib.Path) -> None:
+  step = checkpoints.latest()
+  if step is None:
+    return
+  lines = config_lib.differences(checkpoints.meta(step)["config"], config_lib.to_dict(config))
+  if lines:
+    raise UserError(
+      f"{workdir} holds a checkpoint (step {step}) of a different config. Continue it with its own "
+      "values, or choose another --workdir. Differences (checkpoint -> command):\n  "
+      + "\n  ".join(lines)
+    )

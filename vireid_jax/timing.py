@@ -1,0 +1,84 @@
+"""Where a run's time goes: seconds by purpose, and the share that trained."""
+
+import collections
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+
+# What a run waits for, other than its steps.
+SETUP, COMPILE, DATA_WAIT = "setup", "compile", "data_wait"
+EVALUATION, CHECKPOINT = "evaluation", "checkpoint"
+
+
+class Stopwatch:
+  """Sums seconds by purpose; what is left of the wall time are the steps.
+
+  Attributes:
+    seconds: so far, by purpose.
+  """
+
+  def __init__(self):
+    """Starts; the time until the first `begin_steps` counts as set-up."""
+    self._started = time.perf_counter()
+    self.seconds = collections.Counter()
+    self._line = (0, self._started, collections.Counter())
+    self._repeated = 0
+
+  @contextlib.contextmanager
+  def measure(self, purpose: str) -> Iterator[None]:
+    """Counts the time inside the context to a purpose."""
+    started = time.perf_counter()
+    try:
+      yield
+    finally:
+      self.seconds[purpose] += time.perf_counter() - started
+
+  def waiting(self, batches: Iterable) -> Iterator:
+    """Yields from an iterable; the time until each item counts as waiting for data."""
+    iterator, end = iter(batches), object()
+    while True:
+      with self.measure(DATA_WAIT):
+        item = next(iterator, end)
+      if item is end:
+        return
+      yield item
+
+  def begin_steps(self, step: int, *, logged: int) -> None:
+    """Ends the set-up.
+
+    Args:
+      step: steps completed by now.
+      logged: the newest step in the metrics of an earlier process, which was killed after its last
+        checkpoint; the steps up to there are made a second time.
+    """
+    now = time.perf_counter()
+    self.seconds[SETUP] += now - self._started - sum(self.seconds.values())
+    self._line = (step, now, self.seconds.copy())
+    self._first, self._repeated = step, max(logged - step, 0)
+
+  def line(self, step: int) -> dict[str, float]:
+    """Returns the scalars of a log line.
+
+    Returns:
+      'seconds/step' and 'seconds/data_wait', means per step since the last line, of steps alone and
+      of waiting for their batches; 'seconds/compile', 'seconds/evaluation' and
+      'seconds/checkpoint', sums of this process; 'goodput', in [0, 1].
+    """
+    now, (last, then, before) = time.perf_counter(), self._line
+    spent = self.seconds - before
+    self._line = (step, now, self.seconds.copy())
+    steps = max(step - last, 1)
+    values = {
+      "seconds/step": (now - then - spent.total()) / steps,
+      "seconds/data_wait": spent[DATA_WAIT] / steps,
+      **{f"seconds/{name}": self.seconds[name] for name in (COMPILE, EVALUATION, CHECKPOINT)},
+      "goodput": self.goodput(step),
+    }
+    return {name: round(value, 5) for name, value in values.items()}
+
+  def goodput(self, step: int) -> float:
+    """The share of this process's time that went into steps nobody had made before."""
+    wall = time.perf_counter() - self._started
+    made = max(step - self._first, 1)
+    new = max(made - self._repeated, 0) / made
+    return max(wall - self.seconds.total(), 0.0) / wall * new
