@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import shutil
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
@@ -16,6 +17,7 @@ from vireid_jax.errors import UserError
 from vireid_jax.train_state import TrainState
 
 FOLDER = "checkpoints"
+UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -38,12 +40,14 @@ class Checkpoints:
     """
     self._workdir, self._preserve = workdir, _Preserve(keep)
     with storage.explained(workdir):
+      if clean and jax.process_index() == 0:
+        for path in (workdir / FOLDER).glob(f"*{UNFINISHED}*"):
+          shutil.rmtree(path)
       self._checkpointer = ocp.training.Checkpointer(
         (workdir / FOLDER).absolute(),
         # When to save is the training loop's decision alone.
         save_decision_policy=_Always(),
         preservation_policy=self._preserve,
-        cleanup_tmp_directories=clean,
       )
 
   def keep_every(self, steps: int) -> None:
@@ -136,9 +140,13 @@ class Checkpoints:
       ) from error
 
   def _explained(self):
-    latest = self.latest()
-    kept = "" if latest is None else f"Checkpoint {latest} is complete and stays. "
-    return storage.explained(self._workdir, kept)
+    return storage.explained(self._workdir, self._describe_kept)
+
+  def _describe_kept(self) -> str:
+    # What Orbax lists includes the save that has just failed.
+    names = [path.name for path in (self._workdir / FOLDER).glob("*")]
+    steps = [int(name) for name in names if name.isdecimal()]
+    return f"Checkpoint {max(steps)} is complete and stays. " if steps else ""
 
 
 class _Preserve:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
-from vireid_jax import methods, optim, warm_start
+from vireid_jax import methods, optim, storage, warm_start
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
@@ -304,7 +304,7 @@ def to_dict(config: ConfigDict) -> dict:
 
 def save(config: ConfigDict, path: pathlib.Path) -> None:
   """Writes the config as indented JSON."""
-  path.write_text(json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
+  storage.write_text(path, json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluators, methods
+from vireid_jax import evaluators, methods, storage
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints, versions
 from vireid_jax.data import rendered
@@ -140,7 +140,7 @@ class Evaluation:
       **facts,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    storage.write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = None) -> Results:

@@ -5,12 +5,13 @@ import errno
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vireid_jax.errors import UserError
 
 REASONS = {
   errno.ENOSPC: "the disk is full",
+  errno.EFBIG: "a file would become larger than this process may write",
   errno.EDQUOT: "the disk quota is used up",
   errno.EROFS: "the file system is read-only",
   errno.EACCES: "this user may not write there",
@@ -21,6 +22,7 @@ REASONS = {
 # Orbax reports some failed writes in words alone.
 WORDS = {
   "No space left on device": errno.ENOSPC,
+  "File too large": errno.EFBIG,
   "Disk quota exceeded": errno.EDQUOT,
   "Read-only file system": errno.EROFS,
   "Permission denied": errno.EACCES,
@@ -50,21 +52,23 @@ def make_workdir(workdir: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def explained(workdir: pathlib.Path, kept: str = "") -> Iterator[None]:
+def explained(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[None]:
   """Turns what a full or read-only disk raises inside the context into a UserError.
 
   Args:
     workdir: being written.
-    kept: what is still good, for the message.
+    kept: describes what is still good, for the message.
   """
   try:
     yield
+  except UserError:
+    raise
   except Exception as error:
     reason = _reason(error)
     if reason is None:
       raise
     raise UserError(
-      f"cannot write to {workdir}: {reason}. {kept}Make room or rights, or choose another "
+      f"cannot write to {workdir}: {reason}. {kept()}Make room or rights, or choose another "
       "--workdir; the same command then continues"
     ) from error
 

@@ -6,9 +6,10 @@ import time
 import jax
 from ml_collections import ConfigDict
 
-from vireid_jax import compilation, evaluate, finite, first_state, metrics, preemption, train_step
+from vireid_jax import compilation, evaluate, finite, first_state, metrics, preemption, storage
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
+from vireid_jax import train_step as train_step_lib
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.methods.base import Batch
@@ -35,25 +36,27 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
     The final evaluation's results per setting.
 
   Raises:
-    UserError: for bad input, before anything compiles; or numbers that are not finite.
+    UserError: for bad input, before anything compiles; for numbers that are not finite; or a
+      workdir that cannot be written.
     Preempted: when a signal asked to stop; the state is saved.
   """
   run = build(config, workdir)
-  state = _restore(run) or _initial_state(run)
-  with preemption.listen() as stop:
-    state = _loop(run, state, stop)
-  run.checkpoints.close()
-  results = _evaluate(run, state, int(state.step))
-  run.best.close()
+  with storage.explained(workdir):
+    state = _restore(run) or _initial_state(run)
+    with preemption.listen() as stop:
+      state = _loop(run, state, stop)
+    run.checkpoints.close()
+    results = _evaluate(run, state, int(state.step))
+    run.best.close()
   return results
 
 
-def make_augment_pair(config: ConfigDict) -> train_step.Augment | None:
+def make_augment_pair(config: ConfigDict) -> train_step_lib.Augment | None:
   """Builds the operations that both images of a pair share; None where there are none."""
   return augment.make_pair_pipeline(config.augment.pair) if config.augment.pair else None
 
 
-def make_augment(config: ConfigDict) -> train_step.Augment:
+def make_augment(config: ConfigDict) -> train_step_lib.Augment:
   """Builds the augmentation of a batch from the operations of each modality.
 
   It leaves masks out of what it returns: they do not follow an image that is cropped.
@@ -72,7 +75,7 @@ def make_augment(config: ConfigDict) -> train_step.Augment:
 
 def make_step(run: Run) -> compilation.CompiledStep:
   """Builds the step of a run: (state, watch, batch) -> (state, watch, scalars)."""
-  step = train_step.make_train_step(
+  step = train_step_lib.make_train_step(
     run.method,
     run.optimizer,
     make_augment(run.config),
@@ -89,7 +92,7 @@ def _initial_state(run: Run) -> TrainState:
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / "parameters.tsv"
-    shapes.write_text(summary.list_shapes(state.variables))
+    storage.write_text(shapes, summary.list_shapes(state.variables))
     print(f"every shape: {shapes}", flush=True)
     config_lib.save(run.config, run.workdir / "config.json")
   if run.config.eval.at_start:
