@@ -1,0 +1,120 @@
+"""Compares a method's loss, gradients and collections on 1, 2, 4 and 8 devices, in float64.
+
+Run by test_device_counts in a process of its own: the number of devices is fixed when jax starts.
+Prints one JSON line: the largest differences, and the collectives in the compiled training step.
+"""
+
+import json
+import re
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vireid_jax import config as config_lib
+from vireid_jax import mesh as mesh_lib
+from vireid_jax import methods, optim, train, train_state, train_step
+from vireid_jax.durations import Clock
+
+COUNTS = (1, 2, 4, 8)
+SIZE = (48, 24)
+SMALL = {"depth": 18, "width": 8, "dtype": "float64"}
+COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
+
+
+def make_method(name):
+  """Makes the method at the smallest size that has all its parts."""
+  options = {key: value for key, value in SMALL.items() if key in methods.defaults(name)}
+  return methods.create({"name": name, **options}, num_classes=5, steps_per_epoch=3)
+
+
+def make_batch(pairs=8, images=2):
+  """Draws uint8 pairs, and masks for methods that read them."""
+  rng = np.random.default_rng(0)
+  batch = {"label": np.repeat(np.arange(pairs // images), images).astype(np.int32)}
+  for name in ("visible", "infrared"):
+    batch[name] = rng.integers(0, 256, (pairs, *SIZE, 3), np.uint8)
+    batch[f"{name}_mask"] = rng.integers(0, 2, (pairs, *SIZE, 1), np.uint8) * np.uint8(255)
+  return batch
+
+
+def split(batch, mesh):
+  """Puts the rows on the devices."""
+  return {name: jax.device_put(rows, mesh_lib.by_rows(mesh)) for name, rows in batch.items()}
+
+
+def differentiate(method, variables, batch, mesh):
+  """Returns (terms, gradients, collections) of one pass on a mesh, as NumPy arrays."""
+  others = {key: value for key, value in variables.items() if key != "params"}
+
+  def compute(params, others, batch):
+    output = method.loss(
+      {"params": params, **others}, batch, rngs=jax.random.key(1), step=jnp.int32(1)
+    )
+    return output.loss, (output.terms, output.collections)
+
+  function = jax.jit(
+    jax.value_and_grad(compute, has_aux=True), out_shardings=mesh_lib.replicated(mesh)
+  )
+  (loss, aux), gradients = function(
+    *jax.device_put((variables["params"], others), mesh_lib.replicated(mesh)), split(batch, mesh)
+  )
+  return jax.tree.map(np.asarray, {"loss": loss, "aux": aux, "gradients": gradients})
+
+
+def largest_difference(one, other):
+  """Returns the largest difference of any number, relative to those above 1."""
+  found = [
+    np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0.0)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+  ]
+  assert all(np.isfinite(found))
+  return float(max(found))
+
+
+def collectives(method, variables, batch, mesh):
+  """Counts the collectives in the compiled training step, augmentation included."""
+  config = config_lib.default_config("agw", "vireid_synthetic")
+  optimizer = optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
+  step = train_step.make_train_step(method, optimizer, train.make_augment(config), seed=0)
+  state = jax.eval_shape(lambda: train_state.create(variables, optimizer))
+  replicated = mesh_lib.replicated(mesh)
+  state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated), state)
+  compiled = jax.jit(step, out_shardings=replicated).lower(state, split(batch, mesh)).compile()
+  text = compiled.as_text()
+  return {name: len(re.findall(rf"{name}(?:-start)?\(", text)) for name in COLLECTIVES}
+
+
+def main(name):
+  """Prints the comparison of a method."""
+  jax.config.update("jax_enable_x64", True)
+  meshes = {count: mesh_lib.make_mesh(jax.devices()[:count]) for count in COUNTS}
+  method, pixels = make_method(name), make_batch()
+  floats = {
+    key: rows if key == "label" or key.endswith("mask") else rows / 127.5 - 1
+    for key, rows in pixels.items()
+  }
+  variables = jax.jit(method.init)(jax.random.key(0), jax.tree.map(jnp.asarray, floats))
+  variables = jax.tree.map(np.asarray, variables)
+  results = {
+    count: differentiate(method, variables, floats, mesh) for count, mesh in meshes.items()
+  }
+  differences = {count: largest_difference(results[1], results[count]) for count in COUNTS[1:]}
+  found = collectives(method, variables, pixels, meshes[COUNTS[-1]])
+  scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(results[1]["gradients"]))
+  dtypes = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(results[1]["gradients"])})
+  print(
+    json.dumps(
+      {
+        "differences": differences,
+        "largest_gradient": float(scale),
+        "dtypes": dtypes,
+        "collectives": found,
+      }
+    )
+  )
+
+
+if __name__ == "__main__":
+  main(sys.argv[1])

@@ -1,0 +1,41 @@
+"""One, two, four and eight devices compute the same; a checkpoint moves between them."""
+
+import json
+
+import pytest
+
+from scale import processes
+from vireid_jax import methods
+
+
+def compare(name):
+  *_, line = processes.call("on_device_counts.py", name, devices=8).splitlines()
+  return json.loads(line)
+
+
+def check_numbers(found):
+  assert found["dtypes"] == ["float64"] and found["largest_gradient"] > 1e-3
+  assert set(found["differences"]) == {"2", "4", "8"}
+  assert max(found["differences"].values()) < 1e-12
+
+
+def test_a_toy_agrees_on_all_counts():
+  check_numbers(compare("toys.linear"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", methods.names())
+def test_loss_gradients_and_collections_agree_and_only_sums_and_gathers_are_sent(name):
+  found = compare(name)
+  check_numbers(found)
+  sent = found["collectives"]
+  assert sent["all-reduce"] > 0
+  assert sent["all-to-all"] == 0 and sent["collective-permute"] == 0
+
+
+def test_a_checkpoint_of_four_devices_continues_on_one_and_on_eight(data_dir, tmp_path):
+  *_, line = processes.call("continue_on_counts.py", data_dir, tmp_path, devices=8).splitlines()
+  found = json.loads(line)
+  assert found["differences"]["4"] == 0
+  assert max(found["differences"].values()) < 1e-5
+  assert max(found["mAP"].values()) - min(found["mAP"].values()) < 1e-3
