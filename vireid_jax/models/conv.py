@@ -65,7 +65,7 @@ class DepthwiseConv(nn.Module):
     kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
     if not self.numerics.slice_windows:
       return _convolve_by_xla(x.astype(dtype), kernel, 1, groups=x.shape[-1])
-    windows = _shifted_slices(x.astype(dtype), size=self.size, stride=1, fill=0)
+    windows = shifted_slices(x.astype(dtype), size=self.size, stride=1, fill=0)
     weights = kernel.reshape(self.size**2, x.shape[-1])
     return sum(window * weight for window, weight in zip(windows, weights, strict=True))
 
@@ -74,7 +74,7 @@ def max_pool(x: Array, *, numerics: Numerics) -> Array:
   """Maximum over 3x3 windows, stride 2, padding 1: [n, h, w, c] to [n, ceil(h/2), ceil(w/2), c]."""
   if not numerics.slice_windows:
     return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-  windows = _shifted_slices(x, size=3, stride=2, fill=-jnp.inf)
+  windows = shifted_slices(x, size=3, stride=2, fill=-jnp.inf)
   y = windows[0]
   for window in windows[1:]:
     y = jnp.maximum(y, window)
@@ -95,11 +95,11 @@ def _convolve_by_xla(x: Array, kernel: Array, stride: int, groups: int = 1) -> A
 
 def _convolve_by_dot(x: Array, kernel: Array, stride: int) -> Array:
   size, _, channels, features = kernel.shape
-  columns = jnp.concatenate(_shifted_slices(x, size=size, stride=stride, fill=0), axis=-1)
+  columns = jnp.concatenate(shifted_slices(x, size=size, stride=stride, fill=0), axis=-1)
   return columns @ kernel.reshape(size * size * channels, features)
 
 
-def _shifted_slices(x: Array, *, size: int, stride: int, fill: float) -> list[Array]:
+def shifted_slices(x: Array, *, size: int, stride: int, fill: float) -> list[Array]:
   """The size * size strided views of x that a convolution multiplies, in kernel order."""
   n, height, width, channels = x.shape
   padding = (size - 1) // 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -84,6 +85,15 @@ class Head(nn.Module):
   def embed(self, pooled: Array) -> Array:
     """Maps pooled features [n, c] to the feature after the neck, with running statistics."""
     return self.neck(pooled, train=False)
+
+  def judge(self, pooled: Array) -> Array:
+    """Maps features [n, c] to logits [n, classes] by the head as it stands.
+
+    The gradient reaches the features alone; running statistics are used and stay.
+    """
+    head, variables = self.unbind()
+    _, logits = head.apply(jax.lax.stop_gradient(variables), pooled, train=False)
+    return logits
 
   def _full_precision(self) -> Numerics:
     return Numerics(

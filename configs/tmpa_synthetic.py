@@ -1,0 +1,40 @@
+"""TMPA, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
+
+Minutes on two cores, in the frame of agw_synthetic.py. Its numbers say nothing about real images.
+"""
+
+from vireid_jax import config as config_lib
+from vireid_jax.methods import tmpa
+
+
+def get_config(arg: str = ""):
+  """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
+  docs/methods.md), `:smoke` (seconds). Other
+  settings are values: --config.method.strategy=cutmix, .region=mask, .ratio=0.3."""
+  config = config_lib.default_config("tmpa", "vireid_synthetic")
+  config.data.image_size = (96, 48)
+  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  # Ten pixels of padding, as at full size, would be a fifth of these images' width.
+  operations = ("pad_crop(padding=4)", "normalize()")
+  config.augment.pair = ("flip()",)  # before PedMix, so that the two pedestrians still correspond
+  config.augment.visible = config.augment.infrared = operations
+
+  config.method.depth = 18
+  config.method.width = 16
+  config.method.reduction = 2  # 8 would leave 4 channels per head
+  config.method.metric_loss = "wrt"
+  config.method.cam_warmup = 100
+
+  config.optim.name = "adam"
+  config.optim.lr = 2e-3
+  config.optim.weight_decay = 1e-4
+  config.optim.warmup = "50 steps"
+  config.optim.update = "step"
+  config.optim.decay_at = ("270 steps",)
+  config.optim.decay_to = (0.1,)
+  config.train.duration = "350 steps"
+
+  config.checkpoint.every = "100 steps"
+  config.eval.at_start = True
+  variants = config_lib.method_variants(tmpa.VARIANTS)
+  return config_lib.apply_variants(config, arg, **variants)

@@ -1,0 +1,295 @@
+"""TMPA: pairs mixed by pedestrian regions; shared and specific features; transferred ones.
+
+Reference:
+  "Transferring Modality-Aware Pedestrian Attentive Learning for Visible-Infrared Person
+  Re-identification", arXiv 2312.07021.
+
+What the paper says: region-based mixing of corresponding pedestrian regions with a mix ratio
+(PedMix), compared with CutMix and global mixing; separate extractors for modality-shared and
+-specific features under a shared-specific loss (MFE, MSS); a lightweight transfer of specific
+features that integrates cross attention and convolution (MFT); identity, WRT and MSS losses with
+balance weights; fewer parameters than earlier compensation models.
+
+Choices where the paper, as far as it is known to us, is silent; each is an option:
+  PedMix: where the region comes from (`region`), bands and how they are laid on each other
+    (`strategy`, `bands`, `align`, `overlap`), `probability`; both directions with one draw.
+  MFE: the depth at which extractors part (`split`); shared and specific stages have equal form.
+  MSS: its formula and the weights of its parts (`mss_specific_weight`, `mss_decoupling_weight`).
+  MFT: it reads one image's own maps, since there is no partner at test; queries from the shared
+    map; the widths (`reduction`, `heads`); its supervision: distance to the other modality's
+    identity centre, and that modality's classifier, which does not learn from it.
+  The feature: shared, visible, infrared (`fusion`). Without MFT it is the shared one alone.
+  The weights of all terms.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax import losses
+from vireid_jax.data import augment
+from vireid_jax.data import region as region_lib
+from vireid_jax.data.pedmix import PedMix
+from vireid_jax.data.schema import MODALITIES, mask_name
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.losses.shared_specific import SharedSpecific, identity_means, shared_specific
+from vireid_jax.methods.base import Batch, LossOutput, Variables
+from vireid_jax.models.fusion import FUSIONS, Fusion
+from vireid_jax.models.head import POOLINGS, Head
+from vireid_jax.models.mfe import MFE, SPLITS
+from vireid_jax.models.mft import MFT, PATHS
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.transfer_network import TransferNetwork
+from vireid_jax.models.two_stream import merge, split
+
+NO_TRANSFER = "none"
+CHOICES = {
+  "metric_loss": losses.METRIC_LOSSES,
+  "feature": ("after_neck", "before_neck"),
+  "pooling": POOLINGS,
+  "split": tuple(SPLITS),
+  "mft": (*PATHS, NO_TRANSFER),
+  "fusion": FUSIONS,
+  "region": region_lib.SOURCES,
+}
+
+# The ablation: what each row changes of the whole method.
+VARIANTS = {
+  "base": {"mfe": False, "mft": NO_TRANSFER, "strategy": "none"},
+  "mfe": {"mft": NO_TRANSFER, "strategy": "none"},
+  "attention": {"mft": "attention", "strategy": "none"},
+  "convolution": {"mft": "convolution", "strategy": "none"},
+  "mft": {"strategy": "none"},
+  "pedmix": {"mfe": False, "mft": NO_TRANSFER},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TMPA:
+  """L = identity + shared identity + specific identity + metric + MSS + MFT, on mixed pairs.
+
+  Attributes:
+    num_classes: training identities.
+    steps_per_epoch: unused here.
+    depth: of the ResNet: 18, 34 or 50.
+    width: channels of its stem; 64 is the full size.
+    split: after which stage the extractors part: 'stage2' or 'stage3'; see `models.mfe`.
+    mfe: with the specific extractors, their classifiers and the MSS loss.
+    mft: with the transfer, by 'both' paths, 'attention' or 'convolution' alone; or 'none'.
+    reduction, heads: of the transfer; see `models.mft`.
+    fusion: of the modality-complete feature, 'concat3' or 'weighted'.
+    pooling: 'gem' or 'average'.
+    feature: what retrieval uses, 'after_neck' or 'before_neck'.
+    metric_loss: 'wrt', 'wrt_legacy' or 'triplet', on the modality-complete feature.
+    margin: of 'triplet'.
+    metric_weight, shared_weight, specific_weight, mss_weight, mft_weight: of the terms; the
+      identity loss of the feature has weight 1.
+    mss_margin, mss_specific_weight, mss_decoupling_weight: within MSS; see
+      `losses.shared_specific`.
+    strategy, ratio, probability, bands, align, overlap: of PedMix; see `data.pedmix`.
+    region: of the pedestrian: 'prior', 'mask' (the data set's) or 'cam' (the network's own
+      activation, above its mean).
+    cam_warmup: steps for which 'cam' takes the prior, until the network looks at people.
+    dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
+  """
+
+  num_classes: int
+  steps_per_epoch: int
+  depth: int = 50
+  width: int = 64
+  split: str = "stage2"
+  mfe: bool = True
+  mft: str = "both"
+  reduction: int = 8
+  heads: int = 4
+  fusion: str = "concat3"
+  pooling: str = "gem"
+  feature: str = "after_neck"
+  metric_loss: str = "wrt"
+  margin: float = 0.3
+  metric_weight: float = 1.0
+  shared_weight: float = 1.0
+  specific_weight: float = 1.0
+  mss_weight: float = 0.5
+  mss_margin: float = 1.0
+  mss_specific_weight: float = 0.5
+  mss_decoupling_weight: float = 0.5
+  mft_weight: float = 0.5
+  strategy: str = "swap"
+  region: str = "prior"
+  cam_warmup: int = 2000
+  ratio: float = 0.5
+  probability: float = 0.5
+  bands: int = 6
+  align: str = "rows"
+  overlap: str = "both"
+  dtype: str = "auto"
+  conv_impl: str = "auto"
+  unbiased_variance: bool = False
+
+  def __post_init__(self):
+    for option, allowed in CHOICES.items():
+      value = getattr(self, option)
+      if value not in allowed:
+        raise UserError(f"method tmpa: unknown {option} {value!r}; {nearest(value, allowed)}")
+    if self._transfers and not self.mfe:
+      raise UserError(
+        f"method tmpa: mft = {self.mft!r} transfers specific features, but mfe = False has none; "
+        "set method.mft='none' too"
+      )
+    if self.cam_warmup < 0:
+      raise UserError(f"method tmpa: cam_warmup is {self.cam_warmup}; allowed: 0 steps or more")
+    _ = self.pedmix  # checks its own arguments
+
+  @property
+  def pedmix(self) -> PedMix:
+    """How pairs are mixed."""
+    return PedMix(self.strategy, self.ratio, self.probability, self.bands, self.align, self.overlap)
+
+  @property
+  def needs_masks(self) -> bool:
+    """Whether `mix` reads the data set's pedestrian masks."""
+    return self.pedmix.is_regional and self.region == "mask"
+
+  @property
+  def no_decay(self) -> tuple[str, ...]:
+    """The scales of the two paths, whose ratio weight decay would pull to nothing."""
+    return ("attention_scale", "convolution_scale") if self.mft == "both" else ()
+
+  @property
+  def network(self) -> TransferNetwork:
+    """The Linen module."""
+    numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
+
+    def head(wanted: bool) -> Head | None:
+      return Head(self.num_classes, numerics) if wanted else None
+
+    def transfer() -> MFT | None:
+      if not self._transfers:
+        return None
+      return MFT(self.reduction, self.heads, self.mft, numerics)
+
+    return TransferNetwork(
+      backbone=MFE(self.depth, self.width, self.split, self.mfe, numerics),
+      from_visible=transfer(),
+      from_infrared=transfer(),
+      fusion=Fusion(self.fusion, numerics) if self._transfers else None,
+      head=head(True),
+      shared_head=head(self._transfers),
+      visible_head=head(self.mfe),
+      infrared_head=head(self.mfe),
+      pooling=self.pooling,
+    )
+
+  def init(self, rng: Array, batch: Batch) -> Variables:
+    """Draws parameters and statistics; see `methods.base.Method`."""
+    return dict(self.network.init(rng, batch["visible"], batch["infrared"]))
+
+  def mix(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> Batch:
+    """Mixes the images of each pair; see `methods.base.Method`."""
+    images = tuple(batch[name] for name in MODALITIES)
+    regions = self._regions(variables, batch, step) if self.pedmix.is_regional else None
+    mixed = self.pedmix(rngs, images, regions)
+    return batch | dict(zip(MODALITIES, mixed, strict=True))
+
+  def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
+    """The terms of a batch; see `methods.base.Method`."""
+    del rngs, step
+    outputs, updates = self.network.apply(
+      variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
+    )
+    label = batch["label"]
+    labels = merge(label, label)
+    metric = losses.metric_loss(self.metric_loss, outputs["feature"], labels, margin=self.margin)
+    terms = {
+      "identity": losses.cross_entropy(outputs["logits"], labels),
+      self.metric_loss: self.metric_weight * metric,
+    }
+    metrics = {"accuracy": (outputs["logits"].argmax(-1) == labels).mean()}
+    for add in (self._add_specific, self._add_transfer):
+      add(outputs, label, terms, metrics)
+    return LossOutput(
+      terms=terms,
+      metrics=metrics,
+      collections={k: v for k, v in variables.items() if k != "params"} | updates,
+    )
+
+  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The feature of images of one modality, from nothing else; see `methods.base.Method`."""
+    name = TransferNetwork.embed if self.feature == "after_neck" else TransferNetwork.pool_single
+    return self.network.apply(variables, images, modality, method=name)
+
+  @property
+  def _transfers(self) -> bool:
+    return self.mft != NO_TRANSFER
+
+  def _add_specific(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
+    if not self.mfe:
+      return
+    own = _mean([losses.cross_entropy(logits, label) for logits in outputs["own_logits"]])
+    parts = shared_specific(split(outputs["shared"]), outputs["own"], label, margin=self.mss_margin)
+    total = parts.total(
+      specific_weight=self.mss_specific_weight, decoupling_weight=self.mss_decoupling_weight
+    )
+    terms["specific_identity"] = self.specific_weight * own
+    terms["mss"] = self.mss_weight * total
+    names = SharedSpecific._fields
+    metrics |= {f"mss/{name}": part for name, part in zip(names, parts, strict=True)}
+
+  def _add_transfer(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
+    if not self._transfers:
+      return
+    labels = merge(label, label)
+    distance = _mean(
+      [transfer_distance(made, own, label) for made, own in _pairs(outputs, "made", "own")]
+    )
+    judged = _mean([losses.cross_entropy(logits, label) for logits in outputs["made_logits"]])
+    shared = losses.cross_entropy(outputs["shared_logits"], labels)
+    terms["shared_identity"] = self.shared_weight * shared
+    terms["mft"] = self.mft_weight * (distance + judged)
+    metrics |= {"mft/distance": distance, "mft/identity": judged}
+
+  def _regions(self, variables: Variables, batch: Batch, step: Array) -> tuple[Array, Array]:
+    if self.region == "mask":
+      return tuple(region_lib.from_masks(batch[mask_name(name)]) for name in MODALITIES)
+    shape = batch["visible"].shape[:3]
+    prior = jnp.broadcast_to(region_lib.prior(*shape[1:]), shape)
+    if self.region == "prior":
+      return prior, prior
+    return jax.lax.cond(
+      step < self.cam_warmup,
+      lambda: (prior, prior),
+      lambda: tuple(self._attended(variables, batch[name], name) for name in MODALITIES),
+    )
+
+  def _attended(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The region of uint8 images [b, h, w, 3] at which the network looks as it stands."""
+    # The key is unused: normalising is the same for every image.
+    pixels = augment.make_pipeline(("normalize()",))(jax.random.key(0), images)
+    energy = self.network.apply(variables, pixels, modality, method=TransferNetwork.energy)
+    return jax.lax.stop_gradient(region_lib.from_energy(energy, *images.shape[1:3]))
+
+
+def transfer_distance(made: Array, own: Array, label: Array) -> Array:
+  """Mean absolute difference of made features to the identity's mean of true ones.
+
+  Args:
+    made: float [b, d], of a modality, made of images of the other one.
+    own: float [b, d], of images of that modality; gets no gradient.
+    label: int [b], of both.
+
+  Returns:
+    Scalar, at least 0.
+  """
+  target = jax.lax.stop_gradient(identity_means(own, label))
+  return jnp.mean(jnp.abs(made - target))
+
+
+def _pairs(outputs: dict, *names: str):
+  return zip(*(outputs[name] for name in names), strict=True)
+
+
+def _mean(values: list[Array]) -> Array:
+  return sum(values) / len(values)

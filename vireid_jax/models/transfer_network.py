@@ -1,0 +1,90 @@
+"""The network of TMPA: extractors, transfers of specific features, and heads."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.models.fusion import Fusion
+from vireid_jax.models.head import Head, pool
+from vireid_jax.models.mfe import MFE
+from vireid_jax.models.mft import MFT
+from vireid_jax.models.two_stream import merge, split
+
+
+class TransferNetwork(nn.Module):
+  """Shared and own specific features of each image, and the other modality's made from them.
+
+  At test an image passes its own stream, the shared and its own specific extractor, and its own
+  direction of the transfer; nothing else is touched. Parts that a variant lacks are None.
+  """
+
+  backbone: MFE
+  from_visible: MFT | None
+  from_infrared: MFT | None
+  fusion: Fusion | None
+  head: Head
+  shared_head: Head | None
+  visible_head: Head | None
+  infrared_head: Head | None
+  pooling: str
+
+  def __call__(self, visible: Array, infrared: Array) -> dict[str, Array | tuple[Array, ...]]:
+    """Maps [b, h, w, 3] twice to all that the loss reads.
+
+    Returns:
+      'feature' [2b, d], 'logits' and 'shared' [2b, c], merged; with the specific extractors 'own'
+      and 'own_logits', visible and infrared [b, ...]; with the transfer 'shared_logits' [2b, ...],
+      and 'made' and 'made_logits': the visible features made of infrared images, and the reverse.
+    """
+    maps, own_maps = self.backbone(visible, infrared, train=True)
+    outputs = {"shared": pool(maps, self.pooling)}
+    outputs["feature"] = outputs["shared"]
+    if own_maps is not None:
+      outputs |= self._specific(own_maps)
+    if self.from_visible is not None:
+      outputs |= self._transfer(maps, own_maps, outputs)
+    _, outputs["logits"] = self.head(outputs["feature"], train=True)
+    return outputs
+
+  def _specific(self, maps: tuple[Array, Array]) -> dict[str, tuple[Array, Array]]:
+    own = tuple(pool(x, self.pooling) for x in maps)
+    heads = self.visible_head, self.infrared_head
+    logits = tuple(head(x, train=True)[1] for head, x in zip(heads, own, strict=True))
+    return {"own": own, "own_logits": logits}
+
+  def _transfer(self, maps: Array, own_maps: tuple[Array, Array], outputs: dict) -> dict:
+    of_visible, of_infrared = split(maps)
+    made_infrared = pool(self.from_visible(of_visible, own_maps[0], train=True), self.pooling)
+    made_visible = pool(self.from_infrared(of_infrared, own_maps[1], train=True), self.pooling)
+    (shared_v, shared_r), (own_v, own_r) = split(outputs["shared"]), outputs["own"]
+    feature = merge(
+      self.fusion(shared_v, own_v, made_infrared), self.fusion(shared_r, made_visible, own_r)
+    )
+    judged = self.visible_head.judge(made_visible), self.infrared_head.judge(made_infrared)
+    return {
+      "feature": feature,
+      "made": (made_visible, made_infrared),
+      "made_logits": judged,
+      "shared_logits": self.shared_head(outputs["shared"], train=True)[1],
+    }
+
+  def embed(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature after the neck [n, d]."""
+    return self.head.embed(self.pool_single(images, modality))
+
+  def pool_single(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, d]."""
+    if self.from_visible is None:
+      return pool(self.backbone.shared_map(images, modality), self.pooling)
+    maps = self.backbone.single(images, modality)
+    is_visible = modality == MODALITIES[0]
+    transfer = self.from_visible if is_visible else self.from_infrared
+    shared, own = (pool(x, self.pooling) for x in maps)
+    made = pool(transfer(*maps, train=False), self.pooling)
+    return self.fusion(shared, own, made) if is_visible else self.fusion(shared, made, own)
+
+  def energy(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] to the mean square of their shared map over channels [n, h', w']."""
+    maps = self.backbone.shared_map(images, modality)
+    return jnp.mean(maps.astype(jnp.float32) ** 2, axis=-1)
