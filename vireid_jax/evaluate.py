@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluators, methods, storage
+from vireid_jax import distributed, evaluators, methods, storage
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints, versions
 from vireid_jax.data import rendered
@@ -167,7 +167,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
   step = _choose_step(checkpoints, workdir, step)
   meta = checkpoints.meta(step)
   check_same_method(meta["config"], config)
-  rendered.ensure(config.data)
+  distributed.in_turn(lambda: rendered.ensure(config.data))
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
   method = methods.create(
     config.method, num_classes=len(meta["identities"]), steps_per_epoch=meta["steps_per_epoch"]

@@ -10,6 +10,15 @@ from vireid_jax.errors import UserError, nearest
 
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
 EXIT_PREEMPTED = 75
+OPTIONS = (
+  "config",
+  "workdir",
+  "mode",
+  "step",
+  "coordinator_address",
+  "num_processes",
+  "process_id",
+)
 MODES = ("train", "evaluate", "report")
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :variant behind it.")
@@ -22,6 +31,15 @@ _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
 
 
+_COORDINATOR_ADDRESS = flags.DEFINE_string(
+  "coordinator_address",
+  None,
+  "Several processes: host:port of process 0. Not needed on TPU pods, SLURM and Open MPI.",
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: how many.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which, from 0.")
+
+
 def main(argv: list[str]) -> int:
   """Dispatches on --mode; returns the exit code."""
   if len(argv) > 1:
@@ -32,10 +50,9 @@ def main(argv: list[str]) -> int:
   require("config")
   workdir = pathlib.Path(require("workdir")).expanduser()
   config = read_config()
-  logging.set_verbosity(logging.ERROR)
-  from vireid_jax import compilation, evaluate, train
+  prepare_devices()
+  from vireid_jax import evaluate, train
 
-  compilation.use_cache()
   if _MODE.value == "evaluate":
     evaluate.evaluate(config, workdir, step=_STEP.value)
     return 0
@@ -45,6 +62,16 @@ def main(argv: list[str]) -> int:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return EXIT_PREEMPTED
   return 0
+
+
+def prepare_devices() -> None:
+  """Joins the other processes, if any, and turns on the compilation cache."""
+  # Orbax logs a page of traceback for errors that are raised as well.
+  logging.set_verbosity(logging.FATAL)
+  from vireid_jax import compilation, distributed
+
+  distributed.start(_COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+  compilation.use_cache()
 
 
 _EXAMPLES = {"config": "configs/agw_synthetic.py", "workdir": "runs/agw_synthetic"}
@@ -93,7 +120,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 
 def _explain(message: str) -> str:
-  known = [f"--{name}" for name in ("config", "workdir", "mode", "step")]
+  known = [f"--{name}" for name in OPTIONS]
   unknown = message.split("'")[1] if "Unknown command line flag" in message else ""
   return f"unknown option --{unknown}; {nearest('--' + unknown, known)}" if unknown else message
 

@@ -10,8 +10,12 @@ DATA_AXIS = "data"
 
 
 def make_mesh(devices: list | None = None) -> Mesh:
-  """Makes a one-axis mesh over the given devices, or all devices of all hosts."""
+  """Makes a one-axis mesh over the given devices, or all devices of all hosts.
+
+  Those of a process stand together, so that the rows it loads do too.
+  """
   devices = jax.devices() if devices is None else devices
+  devices = sorted(devices, key=lambda device: (device.process_index, device.id))
   return Mesh(np.array(devices), (DATA_AXIS,))
 
 

@@ -8,7 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, first_state, methods, optim, storage
+from vireid_jax import distributed, evaluate, first_state, methods, optim, storage
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.best import BestCheckpoint
 from vireid_jax.checkpoint import Checkpoints
@@ -66,7 +66,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.identities * config.sampler.images
   mesh_lib.check_divisible(pairs, mesh)
-  rendered.ensure(config.data)
+  distributed.in_turn(lambda: rendered.ensure(config.data))
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
   data = _load_train_data(config, dataset)
   clock = Clock(data.steps_per_epoch, 2 * pairs)
@@ -75,9 +75,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
   )
   schedule = optim.make_schedule(config.optim, clock)
-  optimizer = optim.create(
-    config.optim, schedule, no_decay=getattr(method, "no_decay", ())
-  )
+  optimizer = optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
   abstract = first_state.abstract(config, method, optimizer, mesh)
   optim.check_names(config.optim, abstract.params)
   return Run(

@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 import jax
-from absl import flags, logging
+from absl import flags
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
@@ -90,10 +90,7 @@ def main(argv: list[str]) -> int:
   workdir = pathlib.Path(main_lib.require("workdir")).expanduser()
   main_lib.require("config")
   config = main_lib.read_config()
-  logging.set_verbosity(logging.ERROR)
-  from vireid_jax import compilation
-
-  compilation.use_cache()
+  main_lib.prepare_devices()
   try:
     print(train_splits(config, workdir, splits))
   except train.Preempted as event:

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-
 from scale import processes
+
 from vireid_jax import methods
 
 

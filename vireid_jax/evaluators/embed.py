@@ -47,6 +47,7 @@ class Embedder:
   ):
     self._mesh, self._size, self._resize = mesh, size, resize
     self._batch = -(-batch // mesh.size) * mesh.size
+    self._mine = mesh_lib.local_rows(self._batch, mesh)
     self._embed = {
       modality: _compile(methods, modality, operations[modality], mesh, flip)
       for modality in MODALITIES
@@ -80,7 +81,7 @@ class Embedder:
     return features
 
   def _batches(self, images: ImageSet, change) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields (modality, rows, uint8 images), the next batch being decoded meanwhile."""
+    """Yields (modality, rows, this process's uint8 images of them), decoding one batch ahead."""
     chunks = [
       (modality, rows[start : start + self._batch])
       for modality in range(len(MODALITIES))
@@ -96,14 +97,13 @@ class Embedder:
         yield modality, rows, pixels
 
   def _decode(self, images: ImageSet, rows: np.ndarray, change) -> np.ndarray:
-    part = ImageSet(images.records.take(rows), [images.encoded[row] for row in rows])
-    return cache.fill(part, self._size, self._resize, change=change)
+    """Decodes this process's share of a batch."""
+    return cache.fill(images.take(rows[self._mine]), self._size, self._resize, change=change)
 
   def _embed_batch(self, variables: Variables, modality: str, pixels: np.ndarray) -> Features:
-    padded = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
+    padded = np.zeros((self._mine.stop - self._mine.start, *pixels.shape[1:]), np.uint8)
     padded[: len(pixels)] = pixels
-    rows = mesh_lib.local_rows(self._batch, self._mesh)
-    images = mesh_lib.to_global({"images": padded[rows]}, self._mesh)["images"]
+    images = mesh_lib.to_global({"images": padded}, self._mesh)["images"]
     features = self._embed[modality](variables, images)
     if jax.process_count() > 1:
       return multihost_utils.process_allgather(features, tiled=True)

@@ -1,0 +1,144 @@
+"""Two real processes on localhost train, evaluate, stop and continue as one process does."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import config_files
+import jax
+import numpy as np
+import pytest
+from scale import processes
+
+from vireid_jax import metrics, train
+from vireid_jax.checkpoint import Checkpoints
+
+CONFIG = "configs/agw_synthetic.py:smoke"
+
+
+def command(workdir, data_dir, *options):
+  return [
+    *(sys.executable, "-m", "vireid_jax.main", "--config", CONFIG, "--workdir", str(workdir)),
+    *(f"--config.data.dir={data_dir}", "--config.log.every=1 step", *options),
+    *("--config.eval.at_start=False", "--config.log.tensorboard=False"),
+  ]
+
+
+class Group:
+  """Processes of one command; their output is collected while they run."""
+
+  def __init__(self, arguments, count=2):
+    with socket.socket() as free:
+      free.bind(("127.0.0.1", 0))
+      port = free.getsockname()[1]
+    self.members, self.output = [], [[] for _ in range(count)]
+    for index in range(count):
+      flags = [f"--coordinator_address=127.0.0.1:{port}", f"--num_processes={count}"]
+      self.members.append(
+        subprocess.Popen(
+          [*arguments, *flags, f"--process_id={index}"],
+          env=processes.environment(1),
+          cwd=processes.ROOT,
+          stdout=subprocess.PIPE,
+          stderr=subprocess.STDOUT,
+          text=True,
+        )
+      )
+    self.seen = threading.Event()
+    self._readers = [threading.Thread(target=self._read, args=(i,)) for i in range(count)]
+    for reader in self._readers:
+      reader.start()
+
+  def _read(self, index):
+    for line in self.members[index].stdout:
+      self.output[index].append(line)
+      if line.startswith("step 3/"):
+        self.seen.set()
+
+  def finish(self):
+    """Waits; returns (exit code, output) of each."""
+    codes = [member.wait(timeout=500) for member in self.members]
+    for reader in self._readers:
+      reader.join()
+    return [(code, "".join(lines)) for code, lines in zip(codes, self.output, strict=True)]
+
+
+def train_alone(workdir, data_dir, *options):
+  """Trains in one process with two devices."""
+  done = subprocess.run(
+    command(workdir, data_dir, *options),
+    env=processes.environment(2),
+    cwd=processes.ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout
+
+
+def parameters(workdir, data_dir, step):
+  config = config_files.smoke("agw_synthetic", data_dir)
+  config.log.every, config.eval.at_start, config.log.tensorboard = "1 step", False, False
+  run = train.build(config, workdir)
+  return run.checkpoints.restore(step, run.abstract)
+
+
+def assert_same_state(one, other, data_dir, step):
+  """Two summands add up to the same in either order: the states are equal, not only close."""
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    parameters(one, data_dir, step),
+    parameters(other, data_dir, step),
+  )
+
+
+def results(workdir, step):
+  record = json.loads((workdir / "eval" / f"step_{step:07d}.json").read_text())
+  return {name: result["trials"] for name, result in record["results"].items()}
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_evaluate_to_the_result_of_one(data_dir, tmp_path):
+  alone, group = tmp_path / "alone", tmp_path / "group"
+  train_alone(alone, data_dir)
+  outcomes = Group(command(group, data_dir)).finish()
+  assert [code for code, _ in outcomes] == [0, 0], outcomes
+  assert_same_state(alone, group, data_dir, 4)
+  assert results(alone, 4) == results(group, 4)
+  # Only the first process speaks and writes.
+  assert "step 4/4" in outcomes[0][1] and "step " not in outcomes[1][1]
+  assert len((group / metrics.FILE).read_text().splitlines()) == 4
+
+  path = group / "eval" / "step_0000004.json"
+  path.unlink()
+  outcomes = Group(command(group, data_dir, "--mode=evaluate")).finish()
+  assert [code for code, _ in outcomes] == [0, 0], outcomes
+  assert results(alone, 4) == results(group, 4)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_makes_both_save_the_same_step_and_the_continued_run_matches(
+  data_dir, tmp_path
+):
+  alone, group = tmp_path / "alone", tmp_path / "group"
+  endless = Group(command(group, data_dir, "--config.train.duration=100000 steps"))
+  assert endless.seen.wait(timeout=500)
+  endless.members[1].send_signal(signal.SIGTERM)
+  outcomes = endless.finish()
+  assert [code for code, _ in outcomes] == [75, 75], outcomes
+  stopped = {re.search(r"stopped by SIGTERM at step (\d+)", text)[1] for _, text in outcomes}
+  assert len(stopped) == 1
+  step = int(stopped.pop())
+  assert Checkpoints(group).latest() == step
+
+  last = step + 3
+  outcomes = Group(command(group, data_dir, f"--config.train.duration={last} steps")).finish()
+  assert [code for code, _ in outcomes] == [0, 0], outcomes
+  assert f"at step {step} of {last}" in outcomes[0][1]
+  train_alone(alone, data_dir, f"--config.train.duration={last} steps")
+  assert_same_state(alone, group, data_dir, last)
+  assert results(alone, last) == results(group, last)
