@@ -15,7 +15,7 @@ from vireid_jax.checkpoint import Checkpoints, versions
 from vireid_jax.data import rendered
 from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.schema import VISIBLE
-from vireid_jax.data.source import Dataset, ImageSet
+from vireid_jax.data.source import Dataset
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators import verification
@@ -97,7 +97,7 @@ class Evaluation:
     if not self._corruptions:
       return {}
     rows = np.flatnonzero(self.records.modality == VISIBLE)
-    visible = ImageSet(self.records.take(rows), [self._images.encoded[row] for row in rows])
+    visible = self._images.take(rows)
     draws = []
     for corruption in self._corruptions:
       changed = self._embedder(variables, visible, change=corruption, progress=progress)

@@ -2,18 +2,22 @@
 
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import pathlib
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from vireid_jax.data import stored
 from vireid_jax.data.location import dataset_folder, prepare_command
 from vireid_jax.data.schema import Records
 from vireid_jax.errors import UserError, nearest
 
+CHUNK = 1024  # examples read at once
 METADATA_FILE = "metadata.json"
 
 
@@ -25,19 +29,32 @@ class ImageSet:
     records: what is known of each image.
     encoded: JPEG or PNG bytes of each image, in the same order.
     masks: PNG bytes of each image's pedestrian mask; None where they were not asked for.
+    checksums: uint32 [n], CRC-32 of each image's bytes; None for images that were never stored.
   """
 
   records: Records
   encoded: Sequence[bytes]
   masks: Sequence[bytes] | None = None
+  checksums: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.records)
 
   def take(self, rows: np.ndarray) -> "ImageSet":
     """Returns the images at `rows` (int [m])."""
-    masks = None if self.masks is None else [self.masks[row] for row in rows]
-    return ImageSet(self.records.take(rows), [self.encoded[row] for row in rows], masks)
+    return ImageSet(
+      self.records.take(rows),
+      stored.take(self.encoded, rows),
+      None if self.masks is None else stored.take(self.masks, rows),
+      None if self.checksums is None else self.checksums[rows],
+    )
+
+  def fingerprint(self) -> str:
+    """Returns 16 hex digits that change with any image, its order, or what is known of it."""
+    digest = hashlib.sha256()
+    for column in (*dataclasses.astuple(self.records), self.checksums):
+      digest.update(json.dumps(np.asarray(column).tolist()).encode())
+    return digest.hexdigest()[:16]
 
 
 class Dataset:
@@ -78,12 +95,22 @@ class Dataset:
     """Returns what `load` accepts: the splits and the named subsets."""
     return [*self._builder().info.splits, *self.subsets]
 
-  def load(self, *parts: str, masks: bool = False) -> ImageSet:
+  def count(self, *parts: str) -> int:
+    """Returns how many images the parts hold at most, without reading any.
+
+    A subset counts as the split that it is a part of.
+    """
+    splits = self._builder().info.splits
+    whole = (self.subsets[part]["split"] if part in self.subsets else part for part in parts)
+    return sum(splits[split].num_examples for split in whole if split in splits)
+
+  def load(self, *parts: str, masks: bool = False, on_disk: bool = False) -> ImageSet:
     """Reads the records and encoded images of splits or subsets, one after the other.
 
     Args:
       *parts: see `part_names`.
       masks: read the pedestrian masks too.
+      on_disk: keep the records alone in memory, and read each image when it is asked for.
 
     Raises:
       UserError: for an unknown part, parts that hold no image, or masks that were not prepared.
@@ -94,7 +121,7 @@ class Dataset:
         " the owner's files (docs/datasets.md) and prepare it again:\n  "
         f"{prepare_command(self.name)} --overwrite\nor choose another source of the region"
       )
-    loaded = [self._load_part(part, masks) for part in parts]
+    loaded = [self._load_part(part, masks, on_disk) for part in parts]
     records = Records(
       **{
         field.name: np.concatenate([getattr(part.records, field.name) for part in loaded])
@@ -103,9 +130,11 @@ class Dataset:
     )
     if not len(records):
       raise UserError(f"{' + '.join(parts)} of {self.name} in {self.folder} hold no image")
-    encoded = [image for part in loaded for image in part.encoded]
     return ImageSet(
-      records, encoded, [mask for part in loaded for mask in part.masks] if masks else None
+      records,
+      stored.join([part.encoded for part in loaded]),
+      stored.join([part.masks for part in loaded]) if masks else None,
+      np.concatenate([part.checksums for part in loaded]),
     )
 
   @property
@@ -113,35 +142,34 @@ class Dataset:
     """Whether a pedestrian mask was stored with each image."""
     return "mask" in self._builder().info.features
 
-  def _load_part(self, part: str, masks: bool) -> ImageSet:
+  def _load_part(self, part: str, masks: bool, on_disk: bool) -> ImageSet:
     if part in self.subsets:
       subset = self.subsets[part]
-      whole = self._load_split(subset["split"], masks)
+      whole = self._load_split(subset["split"], masks, on_disk)
       return whole.take(np.flatnonzero(np.isin(whole.records.identity, subset["identities"])))
     if part not in self._builder().info.splits:
       raise UserError(
         f"data set {self.name} has no part {part!r}; {nearest(part, self.part_names())}"
       )
-    return self._load_split(part, masks)
+    return self._load_split(part, masks, on_disk)
 
-  def _load_split(self, split: str, masks: bool) -> ImageSet:
+  def _load_split(self, split: str, masks: bool, on_disk: bool) -> ImageSet:
     import tensorflow_datasets as tfds
 
     pictures = ("image", "mask") if self.has_masks else ("image",)
     decoders = {name: tfds.decode.SkipDecoding() for name in pictures}
     source = self._builder().as_data_source(split, decoders=decoders)
-    examples = source.__getitems__(range(len(source)))
-    records = Records(
-      identity=[example["identity"] for example in examples],
-      camera=[example["camera"] for example in examples],
-      modality=[example["modality"] for example in examples],
-      name=[_text(example["file_name"]) for example in examples],
-    )
-    return ImageSet(
-      records,
-      [bytes(example["image"]) for example in examples],
-      [bytes(example["mask"]) for example in examples] if masks else None,
-    )
+    columns = {name: [] for name in ("identity", "camera", "modality", "name", "checksum")}
+    pictures = {name: [] for name in (("image", "mask") if masks else ("image",))}
+    for start in range(0, len(source), CHUNK):
+      for example in source.__getitems__(range(start, min(start + CHUNK, len(source)))):
+        _append(columns, example)
+        for name, kept in pictures.items():
+          kept += [] if on_disk else [bytes(example[name])]
+    if on_disk:
+      pictures = {name: stored.whole(source, name) for name in pictures}
+    checksums = np.asarray(columns.pop("checksum"), np.uint32)
+    return ImageSet(Records(**columns), pictures["image"], pictures.get("mask"), checksums)
 
   @functools.cache  # noqa: B019 (data sets live as long as the process)
   def _builder(self):
@@ -197,6 +225,13 @@ def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
   with Image.open(io.BytesIO(encoded)) as image:
     resized = image.convert("L").resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(resized)[..., None]
+
+
+def _append(columns: dict[str, list], example: dict[str, Any]) -> None:
+  for name in ("identity", "camera", "modality"):
+    columns[name].append(example[name])
+  columns["name"].append(_text(example["file_name"]))
+  columns["checksum"].append(zlib.crc32(example["image"]))
 
 
 def _text(value: Any) -> str:
