@@ -23,6 +23,7 @@ setuptools.setup(
     "absl-py",
     "array_record",
     "flax>=0.12.8",
+    "grain>=0.2.18",
     "importlib_resources",  # imported by tensorflow-datasets, which does not declare it
     "jax>=0.10.2",
     "ml-collections",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from ml_collections import ConfigDict
 
 from vireid_jax import methods, optim, storage, warm_start
-from vireid_jax.data import augment
+from vireid_jax.data import augment, placement
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
 from vireid_jax.errors import UserError, nearest
@@ -19,7 +19,7 @@ AUGMENTATIONS = {
 
 # What may differ between a checkpoint and the command that continues it: it changes how a run is
 # watched or how long it lasts, not the steps already made.
-FREE_TO_CHANGE = ("checkpoint", "data.dir", "eval", "log", "train.duration")
+FREE_TO_CHANGE = ("checkpoint", "data.dir", "data.placement", "eval", "log", "train.duration")
 
 
 def default_config(method: str, dataset: str) -> ConfigDict:
@@ -41,6 +41,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
       "split": 1,  # fills {split} in train and test: RegDB's ten splits
       "render": "",  # a preset of the synthetic renderer stands in for the real images
       "drop_unpaired": False,
+      "placement": "auto",  # of the training images: 'device', 'host', 'stream' (from disk)
     }
   )
   config.sampler = ConfigDict({"name": "pairs", "identities": 8, "images": 4})
@@ -239,6 +240,7 @@ def validate(config: ConfigDict) -> None:
     UserError: for an unknown method, option, augmentation, protocol, optimiser, or bad duration.
   """
   warm_start.check(config.init_from)
+  placement.check(config.data.placement)
   clock = Clock(steps_per_epoch=1, batch_images=1)
   clock.steps(config.train.duration, key="train.duration")
   for key in ("checkpoint", "eval", "log"):

@@ -12,7 +12,7 @@ from vireid_jax import config as config_lib
 from vireid_jax import distributed, evaluators, methods, storage
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints, versions
-from vireid_jax.data import rendered
+from vireid_jax.data import placement, rendered
 from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.schema import VISIBLE
 from vireid_jax.data.source import Dataset
@@ -41,7 +41,9 @@ class Evaluation:
     """
     self._suite = make_suite(config)
     self._corruptions = make_corruptions(config)
-    self._images = dataset.load(config_lib.part(config, config.eval.part))
+    self._images = dataset.load(
+      config_lib.part(config, config.eval.part), on_disk=config.data.placement == placement.STREAM
+    )
     self._dataset, self._config = dataset, config
     self._embedder = Embedder(
       feature_methods(method, config.eval.features),

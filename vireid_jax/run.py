@@ -12,7 +12,7 @@ from vireid_jax import distributed, evaluate, first_state, methods, optim, stora
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.best import BestCheckpoint
 from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.data import pipeline, rendered
+from vireid_jax.data import pipeline, placement, rendered
 from vireid_jax.data.pipeline import TrainData
 from vireid_jax.data.source import Dataset
 from vireid_jax.durations import Clock
@@ -98,8 +98,14 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
 
 
 def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
-  parts = (config_lib.part(config, part) for part in config.data.train)
-  images = dataset.load(*parts, masks=config_lib.needs_masks(config))
+  parts = [config_lib.part(config, part) for part in config.data.train]
+  masks = config_lib.needs_masks(config)
+  height, width = config.data.image_size
+  needed = dataset.count(*parts) * height * width * (4 if masks else 3)
+  chosen = placement.choose(config.data.placement, needed)
+  if jax.process_index() == 0:
+    print(f"training images: {chosen.name} ({chosen.reason})", flush=True)
+  images = dataset.load(*parts, masks=masks, on_disk=chosen.name == placement.STREAM)
   if config.data.drop_unpaired:
     images = pipeline.drop_unpaired(images)
   return TrainData(
@@ -109,6 +115,7 @@ def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
     seed=config.seed,
     sampler_config=config.sampler.to_dict(),
     progress=jax.process_index() == 0,
+    placement=chosen.name,
   )
 
 

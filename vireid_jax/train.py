@@ -74,7 +74,7 @@ def make_augment(config: ConfigDict) -> train_step_lib.Augment:
 
 
 def make_step(run: Run) -> compilation.CompiledStep:
-  """Builds the step of a run: (state, watch, batch) -> (state, watch, scalars)."""
+  """Builds the step of a run: (state, watch, batch, *placed) -> (state, watch, scalars)."""
   step = train_step_lib.make_train_step(
     run.method,
     run.optimizer,
@@ -82,8 +82,12 @@ def make_step(run: Run) -> compilation.CompiledStep:
     seed=run.config.seed,
     augment_pair=make_augment_pair(run.config),
   )
+
+  def complete_and_step(state, batch, *placed):
+    return step(state, run.data.complete(batch, *placed))
+
   return compilation.CompiledStep(
-    finite.watched(step), out_shardings=mesh_lib.replicated(run.mesh), timer=run.timer
+    finite.watched(complete_and_step), out_shardings=mesh_lib.replicated(run.mesh), timer=run.timer
   )
 
 
@@ -113,11 +117,12 @@ def _restore(run: Run) -> TrainState | None:
 def _loop(run: Run, state: TrainState, stop) -> TrainState:
   step_function, first = make_step(run), int(state.step)
   recorder = _Recorder(run, first)
+  placed = run.data.place(run.mesh)
   watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
   every = {key: run.every(key) for key in ("log", "checkpoint", "eval")}
   batches = run.timer.waiting(run.data.batches(first, run.total_steps, run.mesh))
   for step, batch in zip(range(first + 1, run.total_steps + 1), batches, strict=True):
-    state, watch, scalars = step_function(state, watch, batch)
+    state, watch, scalars = step_function(state, watch, batch, *placed)
     last, stopping = step == run.total_steps, stop.reached(step)
     due = {key: last or _is_due(step, steps) for key, steps in every.items()}
     if stopping or any(due.values()):

@@ -38,7 +38,7 @@ def fill(
   """
   return _fill(
     np.empty((len(images), *size, 3), np.uint8),
-    lambda row: _decode_named(images, row, size, resize, change),
+    lambda row: decode_row(images, row, size, resize, change),
     progress,
   )
 
@@ -74,7 +74,10 @@ def _fill(cache: np.ndarray, decode_row: Callable[[int], np.ndarray], progress: 
   return cache
 
 
-def _decode_named(images: ImageSet, row: int, size, resize: str, change) -> np.ndarray:
+def decode_row(
+  images: ImageSet, row: int, size: tuple[int, int], resize: str, change=None
+) -> np.ndarray:
+  """Decodes one image of a set; see `fill`."""
   name = str(images.records.name[row])
   change = functools.partial(change, name) if change else None
   try:
