@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+from vireid_jax import step_benchmark
 from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
@@ -25,6 +26,11 @@ BENCHMARKS = {
     "SYSU-MM01's all-search single-shot evaluation, re-ranked, at its real size",
     benchmark_reranking.add_arguments,
     benchmark_reranking.run,
+  ),
+  "step": (
+    "whole training steps of some configs, in turn, on random images",
+    step_benchmark.add_arguments,
+    step_benchmark.run,
   ),
   "input": (
     "filling the image cache, gathering and augmenting batches",

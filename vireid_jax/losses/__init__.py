@@ -4,6 +4,7 @@ from vireid_jax.losses.center_cluster import center_cluster
 from vireid_jax.losses.cross_entropy import cross_entropy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
+from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.triplet import batch_hard_triplet
@@ -15,6 +16,7 @@ __all__ = [
   "center_cluster",
   "cross_entropy",
   "divergence",
+  "identity_alignment",
   "metric_loss",
   "paired_distance",
   "pairwise_distance",

@@ -42,7 +42,8 @@ class Method(Protocol):
   module's name but for case. Its fields are `num_classes`, `steps_per_epoch` and whatever its
   config may set. It holds settings and no state.
 
-  Two more members are optional. `mix(variables, batch, *, rngs, step) -> batch` changes the uint8
+  Three more members are optional. `no_decay` names parameters, or modules, without weight decay.
+  `mix(variables, batch, *, rngs, step) -> batch` changes the uint8
   images of a training batch, `visible` and `infrared` [b, h, w, 3], before they are augmented one
   by one; labels and shapes stay. `needs_masks`, a bool, asks for the pedestrian masks of the data
   set: `mix` then finds `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1].

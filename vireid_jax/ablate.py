@@ -1,0 +1,180 @@
+"""Runs a list of variants of a config over seeds, and prints the table of what each one gives.
+
+  python -m vireid_jax.ablate --config configs/mun_synthetic.py --workdir runs/mun \\
+      --seeds 0,1,2 base full "full --config.method.ma_metric=mmd"
+
+A row is what stands behind the colon of `--config file.py:`, or 'full' for the file as it is, with
+overrides behind it. Overrides outside a row hold for all of them. Every row and seed is a run of
+`vireid_jax.main` with a workdir of its own, DIR/ROW/seed_0 ...; the same command skips what is
+finished and continues what is not. `--jobs 2` runs two at a time, each on its share of the cores:
+for small networks on a CPU that is faster than one after the other.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import queue
+import re
+import subprocess
+import sys
+
+from vireid_jax import config as config_lib
+from vireid_jax import config_file
+from vireid_jax.errors import UserError
+from vireid_jax.report import ablation
+
+FULL = "full"
+FINISHED = "finished.json"
+TABLE = "table.md"
+LOG = "log.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A variant of the config.
+
+  Attributes:
+    text: as given on the command line.
+    variant: behind the colon of --config; empty for the file as it is.
+    overrides: '--config.key=value', in order.
+  """
+
+  text: str
+  variant: str
+  overrides: tuple[str, ...]
+
+  @property
+  def folder(self) -> str:
+    """A name for the row's workdirs."""
+    return re.sub(r"[^A-Za-z0-9.,=_-]+", "_", self.text.replace("--config.", "")).strip("_")
+
+
+def parse_row(text: str) -> Row:
+  """Reads 'VARIANT[,VARIANT] [--config.key=value ...]'.
+
+  Raises:
+    UserError: the row is empty, or something behind the variant is no override.
+  """
+  # A space inside a value, as in '9 epochs', is no border between overrides.
+  words = re.split(r"\s+(?=--)", text.strip())
+  variant, overrides = words[0], tuple(words[1:])
+  bad = [word for word in overrides if not word.startswith("--config.") or "=" not in word]
+  if not variant or variant.startswith("-") or bad:
+    raise UserError(
+      f"row {text!r}: expected VARIANT or {FULL!r}, then overrides such as --config.method.width=32"
+    )
+  return Row(text.strip(), "" if variant == FULL else variant, overrides)
+
+
+def run_all(
+  config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path, *, jobs=1, common=()
+) -> list[str]:
+  """Trains what is not finished yet.
+
+  Args:
+    config: path of the config file.
+    rows: the variants.
+    seeds: of each.
+    workdir: receives ROW/seed_N.
+    jobs: runs at a time.
+    common: overrides of every row.
+
+  Returns:
+    The runs that failed, with their logs; empty when all is well.
+  """
+  shares = queue.SimpleQueue()
+  for cores in _share_cores(jobs):
+    shares.put(cores)
+
+  def work(row: Row, seed: int) -> str:
+    cores = shares.get()
+    try:
+      return _run_unless_finished(config, row, seed, workdir, common, cores)
+    finally:
+      shares.put(cores)
+
+  # Seed by seed: a table of all rows exists early, and drift of the machine hits rows alike.
+  with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    waiting = [pool.submit(work, row, seed) for seed in seeds for row in rows]
+    return [message for message in (future.result() for future in waiting) if message]
+
+
+def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int]) -> str:
+  folder = workdir / row.folder / f"seed_{seed}"
+  file = f"{config}:{row.variant}" if row.variant else config
+  arguments = [f"--config={file}", *common, *row.overrides, f"--config.seed={seed}"]
+  mark = folder / FINISHED
+  if mark.exists() and json.loads(mark.read_text()) == arguments:
+    print(f"{folder} is finished", flush=True)
+    return ""
+  folder.mkdir(parents=True, exist_ok=True)
+  print(f"{folder} ...", flush=True)
+  command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]
+  with (folder / LOG).open("w", encoding="utf-8") as log:
+    code = _spawn(command, cores, log)
+  if code:
+    return f"{folder} failed with exit code {code}; see {folder / LOG}"
+  mark.write_text(json.dumps(arguments) + "\n")
+  return ""
+
+
+def _spawn(command: list[str], cores: set[int], log) -> int:
+  process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+  if cores:
+    # Before the runtime has counted the cores and made its threads.
+    os.sched_setaffinity(process.pid, cores)
+  return process.wait()
+
+
+def _share_cores(jobs: int) -> list[set[int]]:
+  """Splits the cores among the jobs; empty sets where that is impossible or has no meaning."""
+  if jobs == 1 or not hasattr(os, "sched_setaffinity"):
+    return [set()] * jobs
+  cores = sorted(os.sched_getaffinity(0))
+  return [set(cores[job::jobs]) or {cores[job % len(cores)]} for job in range(jobs)]
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs the command line; returns the exit code."""
+  parser = argparse.ArgumentParser(
+    prog="vireid_jax.ablate",
+    description="Runs variants of a config over seeds.",
+    epilog="--config.key=value outside a row is an override of every row",
+    allow_abbrev=False,
+  )
+  parser.add_argument("--config", required=True, help="config file, without variant")
+  parser.add_argument("--workdir", required=True, help="receives ROW/seed_N and table.md")
+  parser.add_argument("--seeds", default="0,1,2", help="between commas; default 0,1,2")
+  parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default 1")
+  parser.add_argument("rows", nargs="+", help=f"VARIANT or {FULL!r}, with overrides behind it")
+  argv = sys.argv[1:] if argv is None else argv
+  common = [text for text in argv if text.startswith("--config.")]
+  given = parser.parse_args([text for text in argv if text not in common])
+  rows, seeds = [parse_row(text) for text in given.rows], _seeds(given.seeds)
+  if ":" in given.config:
+    raise UserError(f"--config is {given.config!r}; give the file alone, variants are rows")
+  reference = config_lib.to_dict(config_file.load(given.config))
+  workdir = pathlib.Path(given.workdir).expanduser()
+  failed = run_all(given.config, rows, seeds, workdir, jobs=max(given.jobs, 1), common=common)
+  table = ablation.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
+  (workdir / TABLE).write_text(table, encoding="utf-8")
+  print(table)
+  for message in failed:
+    print(message, file=sys.stderr)
+  return 1 if failed else 0
+
+
+def _seeds(text: str) -> list[int]:
+  if not re.fullmatch(r"\d+(,\d+)*", text):
+    raise UserError(f"--seeds is {text!r}; expected numbers between commas, such as 0,1,2")
+  return list(dict.fromkeys(int(seed) for seed in text.split(",")))
+
+
+if __name__ == "__main__":
+  try:
+    sys.exit(main())
+  except UserError as error:
+    sys.exit(f"error: {error}")

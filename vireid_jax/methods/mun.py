@@ -1,0 +1,326 @@
+"""MUN: an auxiliary modality, made during training, that visible and infrared images meet in.
+
+Reference:
+  Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023.
+
+From the paper: three modalities in training; the auxiliary one generated from both at feature level
+by intra-modality learners (depthwise convolutions of several kernel sizes) and a cross-modality
+learner (spatial pyramid), in a ratio set by a learned layer scale; the identity alignment loss, a
+triplet metric on the three modalities' identity centres; the modality alignment loss through
+prototypes with temporal accumulation, with the auxiliary modality as its bridge; identity loss over
+three modalities; nothing of it at test time.
+
+Choices where the paper is silent: where the generator sits (`gen_stage`), how its learners are
+joined (models/auxiliary.py), the formulas, weights and margins of the two alignment losses
+(losses/identity_alignment.py, losses/modality_alignment.py), WRT as the metric loss between visible
+and infrared, and all of AGW's training settings. Each is an option below.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax import losses
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.losses.modality_alignment import (
+  AUXILIARY,
+  INFRARED,
+  VISIBLE,
+  accumulate,
+  center_size,
+  modality_alignment,
+  modality_center,
+)
+from vireid_jax.methods.base import Batch, LossOutput, Variables
+from vireid_jax.models.auxiliary import AuxiliaryGenerator
+from vireid_jax.models.auxiliary_image import MIXES
+from vireid_jax.models.head import Head, pool
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.resnet import feature_size
+from vireid_jax.models.three_stream import ThreeStreamResNet
+from vireid_jax.models.two_stream import merge, split
+
+COLLECTION = "prototypes"
+PLACES = ("before_neck", "after_neck")
+CHOICES = {
+  "auxiliary": ("learned", "none", *MIXES),
+  "feature": PLACES,
+  "metric_loss": tuple(losses.METRIC_LOSSES),
+  "ia_anchor": ("all", "aux"),
+  "ia_feature": PLACES,
+  "ma_feature": PLACES,
+  "ma_metric": ("mean_l2", "mmd"),
+  "ma_prototype": ("ema", "batch"),
+}
+NO_LOSSES = {"identity_alignment": False, "modality_alignment": False}
+# The rows of the ablation: what each one changes in the full method.
+VARIANTS = {
+  "base": {"auxiliary": "none", **NO_LOSSES},
+  "cross": {"intra": False, "layer_scale": False, **NO_LOSSES},
+  "intra": {"cross": False, "layer_scale": False, **NO_LOSSES},
+  "fixed_ratio": {"layer_scale": False, **NO_LOSSES},
+  "layer_scale": NO_LOSSES,
+  "identity_alignment": {"modality_alignment": False},
+  "modality_alignment": {"identity_alignment": False},
+  "one_kernel": {"kernel_sizes": (3,)},
+  "no_accumulation": {"ma_prototype": "batch"},
+  "no_bridge": {"bridge": False},
+  "gray": {"auxiliary": "gray"},
+  "pixel_mix": {"auxiliary": "pixel_mix"},
+}
+
+
+class MUNNetwork(nn.Module):
+  """A cut ResNet with the generator at the cut, pooling and head."""
+
+  backbone: ThreeStreamResNet
+  generator: AuxiliaryGenerator | None
+  head: Head
+  pooling: str
+
+  def __call__(self, visible: Array, infrared: Array, image: Array | None) -> dict:
+    """Maps paired images [b, h, w, 3] to all that the loss reads.
+
+    Args:
+      visible, infrared: of the same identities, row by row.
+      image: of the auxiliary modality, where it is one.
+
+    Returns:
+      'before_neck' and 'after_neck' [k b, c] and 'logits' [k b, classes], merged over the k
+      modalities visible, infrared and, last, the auxiliary one where there is any; 'scales', see
+      `AuxiliaryGenerator`.
+    """
+    merged, scales = self.backbone.below(visible, infrared, image, train=True), {}
+    if self.generator is not None:
+      low = split(merged)
+      made, scales = self.generator(*low, train=True)
+      merged = merge(*low, made)
+    pooled = pool(self.backbone.above(merged, train=True), self.pooling)
+    after_neck, logits = self.head(pooled, train=True)
+    return {"before_neck": pooled, "after_neck": after_neck, "logits": logits, "scales": scales}
+
+  def embed(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature after the neck [n, c]."""
+    return self.head.embed(self.pool_single(images, modality))
+
+  def pool_single(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
+    return pool(self.backbone.single(images, modality), self.pooling)
+
+
+@dataclasses.dataclass(frozen=True)
+class MUN:
+  """L = identity + metric + identity alignment + modality alignment.
+
+  Attributes:
+    num_classes: training identities.
+    steps_per_epoch: unused here.
+    depth: of the ResNet: 18, 34 or 50.
+    width: channels of its stem; 64 is the full size.
+    specific_depth: parts that exist per modality: 1 is the stem; at most gen_stage + 1.
+    pooling: 'gem' or 'average'.
+    feature: what retrieval uses, 'after_neck' or 'before_neck'.
+    auxiliary: 'learned' by the generator; 'none'; or an image with a stem of its own: 'gray', of
+      the visible image, or 'pixel_mix', the mean of both.
+    gen_stage: the generator follows the stem (0), stage 1 or stage 2.
+    intra, cross: with the intra-modality learners, with the cross-modality learner.
+    layer_scale: learn the ratio of the two; fixed without it.
+    kernel_sizes: of the intra-modality learners.
+    metric_loss: between visible and infrared features: 'wrt_legacy', 'wrt' or 'triplet'.
+    metric_weight: of the metric loss.
+    margin: of 'triplet'.
+    identity_alignment, modality_alignment: with these terms.
+    ia_weight, ia_margin: weight and margin of the identity alignment.
+    ia_feature, ma_feature: what either alignment reads, 'before_neck' or 'after_neck'.
+    ia_normalize: L2-normalise the features of the identity alignment.
+    ia_anchor: 'all' modalities' centres are anchors, or the 'aux' ones alone.
+    ma_weight: of the modality alignment.
+    ma_metric: 'mean_l2' or 'mmd'; see losses/modality_alignment.py.
+    ma_prototype: accumulated over steps ('ema'), or of the 'batch' alone.
+    ma_rate: share of the old prototype kept per step.
+    bridge: align either modality with the auxiliary one; else with each other.
+    dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
+  """
+
+  num_classes: int
+  steps_per_epoch: int
+  depth: int = 50
+  width: int = 64
+  specific_depth: int = 1
+  pooling: str = "gem"
+  feature: str = "after_neck"
+  auxiliary: str = "learned"
+  gen_stage: int = 0
+  intra: bool = True
+  cross: bool = True
+  layer_scale: bool = True
+  kernel_sizes: tuple[int, ...] = (3, 5, 7)
+  metric_loss: str = "wrt_legacy"
+  metric_weight: float = 1.0
+  margin: float = 0.3
+  identity_alignment: bool = True
+  ia_weight: float = 1.0
+  ia_margin: float = 0.3
+  ia_feature: str = "after_neck"
+  ia_normalize: bool = True
+  ia_anchor: str = "all"
+  modality_alignment: bool = True
+  ma_weight: float = 0.5
+  ma_feature: str = "before_neck"
+  ma_metric: str = "mean_l2"
+  ma_prototype: str = "ema"
+  ma_rate: float = 0.9
+  bridge: bool = True
+  dtype: str = "auto"
+  conv_impl: str = "auto"
+  unbiased_variance: bool = False
+
+  def __post_init__(self):
+    for option, allowed in CHOICES.items():
+      value = getattr(self, option)
+      if value not in allowed:
+        raise UserError(f"method mun: unknown {option} {value!r}; {nearest(value, allowed)}")
+    if self.gen_stage not in (0, 1, 2) or not 0 <= self.specific_depth <= self.gen_stage + 1:
+      raise UserError(
+        f"method mun: gen_stage is {self.gen_stage} and specific_depth {self.specific_depth}; "
+        "allowed: gen_stage 0, 1 or 2, and specific_depth up to gen_stage + 1"
+      )
+    if self.auxiliary == "learned" and not (self.intra or self.cross):
+      raise UserError("method mun: auxiliary 'learned' needs intra or cross; turn one on")
+    if self.auxiliary == "none" and (
+      (self.modality_alignment and self.bridge)
+      or (self.identity_alignment and self.ia_anchor == "aux")
+    ):
+      raise UserError(
+        "method mun: auxiliary 'none' leaves no bridge and no auxiliary anchors; set "
+        "modality_alignment=False or bridge=False, and identity_alignment=False or ia_anchor='all'"
+      )
+
+  @property
+  def no_decay(self) -> tuple[str, ...]:
+    """The layer scales, whose ratio weight decay would pull to nothing."""
+    return ("intra_scale", "cross_scale")
+
+  @property
+  def modalities(self) -> tuple[str, ...]:
+    """In the order in which the network merges them."""
+    both = (VISIBLE, INFRARED)
+    return both if self.auxiliary == "none" else (*both, AUXILIARY)
+
+  @property
+  def network(self) -> MUNNetwork:
+    """The Linen module."""
+    numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
+    with_image, cut = self.auxiliary in MIXES, self.gen_stage + 1
+    backbone = ThreeStreamResNet(
+      self.depth, self.width, self.specific_depth, cut, with_image, numerics
+    )
+    generator = None
+    if self.auxiliary == "learned":
+      kernel_sizes = tuple(self.kernel_sizes)
+      generator = AuxiliaryGenerator(
+        self.intra, self.cross, self.layer_scale, kernel_sizes, numerics
+      )
+    return MUNNetwork(backbone, generator, Head(self.num_classes, numerics), self.pooling)
+
+  def init(self, rng: Array, batch: Batch) -> Variables:
+    """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
+    image = self._image(batch)
+    variables = dict(self.network.init(rng, batch["visible"], batch["infrared"], image))
+    if self.modality_alignment and self.ma_prototype == "ema":
+      size = center_size(feature_size(self.depth, self.width), self.ma_metric)
+      dtype = Numerics(self.dtype).param_dtype
+      prototypes = {name: jnp.zeros(size, dtype) for name in self.modalities}
+      variables[COLLECTION] = {**prototypes, "started": jnp.zeros((), bool)}
+    return variables
+
+  def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
+    """The four terms of a batch; see `methods.base.Method`."""
+    del rngs, step
+    network_variables = {k: v for k, v in variables.items() if k != COLLECTION}
+    outputs, updates = self.network.apply(
+      network_variables,
+      batch["visible"],
+      batch["infrared"],
+      self._image(batch),
+      mutable=["batch_stats"],
+    )
+    by_modality = {
+      place: dict(zip(self.modalities, split(outputs[place], len(self.modalities)), strict=True))
+      for place in PLACES
+    }
+    labels = merge(*[batch["label"]] * len(self.modalities))
+    terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
+    terms |= self._terms(by_modality, batch["label"])
+    if self.modality_alignment:
+      alignment, prototypes = self._align_modalities(
+        by_modality[self.ma_feature], variables.get(COLLECTION)
+      )
+      terms["modality_alignment"] = self.ma_weight * alignment
+      updates |= prototypes
+    metrics = {"accuracy": (outputs["logits"].argmax(-1) == labels).mean()}
+    return LossOutput(
+      terms=terms,
+      metrics=metrics | _distances(by_modality["before_neck"]) | _ratio(outputs["scales"]),
+      collections={k: v for k, v in variables.items() if k != "params"} | updates,
+    )
+
+  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The feature after or before the neck; see `methods.base.Method`."""
+    variables = {k: v for k, v in variables.items() if k != COLLECTION}
+    name = MUNNetwork.embed if self.feature == "after_neck" else MUNNetwork.pool_single
+    return self.network.apply(variables, images, modality, method=name)
+
+  def _image(self, batch: Batch) -> Array | None:
+    mix = MIXES.get(self.auxiliary)
+    return mix(batch["visible"], batch["infrared"]) if mix else None
+
+  def _terms(self, by_modality: dict[str, dict[str, Array]], label: Array) -> dict[str, Array]:
+    """The metric loss between visible and infrared features, and the identity alignment."""
+    features = by_modality["before_neck"]
+    both = merge(features[VISIBLE], features[INFRARED])
+    metric = losses.metric_loss(self.metric_loss, both, merge(label, label), margin=self.margin)
+    terms = {self.metric_loss: self.metric_weight * metric}
+    if self.identity_alignment:
+      rows = [
+        losses.unit(x) if self.ia_normalize else x for x in by_modality[self.ia_feature].values()
+      ]
+      anchors = None if self.ia_anchor == "all" else [self.modalities.index(AUXILIARY)]
+      aligned = losses.identity_alignment(rows, label, margin=self.ia_margin, anchors=anchors)
+      terms["identity_alignment"] = self.ia_weight * aligned
+    return terms
+
+  def _align_modalities(self, features: dict[str, Array], stored: dict | None):
+    """Returns the loss, which reads the prototypes from before this step, and their collection."""
+    centers = {name: modality_center(x, self.ma_metric) for name, x in features.items()}
+    if stored is None:
+      return modality_alignment(centers, centers, bridge=self.bridge), {}
+    started = stored["started"]
+    before = {name: jnp.where(started, stored[name], center) for name, center in centers.items()}
+    after = {
+      name: accumulate(stored[name], center, started, rate=self.ma_rate, metric=self.ma_metric)
+      for name, center in centers.items()
+    }
+    loss = modality_alignment(centers, before, bridge=self.bridge)
+    return loss, {COLLECTION: {**after, "started": jnp.ones_like(started)}}
+
+
+def _distances(features: dict[str, Array]) -> dict[str, Array]:
+  """Distances in [0, 2] between the modalities' mean directions."""
+  centers = {name: modality_center(x) for name, x in features.items()}
+  names = list(centers)
+  return {
+    f"distance/{first}_{second}": losses.paired_distance(centers[first], centers[second])
+    for index, first in enumerate(names)
+    for second in names[index + 1 :]
+  }
+
+
+def _ratio(scales: dict[str, Array]) -> dict[str, Array]:
+  """The dynamic ratio: mean magnitudes of the scales, and intra over cross."""
+  means = {f"ratio/{name}": jnp.mean(jnp.abs(scale)) for name, scale in scales.items()}
+  if len(means) == 2:
+    means["ratio/intra_to_cross"] = means["ratio/intra"] / jnp.maximum(means["ratio/cross"], 1e-12)
+  return means
