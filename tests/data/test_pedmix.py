@@ -40,8 +40,8 @@ def ellipses():
   return tuple(map(region_lib.from_masks, masks))
 
 
-def priors(pairs=4):
-  prior = np.broadcast_to(region_lib.prior(*SIZE), (pairs, *SIZE))
+def priors():
+  prior = np.broadcast_to(region_lib.prior(*SIZE), (4, *SIZE))
   return prior, prior
 
 
@@ -63,6 +63,15 @@ def test_pixels_outside_the_region_stay_to_the_bit(strategy, regions):
     assert outside.any(axis=(1, 2)).all()
     np.testing.assert_array_equal(new[outside], old[outside])
     assert (new != old).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("strategy", ["swap", "blend"])
+def test_one_region_for_all_is_the_same_as_equal_regions(strategy):
+  images = noise()
+  one = run(images, region_lib.prior(*SIZE), strategy=strategy)
+  two = run(images, priors(), strategy=strategy, align="box")
+  for first, second in zip(one, two, strict=True):
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -65,7 +65,7 @@ class Builder(LayoutBuilder):
     for name, spec in synthetic.PRESETS.items()
   )
   listing = staticmethod(listing)
-  masks = True  # the renderer knows the truth, and its masks are a twentieth of the images
+  masks = True  # the renderer knows the truth, and it adds a fifth to the size
 
   def _listing(self, dl_manager) -> Layout:
     return listing(self.builder_config.name)

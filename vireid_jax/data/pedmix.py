@@ -46,7 +46,7 @@ class PedMix:
     bands: that 'swap' cuts a pedestrian into.
     align: how the other's pedestrian is laid on this one. 'box' maps box to box; 'rows' then maps
       every row's leftmost and rightmost pedestrian pixel likewise, so that outlines fit whatever
-      pose or bag. Equal regions, as the prior's, make no difference.
+      pose or bag. The prior, one region for all, needs neither.
     overlap: 'both' pastes where the pixel belongs to the pedestrian in this image and the one it
       comes from does in the other; 'own' asks for the first only, and pastes the other's background
       where the outlines differ.
@@ -81,14 +81,18 @@ class PedMix:
     return int(self.ratio * self.bands + 0.5)
 
   def __call__(
-    self, key: Array, images: tuple[Array, Array], regions: tuple[Array, Array] | None = None
+    self,
+    key: Array,
+    images: tuple[Array, Array],
+    regions: tuple[Array, Array] | Array | None = None,
   ) -> tuple[Array, Array]:
     """Mixes every pair with its own draws.
 
     Args:
       key: of the batch.
       images: visible and infrared, uint8 [b, h, w, 3].
-      regions: of either, float32 [b, h, w]; ignored unless the strategy is regional.
+      regions: of either, float32 [b, h, w]; or one for all images, [h, w], which saves laying
+        pedestrian on pedestrian. Ignored unless the strategy is regional.
 
     Returns:
       The mixed visible and infrared images, uint8 [b, h, w, 3].
@@ -96,20 +100,26 @@ class PedMix:
     if self.strategy == "none":
       return images
     if not self.is_regional:
-      everything = jnp.ones(images[0].shape[:3], jnp.float32)
-      regions = everything, everything
+      regions = jnp.ones(images[0].shape[1:3], jnp.float32)
     keys = jax.random.split(key, images[0].shape[0])
-    return jax.vmap(self._mix_pair)(keys, *images, *regions)
+    if isinstance(regions, tuple):
+      return jax.vmap(self._mix_pair)(keys, *images, *regions)
+    return jax.vmap(lambda *pair: self._mix_pair(*pair, regions, None))(keys, *images)
 
   def _mix_pair(self, key, visible, infrared, visible_region, infrared_region):
+    """Mixes two images [h, w, 3] with regions [h, w]; the second is None where both are equal."""
     apply_key, place_key = jax.random.split(key)
     apply = jax.random.bernoulli(apply_key, self.probability)
     # One draw for both directions: what one image gives is what it gets.
     place = self._draw_place(place_key, visible.shape[:2])
-    mixed = (
-      self._paste(place, visible, visible_region, infrared, infrared_region),
-      self._paste(place, infrared, infrared_region, visible, visible_region),
-    )
+    if infrared_region is None:
+      share = visible_region * place(visible_region)
+      mixed = _lay_over(visible, share, infrared), _lay_over(infrared, share, visible)
+    else:
+      mixed = (
+        self._paste(place, visible, visible_region, infrared, infrared_region),
+        self._paste(place, infrared, infrared_region, visible, visible_region),
+      )
     return tuple(
       jnp.where(apply, new, old) for new, old in zip(mixed, (visible, infrared), strict=True)
     )
@@ -136,9 +146,13 @@ class PedMix:
     layers = jnp.concatenate([other.astype(jnp.float32), other_region[..., None]], axis=-1)
     layers = _resample(layers, other_region, region, self.align)
     share = region if self.overlap == "own" else jnp.minimum(region, layers[..., 3])
-    share = (share * place(region))[..., None]
-    mixed = image + share * (layers[..., :3] - image)
-    return jnp.round(mixed).astype(jnp.uint8)
+    return _lay_over(image, share * place(region), layers[..., :3])
+
+
+def _lay_over(image: Array, share: Array, other: Array) -> Array:
+  """Mixes uint8 [h, w, 3] with a share [h, w] of another picture of that shape."""
+  difference = other.astype(jnp.float32) - image
+  return jnp.round(image + share[..., None] * difference).astype(jnp.uint8)
 
 
 def _rectangle(key: Array, size: tuple[int, int], share: float) -> Array:

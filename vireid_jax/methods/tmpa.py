@@ -251,20 +251,20 @@ class TMPA:
     terms["mft"] = self.mft_weight * (distance + judged)
     metrics |= {"mft/distance": distance, "mft/identity": judged}
 
-  def _regions(self, variables: Variables, batch: Batch, step: Array) -> tuple[Array, Array]:
+  def _regions(self, variables: Variables, batch: Batch, step: Array):
     if self.region == "mask":
       return tuple(region_lib.from_masks(batch[mask_name(name)]) for name in MODALITIES)
     shape = batch["visible"].shape[:3]
-    prior = jnp.broadcast_to(region_lib.prior(*shape[1:]), shape)
+    prior = jnp.asarray(region_lib.prior(*shape[1:]))
     if self.region == "prior":
-      return prior, prior
+      return prior
     return jax.lax.cond(
       step < self.cam_warmup,
-      lambda: (prior, prior),
-      lambda: tuple(self._attended(variables, batch[name], name) for name in MODALITIES),
+      lambda: (jnp.broadcast_to(prior, shape),) * 2,
+      lambda: tuple(self.attended_region(variables, batch[name], name) for name in MODALITIES),
     )
 
-  def _attended(self, variables: Variables, images: Array, modality: str) -> Array:
+  def attended_region(self, variables: Variables, images: Array, modality: str) -> Array:
     """The region of uint8 images [b, h, w, 3] at which the network looks as it stands."""
     # The key is unused: normalising is the same for every image.
     pixels = augment.make_pipeline(("normalize()",))(jax.random.key(0), images)
