@@ -1,0 +1,56 @@
+"""Prints what configs cost, variant by variant.
+
+  python -m vireid_jax.cost configs/tmpa_sysu.py:base configs/tmpa_sysu.py
+
+Nothing is computed and no data set is needed. Parameters in training include the classifiers;
+those at test are the ones that the feature of one image of one modality depends on.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from vireid_jax import config_file, methods
+from vireid_jax.errors import UserError
+from vireid_jax.models.cost import Cost, measure
+
+DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
+
+
+def cost_of(path: str, classes: int) -> Cost:
+  """Measures the method of a config file, 'FILE.py' or 'FILE.py:VARIANT'."""
+  config = config_file.load(path)
+  config.method.update({"dtype": "float32", "conv_impl": "xla"})
+  method = methods.create(config.method, num_classes=classes, steps_per_epoch=1)
+  return measure(method, tuple(config.data.image_size))
+
+
+def table(paths: Sequence[str], classes: int) -> str:
+  """Returns a Markdown table with a row per config, in millions and billions."""
+  lines = [
+    "| config | parameters, training | parameters, test | GFLOPs per image, test |",
+    "|---|---|---|---|",
+  ]
+  for path in paths:
+    cost = cost_of(path, classes)
+    numbers = f"{cost.trained / 1e6:.2f} M | {cost.used / 1e6:.2f} M | {cost.operations / 1e9:.2f}"
+    lines.append(f"| {path} | {numbers} |")
+  return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the command line; returns the exit code."""
+  parser = argparse.ArgumentParser(prog="python -m vireid_jax.cost", description=__doc__)
+  parser.add_argument("configs", nargs="+", help="FILE.py or FILE.py:VARIANT")
+  parser.add_argument("--classes", type=int, default=DEFAULT_CLASSES, help="training identities")
+  given = parser.parse_args(arguments)
+  try:
+    print(table(given.configs, given.classes))
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
