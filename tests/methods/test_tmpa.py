@@ -1,0 +1,287 @@
+"""TMPA's sizes, its terms by hand, where gradients go, its hook, and what evaluation touches."""
+
+import functools
+
+import config_files
+import jax
+import jax.numpy as jnp
+import mix_on_devices
+import numpy as np
+import pytest
+
+from vireid_jax import config as config_lib
+from vireid_jax import losses, methods, train
+from vireid_jax.data import region as region_lib
+from vireid_jax.errors import UserError
+from vireid_jax.losses.shared_specific import shared_specific
+from vireid_jax.methods import tmpa
+from vireid_jax.models.cost import abstract_variables, count, measure
+
+SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
+STEM, STAGE_1, STAGE_2, STAGE_3, STAGE_4 = 9_536, 215_808, 1_219_584, 7_098_368, 14_964_736
+STREAM, EXTRACTOR = STEM + STAGE_1 + STAGE_2, STAGE_3 + STAGE_4
+# A neck's scale and a classifier of 395 identities on 2048 channels.
+HEAD = 2048 * 396
+ATTENTION = 4 * 2048 * 256 + 2 * 2048
+CONVOLUTION = ATTENTION + 12 * 9 + 9 * 9 * 256
+BASE = 2 * STREAM + EXTRACTOR + HEAD
+MFE = BASE + 2 * (EXTRACTOR + HEAD)
+THREE_LAYERS = 3 * 2048**2
+
+
+def make(**options):
+  return methods.create({"name": "tmpa", **SMALL, **options}, num_classes=5, steps_per_epoch=3)
+
+
+def make_batch(pairs=4, size=(32, 16), seed=0):
+  generator = np.random.default_rng(seed)
+  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
+  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
+
+
+@functools.cache
+def drawn():
+  method, batch = make(), make_batch()
+  return method, batch, jax.jit(method.init)(jax.random.key(0), batch)
+
+
+def full_size(**options):
+  options = {"name": "tmpa", "dtype": "float32", "conv_impl": "xla", **options}
+  return methods.create(options, num_classes=395, steps_per_epoch=1)
+
+
+@pytest.mark.parametrize(
+  "variant, parameters, transfer",
+  [
+    ("base", BASE, 0),
+    ("pedmix", BASE, 0),
+    ("mfe", MFE, 0),
+    # The feature is three times as wide, and the shared one has a head of its own.
+    ("attention", MFE + 3 * HEAD + 2 * ATTENTION, ATTENTION),
+    ("convolution", MFE + 3 * HEAD + 2 * CONVOLUTION, CONVOLUTION),
+    ("mft", MFE + 3 * HEAD + 2 * (CONVOLUTION + 2), CONVOLUTION + 2),
+    ("", MFE + 3 * HEAD + 2 * (CONVOLUTION + 2), CONVOLUTION + 2),
+  ],
+)
+def test_parameter_counts(variant, parameters, transfer):
+  method = full_size(**tmpa.VARIANTS.get(variant, {}))
+  params = abstract_variables(method, (64, 32))["params"]
+  assert count(params) == parameters
+  for direction in ("from_visible", "from_infrared"):
+    assert count(params.get(direction, {})) == transfer
+  assert 2 * transfer < THREE_LAYERS
+
+
+@pytest.mark.parametrize(
+  "variant, used, operations",
+  [
+    ("base", STREAM + EXTRACTOR + 2048, 9.88e9),
+    ("", STREAM + 2 * EXTRACTOR + CONVOLUTION + 2 + 3 * 2048, 17.51e9),
+  ],
+)
+def test_cost_at_test(variant, used, operations):
+  cost = measure(full_size(**tmpa.VARIANTS.get(variant, {})), (288, 144))
+  assert cost.used == used
+  np.testing.assert_allclose(cost.operations, operations, rtol=0.02)
+
+
+def test_other_split_shares_stage_3():
+  params = abstract_variables(full_size(split="stage3"), (64, 32))["params"]["backbone"]
+  assert count(params["common"]) == STAGE_3
+  assert count(params["shared"]) == count(params["specific_visible"]) == STAGE_4
+  assert set(params) == {
+    *("visible", "infrared", "common", "shared", "specific_visible", "specific_infrared")
+  }
+
+
+def test_terms_and_gradients():
+  method, batch, variables = drawn()
+  label = batch["label"]
+  labels = np.repeat(label, 2)
+
+  def forward(variables):
+    return method.network.apply(
+      variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
+    )[0]
+
+  def terms(params):
+    now = {**variables, "params": params}
+    return method.loss(now, batch, rngs=None, step=jnp.int32(0)).terms
+
+  gradient_of_transfer = jax.grad(lambda params: terms(params)["mft"])
+  outputs, values, gradient = jax.jit(
+    lambda v: (forward(v), terms(v["params"]), gradient_of_transfer(v["params"]))
+  )(variables)
+  outputs = jax.tree.map(np.asarray, outputs)
+
+  assert outputs["feature"].shape == (8, 3 * 64)
+  shared, own, made = outputs["shared"], outputs["own"], outputs["made"]
+  # Rows alternate: visible, infrared. The order within a row is the same for both.
+  for modality, parts in enumerate(
+    ((shared[0::2], own[0], made[1]), (shared[1::2], made[0], own[1]))
+  ):
+    np.testing.assert_array_equal(outputs["feature"][modality::2], np.concatenate(parts, axis=1))
+
+  def mean_of(features):
+    return np.stack([features[label == y].mean(0) for y in label])
+
+  distance = np.mean([np.abs(made[m] - mean_of(own[m])).mean() for m in (0, 1)])
+  entropy = lambda logits: np.mean([losses.cross_entropy(x, label) for x in logits])  # noqa: E731
+  mss = shared_specific((shared[0::2], shared[1::2]), own, label).total()
+  expected = {
+    "identity": losses.cross_entropy(outputs["logits"], labels),
+    "wrt": losses.weighted_regularized_triplet(outputs["feature"], labels),
+    "shared_identity": losses.cross_entropy(outputs["shared_logits"], labels),
+    "specific_identity": entropy(outputs["own_logits"]),
+    "mss": 0.5 * mss,
+    "mft": 0.5 * (distance + entropy(outputs["made_logits"])),
+  }
+  assert set(values) == set(expected)
+  for name, value in expected.items():
+    np.testing.assert_allclose(values[name], value, rtol=2e-5, err_msg=name)
+
+  largest = {
+    name: max(float(jnp.abs(x).max()) for x in jax.tree.leaves(tree))
+    for name, tree in gradient.items()
+  }
+  # The teacher's weights learn nothing from what they judge.
+  assert largest["visible_head"] == largest["infrared_head"] == 0
+  assert largest["head"] == largest["shared_head"] == 0
+  assert min(largest[name] for name in ("backbone", "from_visible", "from_infrared")) > 1e-6
+
+
+def test_judge_uses_running_statistics_and_weights_of_the_other_modality():
+  method, batch, variables = drawn()
+  outputs, updates = jax.jit(
+    lambda v: method.network.apply(v, batch["visible"], batch["infrared"], mutable=["batch_stats"])
+  )(variables)
+  for index, name in enumerate(("visible_head", "infrared_head")):
+    statistics = updates["batch_stats"][name]["neck"]
+    params = variables["params"][name]
+    normal = (outputs["made"][index] - statistics["mean"]) / np.sqrt(statistics["var"] + 1e-5)
+    logits = (normal * params["neck"]["scale"]) @ params["classifier"]["kernel"]
+    np.testing.assert_allclose(outputs["made_logits"][index], logits, atol=1e-5)
+
+
+def without(variables, *names):
+  """Drops modules from every collection; a name with '/' is a path."""
+
+  def drop(tree, path):
+    tree = dict(tree)
+    if len(path) == 1:
+      tree.pop(path[0], None)
+    elif path[0] in tree:
+      tree[path[0]] = drop(tree[path[0]], path[1:])
+    return tree
+
+  for name in names:
+    variables = {key: drop(tree, name.split("/")) for key, tree in variables.items()}
+  return variables
+
+
+@pytest.mark.parametrize("modality, other", [("visible", "infrared"), ("infrared", "visible")])
+def test_evaluation_of_one_modality_touches_nothing_of_the_other(modality, other):
+  method, batch, variables = drawn()
+  heads = ("shared_head", "visible_head", "infrared_head")
+  gone = (f"from_{other}", f"backbone/specific_{other}", f"backbone/{other}", *heads)
+  fewer = without(variables, *gone)
+  assert count(fewer["params"]) < 0.75 * count(variables["params"])
+  embed = jax.jit(method.embed, static_argnums=2)
+  whole, part = (embed(each, batch[modality], modality) for each in (variables, fewer))
+  assert whole.dtype == jnp.float32
+  np.testing.assert_array_equal(whole, part)
+  # One image alone is enough.
+  np.testing.assert_allclose(embed(fewer, batch[modality][:1], modality), whole[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", [*tmpa.VARIANTS, ""])
+def test_ablation_rows_have_their_parts(variant):
+  config = config_files.load("tmpa_synthetic", f"{variant},smoke")
+  method = methods.create(config.method, num_classes=5, steps_per_epoch=3)
+  batch = make_batch()
+  variables = jax.eval_shape(method.init, jax.random.key(0), batch)
+  output = jax.eval_shape(lambda v: method.loss(v, batch, rngs=None, step=0), variables)
+  expected = {"identity", "wrt"}
+  expected |= set() if variant in ("base", "pedmix") else {"specific_identity", "mss"}
+  transfers = variant in ("attention", "convolution", "mft", "")
+  expected |= {"shared_identity", "mft"} if transfers else set()
+  assert set(output.terms) == expected
+  assert (method.strategy == "swap") == (variant in ("pedmix", ""))
+  assert method.no_decay == (
+    ("attention_scale", "convolution_scale") if variant in ("mft", "") else ()
+  )
+
+
+def test_single_pairs_of_one_identity_have_finite_gradients():
+  method, _, variables = drawn()
+  batch = make_batch(pairs=1)
+
+  def total(params):
+    return method.loss({**variables, "params": params}, batch, rngs=None, step=0).loss
+
+  value, gradient = jax.jit(jax.value_and_grad(total))(variables["params"])
+  assert np.isfinite(value)
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_own_activation_takes_over_from_the_prior_after_the_warm_up():
+  method = make(region="cam", cam_warmup=10, probability=1.0, ratio=1.0)
+  given = mix_on_devices.batch()
+  batch = make_batch(2, mix_on_devices.SIZE)
+  variables = jax.jit(method.init)(jax.random.key(0), batch)
+  mix = jax.jit(lambda v, step: method.mix(v, given, rngs=jax.random.key(1), step=step))
+  early, late = mix(variables, 9), mix(variables, 10)
+  prior = np.asarray(region_lib.prior(*mix_on_devices.SIZE)) > 0
+  regions = [method.attended_region(variables, given[n], n) for n in ("visible", "infrared")]
+  for name, region in zip(("visible", "infrared"), regions, strict=True):
+    assert not (early[name] != given[name])[:, ~prior].any()
+    changed = (late[name] != given[name]).any(-1)
+    assert changed.any() and not changed[np.asarray(region) == 0].any()
+    assert (np.asarray(early[name]) != late[name]).any()
+    assert 0.1 < region.mean() < 0.9
+  np.testing.assert_array_equal(late["label"], given["label"])
+
+
+def test_masks_are_asked_for_only_when_the_region_needs_them():
+  def needs(**options):
+    config = config_files.load("tmpa_synthetic")
+    config.method.update(options)
+    return config_lib.needs_masks(config)
+
+  assert needs(region="mask")
+  assert not needs(region="prior")
+  assert not needs(region="mask", strategy="cutmix")
+  assert not config_lib.needs_masks(config_files.load("agw_synthetic"))
+
+
+@pytest.mark.parametrize(
+  "options, message",
+  [
+    ({"mfe": False}, "mft = 'both' transfers specific features, but mfe = False"),
+    ({"mft": "conv"}, "unknown mft 'conv'; did you mean 'convolution'"),
+    ({"region": "box"}, "unknown region 'box'"),
+    ({"split": "stage1"}, "unknown split 'stage1'"),
+    ({"fusion": "sum"}, "unknown fusion 'sum'"),
+    ({"ratio": 2.0}, "ratio is 2.0"),
+    ({"cam_warmup": -1}, "cam_warmup is -1"),
+  ],
+)
+def test_wrong_settings_are_explained(options, message):
+  with pytest.raises(UserError, match=message):
+    make(**options)
+
+
+def test_flips_are_shared_by_a_pair_and_come_before_mixing():
+  for name in ("sysu", "regdb", "llcm", "synthetic"):
+    config = config_files.load(f"tmpa_{name}")
+    assert config.augment.pair == ("flip()",)
+    assert "flip()" not in config.augment.visible + config.augment.infrared
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("region", ["mask", "cam"])
+def test_smoke_training(region, data_dir, tmp_path):
+  config = config_files.smoke("tmpa_synthetic", data_dir)
+  config.method.update({"region": region, "cam_warmup": 2})
+  results = train.train(config, tmp_path)
+  assert all(np.isfinite(result.mean["mAP"]) for result in results.values())
