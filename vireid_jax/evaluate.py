@@ -166,7 +166,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
       f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
     )
   checkpoints = Checkpoints(workdir, keep=None)
-  step = _choose_step(checkpoints, workdir, step)
+  step = choose_step(checkpoints, workdir, step)
   meta = checkpoints.meta(step)
   check_same_method(meta["config"], config)
   distributed.in_turn(lambda: rendered.ensure(config.data))
@@ -262,7 +262,8 @@ def check_same_method(stored: dict, config: ConfigDict) -> None:
     )
 
 
-def _choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:
+def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:
+  """Returns a step that is there, the latest where none is named; raises UserError else."""
   steps = checkpoints.steps()
   if not steps:
     raise UserError(f"{workdir} holds no complete checkpoint; train first with --mode=train")

@@ -230,6 +230,28 @@ def make_pipeline(operations: Sequence[str]) -> Callable[[Array, Array], Array]:
   return augment
 
 
+def make_normalizer(operations: Sequence[str]) -> Callable[[Array], Array]:
+  """Builds what a test image goes through: of the operations of training, `normalize` alone.
+
+  Args:
+    operations: see `parse_operation`.
+
+  Returns:
+    A pure function uint8 [n, h, w, 3], or float in [0, 1], -> float32 [n, h, w, 3]; n may be
+    symbolic.
+  """
+  parsed = [parse_operation(text) for text in operations]
+  parsed = [operation for operation in parsed if operation.func is normalize]
+
+  def normalize_all(images: Array) -> Array:
+    images = _to_float(images)
+    for operation in parsed:
+      images = operation(None, images)  # it draws nothing, so that it needs no key
+    return images
+
+  return normalize_all
+
+
 def make_pair_pipeline(
   operations: Sequence[str],
 ) -> Callable[[Array, dict[str, Array]], dict[str, Array]]:

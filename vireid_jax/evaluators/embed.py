@@ -73,7 +73,7 @@ class Embedder:
     hidden = None if progress else True  # None: hidden off a terminal
     with tqdm(total=len(images), desc="embed", unit="img", disable=hidden) as bar:
       for modality, rows, pixels in self._batches(images, change):
-        batch = self._embed_batch(variables, MODALITIES[modality], pixels)
+        batch = self.embed_pixels(variables, MODALITIES[modality], pixels)
         for name, values in batch.items():
           whole = features.setdefault(name, np.empty((len(images), values.shape[1]), np.float32))
           whole[rows] = values[: len(rows)]
@@ -100,7 +100,17 @@ class Embedder:
     """Decodes this process's share of a batch."""
     return cache.fill(images.take(rows[self._mine]), self._size, self._resize, change=change)
 
-  def _embed_batch(self, variables: Variables, modality: str, pixels: np.ndarray) -> Features:
+  def embed_pixels(self, variables: Variables, modality: str, pixels: np.ndarray) -> Features:
+    """Embeds one batch, padded to the size that was compiled.
+
+    Args:
+      variables: of the method.
+      modality: 'visible' or 'infrared'.
+      pixels: uint8 [m, height, width, 3], this process's share of at most `batch` images.
+
+    Returns:
+      Per feature float32 [batch, d]; rows from m on are padding.
+    """
     padded = np.zeros((self._mine.stop - self._mine.start, *pixels.shape[1:]), np.uint8)
     padded[: len(pixels)] = pixels
     images = mesh_lib.to_global({"images": padded}, self._mesh)["images"]
@@ -130,25 +140,40 @@ def feature_methods(method: Method, names) -> dict[str, Method]:
   return {name: dataclasses.replace(method, feature=name) for name in names}
 
 
-def _compile(methods: dict[str, Method], modality: str, operations, mesh, flip: bool) -> Callable:
-  kept = [text for text in operations if text.startswith("normalize")]
-  prepare = augment.make_pipeline(kept)
+def retrieval_function(
+  methods: dict[str, Method], modality: str, operations, *, flip: bool = False
+) -> Callable[[Variables, jax.Array], dict[str, jax.Array]]:
+  """Returns the pure function from uint8 images of one modality to features.
+
+  Args:
+    methods: see `Embedder`.
+    modality: 'visible' or 'infrared'.
+    operations: the modality's augmentation of training.
+    flip: see `Embedder`.
+
+  Returns:
+    (variables, uint8 [n, h, w, 3]) -> per feature float32 [n, d]; n may be symbolic.
+  """
+  normalize = augment.make_normalizer(operations)
 
   def embed(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:
-    # The key is unused: normalising is the same for every image.
-    images = prepare(jax.random.key(0), images)
+    images = normalize(images)
     features = {name: each.embed(variables, images, modality) for name, each in methods.items()}
     if not flip:
       return features
     return {
-      name: _unit(
-        _unit(features[name]) + _unit(each.embed(variables, images[:, :, ::-1], modality))
-      )
+      name: unit(unit(features[name]) + unit(each.embed(variables, images[:, :, ::-1], modality)))
       for name, each in methods.items()
     }
 
+  return embed
+
+
+def _compile(methods: dict[str, Method], modality: str, operations, mesh, flip: bool) -> Callable:
+  embed = retrieval_function(methods, modality, operations, flip=flip)
   return jax.jit(embed, out_shardings=mesh_lib.by_rows(mesh))
 
 
-def _unit(features: jax.Array) -> jax.Array:
+def unit(features: jax.Array) -> jax.Array:
+  """Scales each row of features [n, d] to unit length; a row of zeros stays zero."""
   return features / jnp.maximum(jnp.linalg.norm(features, axis=1, keepdims=True), 1e-12)
