@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
-from vireid_jax import methods, optim, storage, warm_start
+from vireid_jax import gradients, methods, optim, storage, warm_start
 from vireid_jax.data import augment, placement
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
@@ -54,7 +54,13 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   )
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
   config.optim = _optimizer_defaults()
-  config.train = ConfigDict({"duration": "80 epochs"})
+  config.train = ConfigDict(
+    {
+      "duration": "80 epochs",
+      "accumulate": 1,  # blocks of identities, one after the other; losses see one block each
+      "remat": "none",  # what is computed twice to save memory: see `vireid_jax.gradients`
+    }
+  )
   config.checkpoint = ConfigDict(
     {
       "every": "5 epochs",
@@ -241,6 +247,7 @@ def validate(config: ConfigDict) -> None:
   """
   warm_start.check(config.init_from)
   placement.check(config.data.placement)
+  gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
   clock = Clock(steps_per_epoch=1, batch_images=1)
   clock.steps(config.train.duration, key="train.duration")
   for key in ("checkpoint", "eval", "log"):

@@ -53,6 +53,7 @@ class Run:
       "config": config_lib.to_dict(self.config),
       "identities": self.data.identities.tolist(),
       "steps_per_epoch": self.clock.steps_per_epoch,
+      "data": self.data.fingerprint,
     }
 
 
@@ -65,10 +66,11 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   _check_continues(checkpoints, config, workdir)
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.identities * config.sampler.images
-  mesh_lib.check_divisible(pairs, mesh)
+  mesh_lib.check_divisible(pairs // config.train.accumulate, mesh)
   distributed.in_turn(lambda: rendered.ensure(config.data))
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
   data = _load_train_data(config, dataset)
+  _check_same_data(checkpoints, data, dataset)
   clock = Clock(data.steps_per_epoch, 2 * pairs)
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
   method = methods.create(
@@ -129,4 +131,15 @@ def _check_continues(checkpoints: Checkpoints, config: ConfigDict, workdir: path
       f"{workdir} holds a checkpoint (step {step}) of a different config. Continue it with its own "
       "values, or choose another --workdir. Differences (checkpoint -> command):\n  "
       + "\n  ".join(lines)
+    )
+
+
+def _check_same_data(checkpoints: Checkpoints, data: TrainData, dataset: Dataset) -> None:
+  step = checkpoints.latest()
+  stored = None if step is None else checkpoints.meta(step).get("data")
+  if stored and stored != data.fingerprint:
+    raise UserError(
+      f"the training images of {dataset.name} in {dataset.folder} are not those of checkpoint "
+      f"{step} (fingerprint {stored} -> {data.fingerprint}); continue with the data set it was "
+      "trained on, or choose another --workdir"
     )

@@ -6,7 +6,17 @@ import time
 import jax
 from ml_collections import ConfigDict
 
-from vireid_jax import compilation, evaluate, finite, first_state, metrics, preemption, storage
+from vireid_jax import (
+  compilation,
+  evaluate,
+  finite,
+  first_state,
+  gradients,
+  manifest,
+  metrics,
+  preemption,
+  storage,
+)
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
 from vireid_jax import train_step as train_step_lib
@@ -43,6 +53,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   run = build(config, workdir)
   with storage.explained(workdir):
     state = _restore(run) or _initial_state(run)
+    manifest.write(run, int(state.step))
     with preemption.listen() as stop:
       state = _loop(run, state, stop)
     run.checkpoints.close()
@@ -81,6 +92,12 @@ def make_step(run: Run) -> compilation.CompiledStep:
     make_augment(run.config),
     seed=run.config.seed,
     augment_pair=make_augment_pair(run.config),
+    gradient=gradients.make(
+      run.method,
+      remat=run.config.train.remat,
+      accumulate=run.config.train.accumulate,
+      images=run.config.sampler.images,
+    ),
   )
 
   def complete_and_step(state, batch, *placed):

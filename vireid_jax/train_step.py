@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from vireid_jax.methods.base import Batch, Method
+from vireid_jax import gradients as gradients_lib
+from vireid_jax.methods.base import Batch, LossOutput, Method
 from vireid_jax.train_state import TrainState
 
 AUGMENT_STREAM, METHOD_STREAM, PAIR_STREAM, MIX_STREAM = range(4)
@@ -23,6 +24,7 @@ def make_train_step(
   *,
   seed: int,
   augment_pair: Augment | None = None,
+  gradient: gradients_lib.Gradient | None = None,
 ) -> TrainStep:
   """Builds the pure step: (state, uint8 batch) -> (state, scalars).
 
@@ -35,11 +37,14 @@ def make_train_step(
     seed: of the run.
     augment_pair: (key, batch of uint8 images) -> the same, applied before the method's `mix` (where
       it has one) and before `augment`.
+    gradient: from `gradients.make`, for blocks or rematerialisation; None for neither.
 
   Returns:
     The step, not yet jitted. Its scalars are 'loss', 'loss/<term>', the method's metrics and
     'grad_norm'.
   """
+
+  gradient = gradient or gradients_lib.make(method)
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
     key = jax.random.fold_in(jax.random.key(seed), state.step)
@@ -50,22 +55,21 @@ def make_train_step(
       batch = method.mix(state.variables, batch, rngs=mix_key, step=state.step)
     batch = augment(jax.random.fold_in(key, AUGMENT_STREAM), batch)
     method_key = jax.random.fold_in(key, METHOD_STREAM)
-
-    def compute(params):
-      variables = {"params": params, **state.collections}
-      output = method.loss(variables, batch, rngs=method_key, step=state.step)
-      return output.loss, output
-
-    (loss, output), gradients = jax.value_and_grad(compute, has_aux=True)(state.params)
+    output, gradients = gradient(state.variables, batch, method_key, state.step)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     state = TrainState(state.step + 1, params, output.collections, opt_state)
-    return state, _scalars(loss, output, gradients)
+    return state, _scalars(output, gradients)
 
   return step
 
 
-def _scalars(loss: Array, output, gradients) -> dict[str, Array]:
+def _scalars(output: LossOutput, gradients) -> dict[str, Array]:
   terms = {f"loss/{name}": value for name, value in output.terms.items()}
-  scalars = {"loss": loss, **terms, **output.metrics, "grad_norm": optax.tree.norm(gradients)}
+  scalars = {
+    "loss": output.loss,
+    **terms,
+    **output.metrics,
+    "grad_norm": optax.tree.norm(gradients),
+  }
   return {name: jnp.asarray(value, jnp.float32) for name, value in scalars.items()}

@@ -61,7 +61,7 @@ class Group:
 
   def finish(self):
     """Waits; returns (exit code, output) of each."""
-    codes = [member.wait(timeout=500) for member in self.members]
+    codes = [member.wait(timeout=1500) for member in self.members]
     for reader in self._readers:
       reader.join()
     return [(code, "".join(lines)) for code, lines in zip(codes, self.output, strict=True)]
@@ -126,7 +126,7 @@ def test_sigterm_to_one_makes_both_save_the_same_step_and_the_continued_run_matc
 ):
   alone, group = tmp_path / "alone", tmp_path / "group"
   endless = Group(command(group, data_dir, "--config.train.duration=100000 steps"))
-  assert endless.seen.wait(timeout=500)
+  assert endless.seen.wait(timeout=1500)
   endless.members[1].send_signal(signal.SIGTERM)
   outcomes = endless.finish()
   assert [code for code, _ in outcomes] == [75, 75], outcomes
