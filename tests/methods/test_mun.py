@@ -111,7 +111,7 @@ def test_terms_are_the_losses_of_the_pooled_features():
   identity = losses.cross_entropy(found["logits"], np.repeat(label, 3))
   after_neck = losses.unit(found["after_neck"]).reshape(4, 3, -1)
   aligned = losses.identity_alignment(
-    [after_neck[:, index] for index in range(3)], label, margin=0.3
+    [after_neck[:, index] for index in range(3)], label, margin=1.0
   )
   mu = [modality_center(x) for x in features]
   # First step: the prototypes are the centres themselves.
@@ -119,7 +119,7 @@ def test_terms_are_the_losses_of_the_pooled_features():
   expected = {
     "wrt": wrt,
     "identity": identity,
-    "identity_alignment": aligned,
+    "identity_alignment": 3 * aligned,
     "modality_alignment": 0.5 * modality,
   }
   assert output.terms.keys() == expected.keys()
@@ -156,6 +156,22 @@ def test_prototypes_over_two_steps():
   for m in ("visible", "infrared"):
     second += np.sum((new[m] - old["auxiliary"]) ** 2) + np.sum((new["auxiliary"] - old[m]) ** 2)
   np.testing.assert_allclose(values[1], 0.5 * second / 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("statistics, same", [("own", True), ("shared", False)])
+def test_running_statistics_are_those_of_the_images_met_at_test_time(statistics, same):
+  _, batch, variables = drawn()
+  found = loss(make(auxiliary_statistics=statistics), variables, batch).collections["batch_stats"]
+  without = {name: dict(tree) for name, tree in variables.items() if name != "prototypes"}
+  for name in ("params", "batch_stats"):
+    without[name].pop("generator")
+  expected = loss(make(**mun.VARIANTS["base"]), without, batch).collections["batch_stats"]
+  for name in ("backbone", "head"):
+    found_of, expected_of = jax.tree.leaves(found[name]), jax.tree.leaves(expected[name])
+    close = [
+      np.allclose(x, y, rtol=1e-4, atol=1e-6) for x, y in zip(found_of, expected_of, strict=True)
+    ]
+    assert all(close) == same
 
 
 def test_evaluation_needs_no_generator_and_one_modality():

@@ -47,6 +47,8 @@ PLACES = ("before_neck", "after_neck")
 CHOICES = {
   "auxiliary": ("learned", "none", *MIXES),
   "feature": PLACES,
+  "auxiliary_statistics": ("own", "shared"),
+  "metric_modalities": ("pair", "all"),
   "metric_loss": tuple(losses.METRIC_LOSSES),
   "ia_anchor": ("all", "aux"),
   "ia_feature": PLACES,
@@ -79,6 +81,7 @@ class MUNNetwork(nn.Module):
   generator: AuxiliaryGenerator | None
   head: Head
   pooling: str
+  own_statistics: bool
 
   def __call__(self, visible: Array, infrared: Array, image: Array | None) -> dict:
     """Maps paired images [b, h, w, 3] to all that the loss reads.
@@ -93,13 +96,28 @@ class MUNNetwork(nn.Module):
       `AuxiliaryGenerator`.
     """
     merged, scales = self.backbone.below(visible, infrared, image, train=True), {}
+    maps = split(merged, 2 if image is None else 3)
     if self.generator is not None:
-      low = split(merged)
-      made, scales = self.generator(*low, train=True)
-      merged = merge(*low, made)
+      made, scales = self.generator(*maps, train=True)
+      maps = (*maps, made)
+    if self.own_statistics and len(maps) == 3 and not self.is_initializing():
+      return {**self._recognise_apart(*maps), "scales": scales}
+    return {**self.recognise(merge(*maps)), "scales": scales}
+
+  def recognise(self, merged: Array) -> dict[str, Array]:
+    """Maps the map at the cut [n, h', w', c'] to features and logits, by the batch's statistics."""
     pooled = pool(self.backbone.above(merged, train=True), self.pooling)
     after_neck, logits = self.head(pooled, train=True)
-    return {"before_neck": pooled, "after_neck": after_neck, "logits": logits, "scales": scales}
+    return {"before_neck": pooled, "after_neck": after_neck, "logits": logits}
+
+  def _recognise_apart(self, visible: Array, infrared: Array, auxiliary: Array) -> dict[str, Array]:
+    """As `recognise`; the auxiliary maps have batch statistics of their own, which are not kept."""
+    network, variables = self.unbind()
+    apart, _ = network.apply(
+      variables, auxiliary, mutable=["batch_stats"], method=MUNNetwork.recognise
+    )
+    pair = self.recognise(merge(visible, infrared))
+    return {name: merge(*split(rows), apart[name]) for name, rows in pair.items()}
 
   def embed(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature after the neck [n, c]."""
@@ -107,7 +125,16 @@ class MUNNetwork(nn.Module):
 
   def pool_single(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
-    return pool(self.backbone.single(images, modality), self.pooling)
+    return pool(self.last_map(images, modality), self.pooling)
+
+  def last_map(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
+    return self.backbone.single(images, modality)
+
+  def embed_map(self, last_map: Array, after_neck: bool) -> Array:
+    """Maps what `last_map` gives to the feature after or before the neck [n, c]."""
+    pooled = pool(last_map, self.pooling)
+    return self.head.embed(pooled) if after_neck else pooled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +155,11 @@ class MUN:
     intra, cross: with the intra-modality learners, with the cross-modality learner.
     layer_scale: learn the ratio of the two; fixed without it.
     kernel_sizes: of the intra-modality learners.
-    metric_loss: between visible and infrared features: 'wrt_legacy', 'wrt' or 'triplet'.
+    auxiliary_statistics: batch norm in the trunk and the neck sees auxiliary rows apart ('own'), so
+      that running statistics are those of the images met at test time, or with the others
+      ('shared').
+    metric_loss: 'wrt_legacy', 'wrt' or 'triplet'.
+    metric_modalities: of the metric loss: visible and infrared ('pair') or 'all' three.
     metric_weight: of the metric loss.
     margin: of 'triplet'.
     identity_alignment, modality_alignment: with these terms.
@@ -157,12 +188,14 @@ class MUN:
   cross: bool = True
   layer_scale: bool = True
   kernel_sizes: tuple[int, ...] = (3, 5, 7)
+  auxiliary_statistics: str = "own"
   metric_loss: str = "wrt_legacy"
+  metric_modalities: str = "pair"
   metric_weight: float = 1.0
   margin: float = 0.3
   identity_alignment: bool = True
-  ia_weight: float = 1.0
-  ia_margin: float = 0.3
+  ia_weight: float = 3.0
+  ia_margin: float = 1.0
   ia_feature: str = "after_neck"
   ia_normalize: bool = True
   ia_anchor: str = "all"
@@ -223,7 +256,8 @@ class MUN:
       generator = AuxiliaryGenerator(
         self.intra, self.cross, self.layer_scale, kernel_sizes, numerics
       )
-    return MUNNetwork(backbone, generator, Head(self.num_classes, numerics), self.pooling)
+    head, own = Head(self.num_classes, numerics), self.auxiliary_statistics == "own"
+    return MUNNetwork(backbone, generator, head, self.pooling, own)
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
@@ -239,9 +273,8 @@ class MUN:
   def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
     """The four terms of a batch; see `methods.base.Method`."""
     del rngs, step
-    network_variables = {k: v for k, v in variables.items() if k != COLLECTION}
     outputs, updates = self.network.apply(
-      network_variables,
+      _of_network(variables),
       batch["visible"],
       batch["infrared"],
       self._image(batch),
@@ -269,9 +302,19 @@ class MUN:
 
   def embed(self, variables: Variables, images: Array, modality: str) -> Array:
     """The feature after or before the neck; see `methods.base.Method`."""
-    variables = {k: v for k, v in variables.items() if k != COLLECTION}
     name = MUNNetwork.embed if self.feature == "after_neck" else MUNNetwork.pool_single
-    return self.network.apply(variables, images, modality, method=name)
+    return self.network.apply(_of_network(variables), images, modality, method=name)
+
+  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The map before pooling; see `methods.base.Method`."""
+    variables = _of_network(variables)
+    return self.network.apply(variables, images, modality, method=MUNNetwork.last_map)
+
+  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+    """The feature from the map before pooling; see `methods.base.Method`."""
+    del modality
+    variables, after_neck = _of_network(variables), self.feature == "after_neck"
+    return self.network.apply(variables, last_map, after_neck, method=MUNNetwork.embed_map)
 
   def _image(self, batch: Batch) -> Array | None:
     mix = MIXES.get(self.auxiliary)
@@ -279,9 +322,10 @@ class MUN:
 
   def _terms(self, by_modality: dict[str, dict[str, Array]], label: Array) -> dict[str, Array]:
     """The metric loss between visible and infrared features, and the identity alignment."""
-    features = by_modality["before_neck"]
-    both = merge(features[VISIBLE], features[INFRARED])
-    metric = losses.metric_loss(self.metric_loss, both, merge(label, label), margin=self.margin)
+    features = list(by_modality["before_neck"].values())
+    features = features if self.metric_modalities == "all" else features[:2]
+    rows, labels = merge(*features), merge(*[label] * len(features))
+    metric = losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
     terms = {self.metric_loss: self.metric_weight * metric}
     if self.identity_alignment:
       rows = [
@@ -305,6 +349,10 @@ class MUN:
     }
     loss = modality_alignment(centers, before, bridge=self.bridge)
     return loss, {COLLECTION: {**after, "started": jnp.ones_like(started)}}
+
+
+def _of_network(variables: Variables) -> Variables:
+  return {name: values for name, values in variables.items() if name != COLLECTION}
 
 
 def _distances(features: dict[str, Array]) -> dict[str, Array]:
