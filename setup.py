@@ -18,14 +18,20 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=("vireid_jax", "vireid_jax.*", "tfds_builders", "tfds_builders.*")
   ),
-  package_data={"tfds_builders": ["*/README.md", "*/CITATIONS.bib"]},
+  package_data={
+    "tfds_builders": ["*/README.md", "*/CITATIONS.bib"],
+    "vireid_jax.report.page": ["*.j2"],
+    "vireid_jax.retrieval": ["*.html"],
+  },
   install_requires=(
     "absl-py",
     "array_record",
+    "flatbuffers",  # jax.export needs it to write
     "flax>=0.12.8",
     "grain>=0.2.18",
     "importlib_resources",  # imported by tensorflow-datasets, which does not declare it
     "jax>=0.10.2",
+    "jinja2",
     "ml-collections",
     "numpy",
     "opencv-python-headless",
@@ -42,6 +48,7 @@ setuptools.setup(
     "test": ("pytest", "pytest-xdist"),
     "dev": ("ruff==0.17.5",),
     "hub": ("huggingface_hub",),
+    "report": ("jinja2", "matplotlib", "scikit-learn"),
     "tensorboard": ("tensorboardX",),
     "cuda": ("jax[cuda13]>=0.10.2",),
     "tpu": ("jax[tpu]>=0.10.2",),

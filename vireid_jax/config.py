@@ -28,7 +28,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   Args:
     method: module in `vireid_jax.methods`; all its options are filled in, so that each can be
       overridden on the command line.
-    dataset: 'sysu_mm01', 'regdb', 'llcm' or 'vireid_synthetic'.
+    dataset: 'sysu_mm01', 'regdb', 'llcm', 'own' or 'vireid_synthetic'.
   """
   config = ConfigDict()
   config.seed = 0
@@ -149,6 +149,22 @@ def _use_llcm(config: ConfigDict) -> None:
   config.eval.protocol = ConfigDict({"name": "llcm", "trials": 10})
 
 
+def use_own(config: ConfigDict) -> None:
+  """Trains and tests on one's own pictures (docs/own_data.md); the settings stay as they are."""
+  config.data.name = "own"
+  config.data.train = ("train",)
+  config.eval.part = "test"
+  config.eval.protocol = ConfigDict(
+    {
+      "name": "cross_modality",
+      "directions": ("infrared_to_visible", "visible_to_infrared"),
+      "shots": 0,  # gallery pictures per identity and camera; 0: all
+      "trials": 10,  # draws of that many shots
+      "exclude_same_camera": "shared",
+    }
+  )
+
+
 def _use_synthetic(config: ConfigDict) -> None:
   config.data.name = "vireid_synthetic/quick"
   config.data.train = ("train", "val")
@@ -159,6 +175,7 @@ DATASETS: dict[str, Callable[[ConfigDict], None]] = {
   "sysu_mm01": _use_sysu_mm01,
   "regdb": _use_regdb,
   "llcm": _use_llcm,
+  "own": use_own,
   "vireid_synthetic": _use_synthetic,
 }
 
@@ -186,8 +203,9 @@ def hold_out_val(config: ConfigDict) -> None:
   """Trains without the val identities and evaluates on them, to choose settings off the test."""
   config.data.train = ("train",)
   config.eval.part = "val"
-  # The owner's gallery permutations cover the test identities only.
-  config.eval.protocol.galleries = ("random_choice",)
+  if "galleries" in config.eval.protocol:
+    # The owner's gallery permutations cover the test identities only.
+    config.eval.protocol.galleries = ("random_choice",)
 
 
 def apply_variants(
@@ -197,7 +215,7 @@ def apply_variants(
 
   Args:
     config: changed in place.
-    arg: names separated by commas; may be empty. 'smoke' always exists.
+    arg: names separated by commas; may be empty. 'smoke' and 'own' always exist.
     **variants: name -> function that changes the config.
 
   Returns:
@@ -206,7 +224,7 @@ def apply_variants(
   Raises:
     UserError: for an unknown variant.
   """
-  variants = {"smoke": smoke, **variants}
+  variants = {"smoke": smoke, "own": use_own, **variants}
   for name in filter(None, arg.split(",")):
     if name not in variants:
       raise UserError(f"unknown config variant {name!r}; {nearest(name, variants)}")

@@ -1,6 +1,7 @@
 """Turns a data set owner's files, or the renderer's pictures, into a prepared data set.
 
   python -m vireid_jax.prepare sysu_mm01 --manual_dir DIR
+  python -m vireid_jax.prepare own --manual_dir DIR
   python -m vireid_jax.prepare vireid_synthetic/quick
 
 The layout is checked first, then every image is decoded once, and only then is anything
@@ -40,7 +41,7 @@ def prepare(
   """Prepares a data set, unless it already is, and says what it does on the terminal.
 
   Args:
-    name: `sysu_mm01`, `regdb`, `llcm` or `vireid_synthetic/<preset>`.
+    name: `sysu_mm01`, `regdb`, `llcm`, `own` or `vireid_synthetic/<preset>`.
     data_dir: the root of all prepared data sets; None for `location.default_data_dir()`.
     manual_dir: the folder with the owner's files; not for `vireid_synthetic`.
     skip_corrupt: leave out images that do not decode, instead of refusing.
@@ -218,8 +219,10 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog="python -m vireid_jax.prepare", description="Prepares a data set for training."
   )
-  parser.add_argument("name", help="sysu_mm01, regdb, llcm or vireid_synthetic/PRESET")
-  parser.add_argument("--manual_dir", help="folder with the owner's files (docs/datasets.md)")
+  parser.add_argument("name", help="sysu_mm01, regdb, llcm, own or vireid_synthetic/PRESET")
+  parser.add_argument(
+    "--manual_dir", help="folder with the owner's files (docs/datasets.md, own_data.md)"
+  )
   parser.add_argument(
     "--data_dir",
     help="where prepared data sets go; default $TFDS_DATA_DIR or ~/tensorflow_datasets",

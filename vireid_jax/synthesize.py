@@ -8,10 +8,15 @@ from collections.abc import Sequence
 
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
 from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
-from vireid_jax.data.synthetic.writer import write_llcm, write_regdb, write_sysu_mm01
+from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
 from vireid_jax.errors import UserError, nearest
 
-WRITERS = {"sysu_mm01": write_sysu_mm01, "regdb": write_regdb, "llcm": write_llcm}
+WRITERS = {
+  "sysu_mm01": write_sysu_mm01,
+  "regdb": write_regdb,
+  "llcm": write_llcm,
+  "own": write_own,
+}
 CONTACT_SHEET = "contact_sheet"
 DEFAULT_PRESET = "smoke"
 SHEET_ROWS = 8

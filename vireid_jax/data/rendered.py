@@ -52,5 +52,6 @@ def _write(name: str, folder: pathlib.Path, preset: str) -> None:
     "sysu_mm01": synthetic.write_sysu_mm01,
     "regdb": synthetic.write_regdb,
     "llcm": synthetic.write_llcm,
+    "own": synthetic.write_own,
   }
   writers[name](folder, synthetic.PRESETS[preset], masks=True)

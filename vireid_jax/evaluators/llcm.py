@@ -65,7 +65,7 @@ class Protocol:
     for direction in self.directions:
       query, gallery = DIRECTIONS[direction]
       matrix = similarity if query == VISIBLE else similarity.T
-      similarity_to = _similarities(features, rows[query], rows[gallery], matrix, normalize, rerank)
+      similarity_to = similarities(features, rows[query], rows[gallery], matrix, normalize, rerank)
       summaries, sizes = self._trials(similarity_to, records, rows[query], gallery)
       conditions = {"protocol": "llcm", "direction": direction, "gallery": "random_choice"}
       found[direction] = results.from_summaries(
@@ -96,7 +96,7 @@ class Protocol:
     return summaries, sizes
 
 
-def _similarities(features, query, gallery, similarity, normalize, rerank):
+def similarities(features, query, gallery, similarity, normalize, rerank):
   """Returns a function of the drawn rows to (similarity, columns in which they stand).
 
   Args:

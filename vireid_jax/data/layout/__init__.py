@@ -8,15 +8,17 @@ import importlib
 
 from vireid_jax.data.layout.common import Group, Image, Layout, with_masks
 
-READABLE = ("llcm", "regdb", "sysu_mm01")
+READABLE = ("llcm", "own", "regdb", "sysu_mm01")
 
 
 def read(name: str, root) -> Layout:
   """Reads the owners' layout of data set `name` (one of `READABLE`) at folder `root`.
 
-  A folder `masks/` beside the owner's files holds a pedestrian mask for each image.
+  A folder `masks/` beside the owner's files holds a pedestrian mask for each image, unless the
+  layout says itself where they are.
   """
-  return with_masks(importlib.import_module(f"vireid_jax.data.layout.{name}").read(root))
+  layout = importlib.import_module(f"vireid_jax.data.layout.{name}").read(root)
+  return layout if layout.has_masks else with_masks(layout)
 
 
 __all__ = ["READABLE", "Group", "Image", "Layout", "read"]

@@ -8,13 +8,19 @@ from concurrent import futures
 from PIL import Image as PillowImage
 
 from vireid_jax.data.layout.common import Image
+from vireid_jax.data.picture import refuse_deep_pixels
+from vireid_jax.errors import UserError
 
 
 def decoding_error(image: Image) -> str | None:
   """Decodes every pixel of one file and of its mask; returns why that fails, or None."""
   try:
+    with PillowImage.open(image.path) as picture:
+      refuse_deep_pixels(picture)
     size = _decoded_size(image.path)
     mask_size = _decoded_size(image.mask) if image.mask else size
+  except UserError as error:
+    return str(error)
   except Exception as error:  # decoders raise many kinds, SyntaxError among them
     return f"{type(error).__name__}: {error}".replace(str(image.path), image.file_name)
   if mask_size != size:

@@ -5,7 +5,7 @@ from vireid_jax.data.synthetic.renderer import Rendered, render
 from vireid_jax.data.synthetic.stream import encode, render_encoded
 from vireid_jax.data.synthetic.tree import MARKER
 from vireid_jax.data.synthetic.world import PRESETS, SPLITS, WORLDS, WorldSpec
-from vireid_jax.data.synthetic.writer import write_llcm, write_regdb, write_sysu_mm01
+from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
 
 __all__ = [
   "MARKER",
@@ -19,6 +19,7 @@ __all__ = [
   "render",
   "render_encoded",
   "write_llcm",
+  "write_own",
   "write_regdb",
   "write_sysu_mm01",
 ]

@@ -17,7 +17,7 @@ MASKS = "masks"
 # Everything that a writer may have left, and so may clear away.
 OWN_FOLDERS = (
   *(f"cam{camera}" for camera in range(1, 7)),
-  *("exp", "Visible", "Thermal", "idx", "vis", "nir", "test_vis", "test_nir", MASKS),
+  *("exp", "Visible", "Thermal", "idx", "vis", "nir", "test_vis", "test_nir", "pictures", MASKS),
 )
 
 

@@ -1,4 +1,4 @@
-"""Writes synthetic data sets to disk in the layouts of SYSU-MM01, RegDB and LLCM."""
+"""Writes synthetic data sets to disk in the layouts of SYSU-MM01, RegDB, LLCM and one's own."""
 
 import dataclasses
 import os
@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.data.synthetic.permutations import TRIALS, gallery_permutation
 from vireid_jax.data.synthetic.tree import Job, open_tree, write_images, write_lines
 from vireid_jax.data.synthetic.world import SPLITS, WorldSpec, random_stream
@@ -184,3 +184,39 @@ def _llcm_path(spec: WorldSpec, key: tuple[int, int, int], test: bool) -> str:
   folder = f"test_{word}/cam{number}" if test else word
   name = f"{identity:04d}_c{number:02d}_s{clock}_f{25 * index}_{word}.jpg"
   return f"{folder}/{identity:04d}/{name}"
+
+
+def write_own(
+  out_dir: str | os.PathLike,
+  spec: WorldSpec,
+  *,
+  masks: bool = False,
+  workers: int = 1,
+  progress: bool = False,
+) -> pathlib.Path:
+  """Writes `pictures/` and `images.csv`, the layout of docs/own_data.md.
+
+  Args:
+    out_dir: as for `write_sysu_mm01`.
+    spec: the world; its camera setup is replaced by SYSU-MM01's.
+    masks: as for `write_sysu_mm01`.
+    workers: as for `write_sysu_mm01`.
+    progress: as for `write_sysu_mm01`.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: the folder holds something else.
+  """
+  spec = dataclasses.replace(spec, world="sysu_mm01")
+  root, jobs, lines = open_tree(out_dir, spec), [], ["path,identity,camera,modality,split"]
+  for split in SPLITS:
+    for identity, camera, index in spec.images(split):
+      modality = MODALITIES[spec.modality(camera)]
+      path = f"pictures/{modality}/{identity:04d}_c{camera}_{index:04d}.jpg"
+      jobs.append(Job(path, (identity, camera, index)))
+      lines.append(f"{path},{identity},{camera},{modality},{split}")
+  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+  write_lines(root / "images.csv", lines)
+  return root

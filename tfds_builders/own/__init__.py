@@ -1,0 +1,1 @@
+"""Data set builder; the README of this folder describes the data."""

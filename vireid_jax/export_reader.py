@@ -1,0 +1,94 @@
+"""Runs an exported retrieval function, without the package that exported it.
+
+Needs jax, with the numpy it brings, and the flatbuffers that jax.export asks for:
+`pip install jax flatbuffers`.
+
+  import reader                                    # this file, beside the exported ones
+  retrieval = reader.load("exported")
+  features = retrieval.embed(images, "infrared")   # uint8 [n, height, width, 3] -> float32 [n, d]
+
+On the command line, where Pillow is installed as well:
+
+  python exported/reader.py infrared night_1.png night_2.png
+"""
+
+import json
+import pathlib
+import sys
+
+import jax
+import jax.export
+import numpy as np
+
+
+class Retrieval:
+  """The exported function of each modality.
+
+  Attributes:
+    card: what `card.json` says: sizes, method, data set, versions.
+  """
+
+  def __init__(self, folder):
+    """Reads the card, the weights and the functions below `folder`."""
+    folder = pathlib.Path(folder)
+    self.card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    with np.load(folder / self.card["weights"]) as weights:
+      self._weights = {name: jax.numpy.asarray(weights[name]) for name in weights.files}
+    self._functions = {
+      modality: jax.jit(jax.export.deserialize((folder / part["file"]).read_bytes()).call)
+      for modality, part in self.card["modalities"].items()
+    }
+
+  def embed(self, images, modality):
+    """Embeds decoded and resized pictures.
+
+    Args:
+      images: uint8 [n, height, width, 3], RGB, of the size that the card names.
+      modality: 'visible' or 'infrared'.
+
+    Returns:
+      float32 [n, d]. Each batch size compiles once; keep to few.
+    """
+    images = np.asarray(images)
+    wanted = (*self.card["image_size"], 3)
+    if images.dtype != np.uint8 or images.shape[1:] != wanted or not len(images):
+      raise ValueError(f"images are {images.dtype} {images.shape}; expected uint8 [n, *{wanted}]")
+    names = self.card["modalities"][modality]["arguments"]
+    return np.asarray(self._functions[modality]([self._weights[n] for n in names], images))
+
+  def read(self, paths):
+    """Decodes and resizes picture files as in training; needs Pillow.
+
+    Returns:
+      uint8 [n, height, width, 3].
+    """
+    from PIL import Image
+
+    height, width = self.card["image_size"]
+    kind = Image.Resampling[self.card["resize"].upper()]
+    pictures = []
+    for path in paths:
+      with Image.open(path) as picture:
+        picture = picture.convert("RGB")
+      if picture.size != (width, height):
+        picture = picture.resize((width, height), kind)
+      pictures.append(np.asarray(picture))
+    return np.stack(pictures)
+
+
+def load(folder):
+  """Returns the `Retrieval` of a folder that `python -m vireid_jax.export` wrote."""
+  return Retrieval(folder)
+
+
+def main(arguments):
+  """Prints one line of numbers per picture."""
+  if len(arguments) < 2:
+    raise SystemExit("usage: python reader.py visible|infrared PICTURE [PICTURE ...]")
+  retrieval = load(pathlib.Path(__file__).parent)
+  for feature in retrieval.embed(retrieval.read(arguments[1:]), arguments[0]):
+    print(" ".join(f"{value:.7g}" for value in feature))
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])

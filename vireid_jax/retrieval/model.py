@@ -1,0 +1,250 @@
+"""A trained network for notebooks and programs: pictures in, features and ranked lists out."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import jax
+import numpy as np
+
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.errors import UserError, nearest
+from vireid_jax.evaluators.embed import Embedder, feature_methods
+from vireid_jax.evaluators.similarity import l2_normalize
+from vireid_jax.retrieval import pictures as pictures_lib
+from vireid_jax.retrieval.restore import Trained, restore
+from vireid_jax.retrieval.searcher import Ranking, Searcher
+
+BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+  """Features of the pictures in a folder.
+
+  Attributes:
+    names: paths relative to the folder, sorted.
+    features: float32 [n, d], in their order.
+    skipped: the reason by name of each file that could not be used.
+  """
+
+  names: list[str]
+  features: np.ndarray
+  skipped: dict[str, str]
+
+
+class Model:
+  """The retrieval function of a checkpoint.
+
+  Features are the method's own, that is what its evaluation ranks by, scaled to unit length
+  unless `normalize` is off; their scalar product then is the cosine similarity.
+  """
+
+  def __init__(self, trained: Trained, *, normalize: bool = True, batch: int = BATCH):
+    """Compiles nothing yet.
+
+    Args:
+      trained: see `restore`.
+      normalize: scale features to unit length.
+      batch: pictures per step at most; fewer are padded to the next power of two.
+    """
+    if batch < 1:
+      raise UserError(f"batch is {batch}; it must be at least 1")
+    self.trained, self.normalize, self.batch = trained, normalize, batch
+    self._methods = feature_methods(trained.method, ())
+    self._embedders: dict[int, Embedder] = {}
+
+  @property
+  def image_size(self) -> tuple[int, int]:
+    """(height, width) that pictures are resized to."""
+    return self.trained.image_size
+
+  @property
+  def feature(self) -> str:
+    """Which of the method's features this is: 'after_neck', 'before_neck' or 'feature'."""
+    return next(iter(self._methods))
+
+  @property
+  def method(self) -> str:
+    """The method's name."""
+    return self.trained.config["method"]["name"]
+
+  @property
+  def feature_size(self) -> int:
+    """Dimensions of a feature."""
+    method = self._methods[self.feature]
+    images = jax.ShapeDtypeStruct((1, *self.image_size, 3), np.float32)
+    shape = jax.eval_shape(lambda v, x: method.embed(v, x, "visible"), self._variables, images)
+    return shape.shape[1]
+
+  def fingerprint(self) -> str:
+    """Returns hex digits that change with the checkpoint and whatever else decides a feature."""
+    return f"{self.trained.fingerprint()}-{self.feature}-{'unit' if self.normalize else 'raw'}"
+
+  def embed(self, pictures, modality: str, *, progress: bool = False) -> np.ndarray:
+    """Embeds pictures, in the order given.
+
+    Args:
+      pictures: a path or several; or decoded pictures, uint8: one [h, w, 3], a batch [n, h, w, 3]
+        or a list of any sizes. They are resized as in training.
+      modality: 'visible' or 'infrared': the camera that took them.
+      progress: show a bar.
+
+    Returns:
+      float32 [n, d].
+
+    Raises:
+      UserError: an unknown modality, a picture that cannot be read, or features not finite.
+    """
+    check_modality(modality)
+    items = _as_list(pictures)
+    if items and isinstance(items[0], str | os.PathLike):
+      features, skipped = self.embed_files(items, modality, progress=progress)
+      if skipped:
+        row, reason = next(iter(skipped.items()))
+        raise UserError(
+          f"{len(skipped)} of {len(items)} pictures cannot be embedded; {items[row]}: {reason}. "
+          "embed_folder skips such files and names them"
+        )
+      return features
+    read = [pictures_lib.from_array(item, self.image_size, self._resize) for item in items]
+    starts = range(0, len(read), self._size(len(read)))
+    return self._join(
+      [self._embed(read[s : s + self._size(len(read))], modality, len(read)) for s in starts]
+    )
+
+  def embed_folder(
+    self, folder: str | os.PathLike, modality: str, *, progress: bool = False
+  ) -> Embedded:
+    """Embeds every picture below a folder; files that are none, or are damaged, are skipped.
+
+    Args:
+      folder: searched recursively; see `pictures.find`. A single file will do.
+      modality: 'visible' or 'infrared', of all pictures.
+      progress: show a bar.
+
+    Raises:
+      UserError: no such folder, or features that are not finite.
+    """
+    check_modality(modality)
+    names, refused = pictures_lib.find(folder)
+    root = pictures_lib.folder_of(folder)
+    features, skipped = self.embed_files(
+      [root / name for name in names], modality, progress=progress
+    )
+    kept = [name for row, name in enumerate(names) if row not in skipped]
+    return Embedded(kept, features, refused | {names[row]: why for row, why in skipped.items()})
+
+  def embed_files(
+    self, paths: Sequence, modality: str, *, progress: bool = False
+  ) -> tuple[np.ndarray, dict[int, str]]:
+    """Embeds the files that are pictures.
+
+    Args:
+      paths: of the files.
+      modality: 'visible' or 'infrared'.
+      progress: show a bar.
+
+    Returns:
+      float32 [m, d] of the pictures in their order, and the reason by position of each other file.
+    """
+    from tqdm import tqdm
+
+    paths = [pathlib.Path(path).expanduser() for path in paths]
+    size, found, skipped = self._size(len(paths)), [], {}
+    batches = pictures_lib.read_batches(paths, self.image_size, self._resize, size)
+    hidden = None if progress else True  # None: hidden off a terminal
+    with tqdm(total=len(paths), desc="embed", unit="file", disable=hidden) as bar:
+      for rows, pixels, reasons in batches:
+        if pixels:
+          found.append(self._embed(pixels, modality, len(paths)))
+        skipped |= reasons
+        bar.update(len(rows) + len(reasons))
+    return self._join(found), skipped
+
+  def rank(self, query_features, gallery_features, *, top: int = 10) -> Ranking:
+    """Ranks the gallery for each query by cosine similarity, or by distance where `normalize` is
+    off.
+
+    Args:
+      query_features: float [q, d] or [d].
+      gallery_features: float [n, d]; or a `Searcher`, which checks and normalises a large gallery
+        once instead of at each call.
+      top: length of the lists.
+    """
+    if not isinstance(gallery_features, Searcher):
+      gallery_features = self.searcher(gallery_features)
+    return gallery_features(query_features, top=top)
+
+  def searcher(self, gallery_features: np.ndarray) -> Searcher:
+    """Returns a gallery that many queries may be ranked against."""
+    return Searcher(gallery_features, normalize=self.normalize)
+
+  @property
+  def _variables(self):
+    return self.trained.variables
+
+  @property
+  def _resize(self) -> str:
+    return self.trained.resize
+
+  def _size(self, count: int) -> int:
+    """Returns the batch that `count` pictures are embedded in: one compiled shape for all."""
+    return min(self.batch, 1 << max(count - 1, 0).bit_length())
+
+  def _embed(self, pixels: list[np.ndarray], modality: str, count: int) -> np.ndarray:
+    """Embeds one batch of `count` pictures in all, uint8 [h, w, 3] each."""
+    embedder = self._embedder(self._size(count))
+    features = embedder.embed_pixels(self._variables, modality, np.stack(pixels))[self.feature]
+    features = features[: len(pixels)]
+    if not np.isfinite(features).all():
+      raise UserError(
+        f"checkpoint {self.trained.step} in {self.trained.folder} gives features that are not "
+        "finite; the network has probably diverged, use an earlier --step"
+      )
+    return l2_normalize(features) if self.normalize else features
+
+  def _embedder(self, size: int) -> Embedder:
+    if size not in self._embedders:
+      trained = self.trained
+      self._embedders[size] = Embedder(
+        self._methods,
+        trained.mesh,
+        size=trained.image_size,
+        resize=trained.resize,
+        operations=trained.operations,
+        batch=size,
+      )
+    return self._embedders[size]
+
+  def _join(self, features: list[np.ndarray]) -> np.ndarray:
+    empty = np.empty((0, self.feature_size), np.float32) if not features else None
+    return empty if empty is not None else np.concatenate(features).astype(np.float32, copy=False)
+
+
+def load(
+  checkpoint: str | os.PathLike,
+  *,
+  step: int | None = None,
+  normalize: bool = True,
+  batch: int = BATCH,
+) -> Model:
+  """Reads a checkpoint for use; see `restore` for where from, and `Model` for the other options."""
+  return Model(restore(checkpoint, step=step), normalize=normalize, batch=batch)
+
+
+def check_modality(modality: str) -> None:
+  """Raises UserError for anything but 'visible' and 'infrared'."""
+  if modality not in MODALITIES:
+    raise UserError(f"unknown modality {modality!r}; {nearest(str(modality), MODALITIES)}")
+
+
+def _as_list(pictures) -> list:
+  if isinstance(pictures, str | os.PathLike):
+    return [pictures]
+  if isinstance(pictures, np.ndarray):
+    return list(pictures) if pictures.ndim == 4 else [pictures]
+  if isinstance(pictures, Iterable):
+    return list(pictures)
+  raise UserError(f"cannot embed a {type(pictures).__name__}; give paths or uint8 arrays")

@@ -1,0 +1,88 @@
+"""A page of ranked lists: one HTML file without scripts that needs nothing else."""
+
+import base64
+import io
+import pathlib
+from collections.abc import Sequence
+
+from PIL import Image as PillowImage
+
+from vireid_jax import command, storage
+from vireid_jax.retrieval.searcher import Ranking
+
+TEMPLATE = "page.html"
+HEIGHT = 160  # of a small picture, in pixels
+QUALITY = 80
+
+
+def write(
+  path: pathlib.Path,
+  *,
+  title: str,
+  facts: dict[str, str],
+  queries: Sequence[tuple[str, pathlib.Path]],
+  gallery: tuple[Sequence[str], pathlib.Path],
+  ranking: Ranking,
+  most: int = 50,
+) -> None:
+  """Writes the page.
+
+  Args:
+    path: of the page.
+    title: its heading.
+    facts: shown below the heading, by label.
+    queries: (name, file) of each query.
+    gallery: names of its pictures, and the folder they are relative to.
+    ranking: of the queries.
+    most: queries shown; a small picture takes about 5 kB, a page of 50 lists of 10 about 3 MB.
+  """
+  import jinja2
+
+  loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+  environment = jinja2.Environment(
+    loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+  )
+  names, root = gallery
+  lists = [
+    {
+      "name": printable(name),
+      "picture": small_picture(file),
+      "found": [
+        {
+          "name": printable(names[row]),
+          "picture": small_picture(root / names[row]),
+          "similarity": float(value),
+        }
+        for row, value in zip(rows, values, strict=True)
+      ],
+    }
+    for (name, file), rows, values in zip(
+      queries[:most], ranking.rows[:most], ranking.similarity[:most], strict=True
+    )
+  ]
+  hidden = max(len(queries) - most, 0)
+  page = environment.get_template(TEMPLATE).render(
+    title=printable(title), facts=facts, lists=lists, hidden=hidden, height=HEIGHT
+  )
+  with command.writing(path, "--out"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storage.write_text(path, page)
+
+
+def small_picture(path: pathlib.Path) -> str:
+  """Returns a picture as a data URI, JPEG of at most `HEIGHT` rows; '' when it has gone."""
+  try:
+    with PillowImage.open(path) as picture:
+      picture.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # large JPEGs decode at a fraction of the cost
+      small = picture.convert("RGB")
+  except Exception:  # it was read a moment ago: whatever is wrong now, the list is still good
+    return ""
+  small.thumbnail((2 * HEIGHT, HEIGHT))
+  stored = io.BytesIO()
+  small.save(stored, "JPEG", quality=QUALITY)
+  return f"data:image/jpeg;base64,{base64.b64encode(stored.getvalue()).decode()}"
+
+
+def printable(name: str) -> str:
+  """Returns a file name with whatever is no text replaced."""
+  return name.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,147 @@
+"""Finding and decoding pictures in folders that hold other things too."""
+
+import concurrent.futures
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from vireid_jax.data.picture import refuse_deep_pixels
+from vireid_jax.data.source import decode
+from vireid_jax.errors import UserError
+
+NOT_A_PICTURE = "not a picture"
+
+
+def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
+  """Lists the files below a folder, whatever they hold.
+
+  Hidden files and folders (a dot in front) are passed over. Links to files are followed, links to
+  folders are not.
+
+  Args:
+    place: a folder, or a single file.
+
+  Returns:
+    Sorted paths relative to the folder (for a file: its name), with forward slashes; and the
+    reason by name of each folder that cannot be listed.
+
+  Raises:
+    UserError: there is no such place.
+  """
+  place = pathlib.Path(place).expanduser()
+  if place.is_file():
+    return [place.name], {}
+  if not place.is_dir():
+    raise UserError(f"{place} is no folder and no file; name a folder of pictures")
+  names, refused = [], {}
+
+  def note(error: OSError) -> None:
+    refused[relative(error.filename, place)] = error.strerror or str(error)
+
+  for folder, inner, files in os.walk(place, onerror=note):
+    inner[:] = sorted(name for name in inner if not name.startswith("."))
+    names += [relative(pathlib.Path(folder, f), place) for f in files if not f.startswith(".")]
+  return sorted(names), refused
+
+
+def relative(path, root: pathlib.Path) -> str:
+  """Returns a path below `root` relative to it, with forward slashes."""
+  return pathlib.Path(path).relative_to(root).as_posix()
+
+
+def folder_of(place: str | pathlib.Path) -> pathlib.Path:
+  """Returns the folder that the names of `find` are relative to."""
+  place = pathlib.Path(place).expanduser()
+  return place.parent if place.is_file() else place
+
+
+def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
+  """Decodes and resizes a picture as training does.
+
+  Args:
+    path: a file in any format that Pillow reads; its name does not matter.
+    size: (height, width).
+    resize: see `data.source.decode`.
+
+  Returns:
+    uint8 [height, width, 3].
+
+  Raises:
+    UserError: it is no picture, damaged, or of more than eight bits; says which, without the name.
+  """
+  try:
+    with PillowImage.open(path) as picture:  # reads the header alone, so that a film is no burden
+      refuse_deep_pixels(picture)
+    return decode(path.read_bytes(), size, resize)
+  except UserError:
+    raise
+  except UnidentifiedImageError:
+    raise UserError(NOT_A_PICTURE) from None
+  except Exception as error:  # decoders raise many kinds, SyntaxError among them
+    reason = str(error).replace(str(path), path.name) or type(error).__name__
+    raise UserError(f"cannot be read: {reason}") from error
+
+
+def from_array(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.ndarray:
+  """Resizes a decoded picture, uint8 [h, w, 3] or grey [h, w], to uint8 [height, width, 3].
+
+  Raises:
+    UserError: another dtype or shape.
+  """
+  pixels = np.asarray(pixels)
+  if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
+    raise UserError(
+      f"a picture has shape {pixels.shape} and dtype {pixels.dtype}; expected uint8 [height, width,"
+      " 3] or grey [height, width], values 0 to 255"
+    )
+  if pixels.ndim == 3 and pixels.shape[:2] == tuple(size):
+    return pixels
+  stored = io.BytesIO()
+  PillowImage.fromarray(pixels).save(stored, "BMP")  # lossless; decode is where resizing is done
+  return decode(stored.getvalue(), size, resize)
+
+
+def read_batches(
+  paths: Sequence[pathlib.Path], size: tuple[int, int], resize: str, batch: int
+) -> Iterator[tuple[list[int], list[np.ndarray], dict[int, str]]]:
+  """Decodes files in threads, a batch ahead of its use.
+
+  Args:
+    paths: what to read.
+    size, resize: see `read`.
+    batch: files per step.
+
+  Yields:
+    (positions in `paths` that were read, their pixels, reason by position of the others).
+  """
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+
+    def submit(start: int) -> list[concurrent.futures.Future]:
+      return [pool.submit(read, path, size, resize) for path in paths[start : start + batch]]
+
+    ahead = submit(0)
+    for start in range(0, len(paths), batch):
+      waiting, ahead = ahead, submit(start + batch)
+      rows, pixels, reasons = [], [], {}
+      for row, future in enumerate(waiting, start):
+        try:
+          pixels.append(future.result())
+          rows.append(row)
+        except UserError as error:
+          reasons[row] = str(error)
+      yield rows, pixels, reasons
+
+
+def describe_skipped(skipped: dict[str, str], most: int = 20) -> str:
+  """Says how many files were skipped, and names them with their reasons; '' for none."""
+  if not skipped:
+    return ""
+  lines = [f"  {name} ({reason})" for name, reason in list(skipped.items())[:most]]
+  lines += [f"  and {len(skipped) - most} more"] if len(skipped) > most else []
+  files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+  return "\n".join([f"skipped {files}:", *lines])
