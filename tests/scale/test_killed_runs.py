@@ -67,7 +67,7 @@ def wait(process, seconds):
 def live_until(process, workdir, rng):
   """Lets a process live for a random while: of its start in every fourth life, else of steps."""
   if rng.random() < 0.25:
-    wait(process, rng.uniform(0, 10))
+    wait(process, rng.uniform(0, 3))
     return
   goal = metrics.last_step(workdir) + rng.integers(1, MOST_STEPS_OF_A_LIFE)
   begun = time.time()
