@@ -7,6 +7,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
@@ -75,6 +76,18 @@ class Protocol:
         conditions={**conditions, "normalize": normalize},
       )
     return results.refuse_if_empty(found)
+
+  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
+    """Returns what trial 0 of each direction compares."""
+    del metadata
+    found = {}
+    for direction in self.directions:
+      query, gallery = DIRECTIONS[direction]
+      queries = np.flatnonzero(records.modality == query)
+      drawn = draws.random_choice(draws.folders(records, gallery), trial=0, shots=1)
+      exclude = same_folder(records, queries, drawn)
+      found[direction] = Listing(queries, drawn, exclude, True)
+    return found
 
   def _trials(self, similarity_to, records, query_rows, gallery):
     """Returns (summary per trial, gallery size per trial); `gallery` is a modality."""

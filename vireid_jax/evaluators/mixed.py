@@ -11,6 +11,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE, Records
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 DIRECTIONS = {"visible_to_mixed": VISIBLE, "infrared_to_mixed": INFRARED}
@@ -73,6 +74,16 @@ class Protocol:
         conditions={**conditions, "gallery": "random_choice", "normalize": normalize},
       )
     return results.refuse_if_empty(found)
+
+  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
+    """Returns what trial 0 of each direction compares."""
+    del metadata
+    gallery, found = self._draw(records, 0), {}
+    for direction in self.directions:
+      queries = np.flatnonzero(records.modality == DIRECTIONS[direction])
+      exclude = self._left_out(records, queries, gallery)
+      found[f"{direction}/{self.shots}-shot"] = Listing(queries, gallery, exclude, True)
+    return found
 
   def _draw(self, records, trial):
     drawn = [

@@ -7,6 +7,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators import arguments, ranking, results
+from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
@@ -73,3 +74,13 @@ class Protocol:
         conditions={"protocol": "regdb", "direction": direction, "normalize": normalize},
       )
     return results.refuse_if_empty(found)
+
+  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
+    """Returns what each direction compares."""
+    del metadata
+    visible, infrared = (np.flatnonzero(records.modality == side) for side in (VISIBLE, INFRARED))
+    pairs = {
+      "visible_to_infrared": (visible, infrared),
+      "infrared_to_visible": (infrared, visible),
+    }
+    return {name: Listing(*pairs[name], None, False) for name in self.directions}

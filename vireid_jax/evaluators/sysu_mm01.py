@@ -4,7 +4,9 @@ Also the protocol of data sets laid out like it, and of held-out validation iden
 `random_choice`; the owner's permutation is needed for `official`).
 """
 
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from vireid_jax.data.schema import VISIBLE, Records
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.query_scores import QueryScores
 from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
@@ -76,6 +79,17 @@ class Protocol:
       for shots in self.shots
     }
     return results.refuse_if_empty(found)
+
+  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
+    """Returns what trial 0 of every setting that the data allow compares, by `evaluate`'s names."""
+    found = {}
+    for gallery, mode, shots in itertools.product(self.galleries, self.modes, self.shots):
+      with contextlib.suppress(UserError):
+        (rows,) = gallery_rows(records, metadata, mode=mode, shots=shots, gallery=gallery, trials=1)
+        queries = _query_rows(records)
+        exclude = _same_place(records.camera[queries], records.camera[rows])
+        found[f"{mode}/{shots}-shot/{gallery}"] = Listing(queries, rows, exclude, True)
+    return found
 
   def _setting(self, task, metadata, mode, shots, gallery):
     conditions = {"protocol": "sysu_mm01", "mode": mode, "shots": shots, "gallery": gallery}
@@ -153,7 +167,7 @@ class _Task:
 
   @classmethod
   def of(cls, features, records, normalize, rerank):
-    query_rows = np.concatenate([np.flatnonzero(records.camera == c) for c in QUERY_CAMERAS])
+    query_rows = _query_rows(records)
     visible = np.flatnonzero(records.modality == VISIBLE)
     column_of_row = np.full(len(records), -1)
     column_of_row[visible] = np.arange(len(visible))
@@ -185,3 +199,15 @@ class _Task:
       )
       start = stop
     return QueryScores.concatenate(parts)
+
+
+def _query_rows(records: Records) -> np.ndarray:
+  return np.concatenate([np.flatnonzero(records.camera == c) for c in QUERY_CAMERAS])
+
+
+def _same_place(query_cameras: np.ndarray, gallery_cameras: np.ndarray) -> np.ndarray:
+  """Marks gallery images from the query's own place: bool [q, g]."""
+  near = np.zeros((len(query_cameras), len(gallery_cameras)), bool)
+  for camera, others in SAME_PLACE.items():
+    near |= (query_cameras == camera)[:, None] & np.isin(gallery_cameras, others)[None]
+  return near
