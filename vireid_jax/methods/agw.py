@@ -44,7 +44,16 @@ class AGWNetwork(nn.Module):
 
   def pool_single(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
-    return pool(self.backbone.single(images, modality), self.pooling)
+    return pool(self.last_map(images, modality), self.pooling)
+
+  def last_map(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
+    return self.backbone.single(images, modality)
+
+  def embed_map(self, last_map: Array, after_neck: bool) -> Array:
+    """Maps what `last_map` gives to the feature after or before the neck [n, c]."""
+    pooled = pool(last_map, self.pooling)
+    return self.head.embed(pooled) if after_neck else pooled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +131,16 @@ class AGW:
     """The feature after or before the neck; see `methods.base.Method`."""
     name = AGWNetwork.embed if self.feature == "after_neck" else AGWNetwork.pool_single
     return self.network.apply(variables, images, modality, method=name)
+
+  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The map before pooling; see `methods.base.Method`."""
+    return self.network.apply(variables, images, modality, method=AGWNetwork.last_map)
+
+  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+    """The feature from the map before pooling; see `methods.base.Method`."""
+    del modality
+    after_neck = self.feature == "after_neck"
+    return self.network.apply(variables, last_map, after_neck, method=AGWNetwork.embed_map)
 
 
 def _check_choice(option: str, value: str, allowed) -> None:

@@ -42,11 +42,18 @@ class Method(Protocol):
   module's name but for case. Its fields are `num_classes`, `steps_per_epoch` and whatever its
   config may set. It holds settings and no state.
 
-  Three more members are optional. `no_decay` names parameters, or modules, without weight decay.
+  More members are optional. `no_decay` names parameters, or modules, without weight decay.
   `mix(variables, batch, *, rngs, step) -> batch` changes the uint8
   images of a training batch, `visible` and `infrared` [b, h, w, 3], before they are augmented one
   by one; labels and shapes stay. `needs_masks`, a bool, asks for the pedestrian masks of the data
   set: `mix` then finds `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1].
+
+  Three optional members let people see where a network looks; images and modality are as for
+  `embed`. `attention(variables, images, modality) -> {name: [n, h, w]}` gives maps of the method's
+  own, at any resolution, larger where it looks. `last_map(variables, images, modality) ->
+  [n, h, w, c]` and `embed_map(variables, last_map, modality) -> [n, d]` are `embed` in two pieces,
+  cut at the last map that still has positions: energies and Grad-CAM come from it. Several maps of
+  equal size stand one behind the other on the last axis.
   """
 
   num_classes: int
