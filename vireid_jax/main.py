@@ -15,6 +15,7 @@ OPTIONS = (
   "workdir",
   "mode",
   "step",
+  "html",
   "coordinator_address",
   "num_processes",
   "process_id",
@@ -29,8 +30,17 @@ _WORKDIR = flags.DEFINE_string(
 )
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
-
-
+# Boolean to the parser, so that it stands alone too: its value is then 'true'.
+_HTML = flags.DEFINE_flag(
+  flags.Flag(
+    flags.ArgumentParser(),
+    flags.ArgumentSerializer(),
+    "html",
+    None,
+    "For a report: write a page with figures and pictures; to this file, if one is named.",
+    boolean=True,
+  )
+)
 _COORDINATOR_ADDRESS = flags.DEFINE_string(
   "coordinator_address",
   None,
@@ -45,8 +55,11 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
   if _MODE.value == "report":
-    print_report(require("workdir").split(","))
+    items = require("workdir").split(",")
+    print_report(items) if _HTML.value in (None, "false") else write_page(items, _HTML.value)
     return 0
+  if _HTML.value is not None:
+    raise UserError(f"--html is for --mode=report; --mode is {_MODE.value}")
   require("config")
   workdir = pathlib.Path(require("workdir")).expanduser()
   config = read_config()
@@ -90,6 +103,16 @@ def print_report(items: list[str]) -> None:
   from vireid_jax import report
 
   print(report.render(items, step=_STEP.value))
+
+
+def write_page(items: list[str], file: str) -> None:
+  """Writes the page of some runs and says where; `file` is 'true' where none was named."""
+  from vireid_jax.report import page
+
+  page.needs.check()  # before JAX and a compilation are waited for
+  prepare_devices()
+  path = page.write(items, "" if file == "true" else file, step=_STEP.value)
+  print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def read_config() -> ConfigDict:

@@ -10,7 +10,7 @@ def markdown(table: Table) -> str:
   head += [f"{block} {metric}" for block in table.blocks for metric in METRICS]
   lines = [head, ["---", "---"] + ["---:"] * (len(head) - 2)]
   for row in table.rows:
-    numbers = [text for block in table.blocks for text in _texts(row.cells.get(block), " ± ")]
+    numbers = [text for block in table.blocks for text in texts(row.cells.get(block), " ± ")]
     lines.append([row.label, row.runs, *numbers])
   body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
   return f"### {table.title}\n\n{body}\n\n{table.note}\n"
@@ -31,13 +31,14 @@ def latex(table: Table) -> str:
   ]
   for row in table.rows:
     cells = [row.cells.get(block) for block in table.blocks]
-    numbers = [text for cell in cells for text in _texts(cell, r" $\pm$ ")]
+    numbers = [text for cell in cells for text in texts(cell, r" $\pm$ ")]
     lines.append(" & ".join([_escape(row.label), _escape(row.runs), *numbers]) + r" \\")
   note = table.note.replace("±", r"$\pm$")
   return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {note}"]) + "\n"
 
 
-def _texts(cell: Cell | None, plus_minus: str) -> list[str]:
+def texts(cell: Cell | None, plus_minus: str) -> list[str]:
+  """Returns a cell's metrics in percent, with their deviations where there are any."""
   if cell is None:
     return [NOT_RUN] * len(METRICS)
   return [

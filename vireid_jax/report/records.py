@@ -88,21 +88,31 @@ def find(pattern: str, *, step: int | None = None) -> list[Run]:
   Raises:
     UserError: no folder matches.
   """
-  path = pathlib.Path(pattern).expanduser()
-  root = pathlib.Path(path.anchor or ".")
-  folders = sorted(root.glob(str(path.relative_to(path.anchor)))) if path != root else [root]
-  folders = [folder for folder in folders if folder.is_dir()]
-  if not folders:
-    raise UserError(f"--workdir: no folder matches {pattern!r}")
   runs = []
-  for folder in folders:
+  for folder in folders(pattern):
     inner = [folder] if (folder / EVAL_FOLDER).is_dir() else sorted(folder.iterdir())
     for workdir in inner:
-      runs.extend(_of_step(workdir, step))
+      runs.extend(of_workdir(workdir, step))
   return runs
 
 
-def _of_step(workdir: pathlib.Path, step: int | None) -> list[Run]:
+def folders(pattern: str) -> list[pathlib.Path]:
+  """Returns the folders that one row of a table names: a workdir, or a glob of them, sorted.
+
+  Raises:
+    UserError: no folder matches.
+  """
+  path = pathlib.Path(pattern).expanduser()
+  root = pathlib.Path(path.anchor or ".")
+  found = sorted(root.glob(str(path.relative_to(path.anchor)))) if path != root else [root]
+  found = [folder for folder in found if folder.is_dir()]
+  if not found:
+    raise UserError(f"--workdir: no folder matches {pattern!r}")
+  return found
+
+
+def of_workdir(workdir: pathlib.Path, step: int | None) -> list[Run]:
+  """Reads all records of one workdir and step, the latest when None; sorted by path."""
   by_step = {}
   for path in sorted((workdir / EVAL_FOLDER).glob("step_*.json")):
     by_step.setdefault(int(path.stem.split(".")[0].removeprefix("step_")), []).append(path)

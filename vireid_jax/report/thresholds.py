@@ -11,22 +11,27 @@ def markdown(items: list[str], *, step: int | None = None) -> str:
     items: as for `tables.build`.
     step: of the checkpoints; the latest when absent.
   """
-  lines = [
-    line
+  found = lines(items, step=step)
+  if not found:
+    return ""
+  head, *rest = found
+  rule = ["---"] * len(head)
+  body = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rest))
+  return f"### Verification\n\n{body}\n\nrates in percent; thresholds on the similarity\n"
+
+
+def lines(items: list[str], *, step: int | None = None) -> list[list[str]]:
+  """Returns the same as lines of cells, the head first; [] without any."""
+  found = [
+    _line(run, feature, pair, rates)
     for item in items
     for run in records.find(item, step=step)
     for feature, pairs in sorted(run.stored.get("verification", {}).items())
-    for pair, found in sorted(pairs.items())
-    for line in [_line(run, feature, pair, found)]
+    for pair, rates in sorted(pairs.items())
   ]
-  if not lines:
-    return ""
   head = ["run", "feature", "pair"]
   head += [f"TAR at FAR {rate:g} (threshold)" for rate in FALSE_ACCEPT_RATES]
-  head += ["distance within", "distance between"]
-  rule = ["---"] * len(head)
-  body = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
-  return f"### Verification\n\n{body}\n\nrates in percent; thresholds on the similarity\n"
+  return [[*head, "distance within", "distance between"], *found] if found else []
 
 
 def _line(run, feature, pair, found):

@@ -1,0 +1,114 @@
+"""Curves of everything that a run has logged."""
+
+import json
+import math
+import pathlib
+
+from vireid_jax.report.page import figures, runs
+
+Series = dict[int, float]  # step -> value
+# Logged for the machine's sake, or a restatement of the step.
+SKIPPED = ("step", "time", "epoch")
+RATES = ("rank-1", "mAP", "mINP")
+LINES = 8  # in one figure
+LOG_SPAN = 50  # from which ratio of extremes on the axis is logarithmic
+
+
+def read(path: pathlib.Path) -> dict[str, Series]:
+  """Reads the scalars of a metrics file.
+
+  Args:
+    path: JSON lines with 'step'. A step that was logged twice, by a run that was continued, counts
+      as logged last; a line that was cut off by a crash is passed over, as is what is no finite
+      number.
+
+  Returns:
+    Name -> values by step, ascending; empty where there is no file.
+  """
+  found: dict[str, Series] = {}
+  for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    try:
+      scalars = json.loads(line)
+      step = int(scalars["step"])
+    except (ValueError, KeyError, TypeError):
+      continue
+    for name, value in scalars.items():
+      if name not in SKIPPED and isinstance(value, int | float) and math.isfinite(value):
+        found.setdefault(name, {})[step] = float(value)
+  return {name: dict(sorted(series.items())) for name, series in found.items()}
+
+
+def group(name: str) -> str:
+  """Returns the title of the figure that a scalar belongs to: 'loss', 'ratio', ..."""
+  if name.startswith("eval/"):
+    return f"evaluation, {name.rsplit('/', 1)[1]}"
+  return name.split("/", 1)[0]
+
+
+def draw(found: list[runs.PageRun], folder: figures.Folder) -> list[figures.Drawn]:
+  """Draws all curves.
+
+  Args:
+    found: one run, whose scalars of a group share a figure; or several, which meet in a figure for
+      each scalar.
+    folder: of the figures.
+  """
+  logged = {run.label: read(run.workdir / runs.METRICS) for run in found}
+  logged = {label: scalars for label, scalars in logged.items() if scalars}
+  if len(logged) == 1:
+    panels = _by_group(*logged.values())
+  else:
+    panels = _by_scalar(logged)
+  return [_draw(title, lines, folder) for title, lines in panels.items()]
+
+
+def _by_group(scalars: dict[str, Series]) -> dict[str, dict[str, Series]]:
+  panels: dict[str, dict[str, Series]] = {}
+  for name in sorted(scalars, key=_order):
+    if name.startswith("eval/") and name.rsplit("/", 1)[1] not in RATES:
+      continue
+    panels.setdefault(group(name), {})[_short(name)] = scalars[name]
+  return panels
+
+
+def _by_scalar(logged: dict[str, dict[str, Series]]) -> dict[str, dict[str, Series]]:
+  names = sorted({name for scalars in logged.values() for name in scalars}, key=_order)
+  return {
+    name.removeprefix("eval/"): {
+      label: scalars[name] for label, scalars in logged.items() if name in scalars
+    }
+    for name in names
+    if not name.startswith("eval/") or name.rsplit("/", 1)[1] in RATES
+  }
+
+
+def _order(name: str) -> tuple:
+  first = ("loss", "accuracy", "eval", "ratio", "distance")
+  head = name.split("/", 1)[0]
+  return (first.index(head) if head in first else len(first), name)
+
+
+def _short(name: str) -> str:
+  head, _, rest = name.partition("/")
+  if head == "eval":
+    return rest.rsplit("/", 1)[0]
+  return rest or ("total" if head == "loss" else head)
+
+
+def _draw(title: str, lines: dict[str, Series], folder: figures.Folder) -> figures.Drawn:
+  with figures.style():
+    figure, axes = figures.new()
+    for label, series in list(lines.items())[:LINES]:
+      marker = "o" if len(series) < 12 else None
+      axes.plot(list(series), list(series.values()), label=label, marker=marker, markersize=3)
+    values = [value for series in lines.values() for value in series.values()]
+    if min(values) > 0 and max(values) / min(values) > LOG_SPAN:
+      axes.set_yscale("log")
+    axes.set(title=title.replace("_", " "), xlabel="step")
+    if len(lines) > 1 or title not in lines:
+      axes.legend()
+  more = f"{LINES} of {len(lines)} lines" if len(lines) > LINES else ""
+  text = f"{title} over steps: " + "; ".join(
+    f"{label} ends at {list(series.values())[-1]:.4g}" for label, series in lines.items()
+  )
+  return folder.save(figure, f"curve {title}", text=text, caption=more)

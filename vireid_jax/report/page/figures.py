@@ -1,0 +1,108 @@
+"""How figures look, and how they are written: PNG and SVG beside the page, SVG or PNG within it."""
+
+import base64
+import dataclasses
+import io
+import pathlib
+
+import matplotlib
+from matplotlib.figure import Figure
+
+# At this size 72 points are about an inch of a phone's page, so that the text stays readable.
+SIZE = (4.4, 3.1)
+DPI = 160
+# Okabe and Ito's colours, which people with any colour vision tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
+STYLE = {
+  "font.size": 9,
+  "axes.titlesize": 10,
+  "axes.titleweight": "bold",
+  "axes.spines.top": False,
+  "axes.spines.right": False,
+  "axes.grid": True,
+  "grid.color": "#e6e6e6",
+  "axes.axisbelow": True,
+  "legend.frameon": False,
+  "legend.fontsize": 8,
+  "lines.linewidth": 1.6,
+  "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+  "svg.hashsalt": "vireid_jax",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+  """A figure on the page.
+
+  Attributes:
+    source: data URI.
+    text: what it shows, for those who do not see it.
+    caption: below it; may be empty.
+    width, height: in CSS pixels, so that the page does not jump while it loads.
+  """
+
+  source: str
+  text: str
+  caption: str
+  width: int
+  height: int
+
+
+class Folder:
+  """Where the figures of a page go; names are distinct."""
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+    self._names: set[str] = set()
+    path.mkdir(parents=True, exist_ok=True)
+
+  def save(
+    self, figure: Figure, name: str, *, text: str, caption: str = "", vector: bool = True
+  ) -> Drawn:
+    """Writes `name`.png and `name`.svg, and returns the figure for the page.
+
+    Args:
+      figure: made under `style`.
+      name: words; turned into a file name.
+      text: alternative text.
+      caption: on the page.
+      vector: put the SVG into the page; else the PNG, for figures of many marks.
+    """
+    stem = self._stem(name)
+    data = {kind: _render(figure, kind) for kind in ("png", "svg")}
+    for kind, content in data.items():
+      (self.path / f"{stem}.{kind}").write_bytes(content)
+    kind, mime = ("svg", "image/svg+xml") if vector else ("png", "image/png")
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Drawn(data_uri(data[kind], mime), text, caption, width, height)
+
+  def _stem(self, name: str) -> str:
+    stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name).strip("_")
+    while stem in self._names:
+      stem += "_"
+    self._names.add(stem)
+    return stem
+
+
+def style():
+  """Returns the context in which figures are made."""
+  return matplotlib.rc_context(STYLE)
+
+
+def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
+  """Returns (figure, axes) of a size in inches; no window and no global state."""
+  figure = Figure(figsize=size, layout="constrained")
+  return figure, figure.subplots(rows, columns)
+
+
+def data_uri(content: bytes, mime: str) -> str:
+  """Writes bytes into an address."""
+  return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+  buffer = io.BytesIO()
+  with style():
+    # Without a date the same run gives the same bytes.
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
+  return buffer.getvalue()

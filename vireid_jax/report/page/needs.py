@@ -1,0 +1,17 @@
+"""The packages that only the page needs."""
+
+import importlib.util
+
+from vireid_jax.errors import UserError
+
+PACKAGES = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
+
+
+def check() -> None:
+  """Raises UserError where a package is missing, with the command that installs all of them."""
+  missing = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
+  if missing:
+    raise UserError(
+      f"the report page needs {', '.join(missing)}: pip install 'vireid_jax[report]' (in a "
+      "checkout pip install -e '.[report]'). --mode=report without --html needs nothing more"
+    )

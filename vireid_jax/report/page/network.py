@@ -1,0 +1,162 @@
+"""The network and the test images of a run, and their features, kept for the next time."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import zipfile
+
+import jax
+import numpy as np
+
+from vireid_jax import config as config_lib
+from vireid_jax import evaluators, storage
+from vireid_jax.data import augment, cache, rendered
+from vireid_jax.data.schema import MODALITIES, Records
+from vireid_jax.data.source import Dataset, ImageSet
+from vireid_jax.errors import UserError
+from vireid_jax.evaluators.embed import Embedder, feature_methods
+from vireid_jax.evaluators.listing import Listing
+from vireid_jax.methods.base import Method
+from vireid_jax.report.page.runs import PageRun
+from vireid_jax.retrieval.restore import Trained, restore
+
+FOLDER = "report"
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+  """What a network makes of the images it was to be tested on.
+
+  Attributes:
+    trained: the network.
+    method: its method, with the feature that was evaluated.
+    dataset: that holds the images.
+    images: of the test part, encoded.
+    features: float32 [n, d], what retrieval ranks by.
+    normalize: whether it ranks by the cosine.
+    listings: setting -> what trial 0 compares; the first one is shown.
+  """
+
+  trained: Trained
+  method: Method
+  dataset: Dataset
+  images: ImageSet
+  features: np.ndarray
+  normalize: bool
+  listings: dict[str, Listing]
+
+  @property
+  def records(self) -> Records:
+    """What is known of the images."""
+    return self.images.records
+
+  def pixels(self, rows: np.ndarray) -> np.ndarray:
+    """Returns uint8 [m, height, width, 3] at the network's size."""
+    trained = self.trained
+    return cache.fill(self.images.take(np.asarray(rows)), trained.image_size, trained.resize)
+
+  def normalized(self, rows: np.ndarray, modality: str) -> jax.Array:
+    """Returns float [m, height, width, 3] as the network reads them."""
+    return augment.make_normalizer(self.trained.operations[modality])(self.pixels(rows))
+
+  def modality(self, row: int) -> str:
+    """Returns 'visible' or 'infrared'."""
+    return MODALITIES[self.records.modality[row]]
+
+
+def embed(run: PageRun) -> Embedded:
+  """Restores a run's checkpoint and embeds its test images, or reads them from the last time.
+
+  Raises:
+    UserError: no such checkpoint, one of another version, or its data set is not there.
+  """
+  trained = restore(run.workdir, step=run.step)
+  config = trained.config
+  rendered.ensure(config["data"])
+  dataset = Dataset(config["data"]["name"], rendered.data_dir(config["data"]))
+  options = config["eval"]
+  images = dataset.load(options["part"].format(split=config["data"]["split"]))
+  protocol = dict(options["protocol"])
+  protocol = evaluators.create(protocol.pop("name"), **protocol)
+  listings = protocol.listings(images.records, dataset.metadata)
+  if not listings:
+    raise UserError(f"the protocol of {run.workdir} allows no gallery for its test images")
+  # Where several features were evaluated, the first one's results are the plain ones.
+  (chosen,) = feature_methods(trained.method, tuple(options["features"])[:1]).items()
+  features = _features(run.workdir, trained, chosen, images)
+  return Embedded(trained, chosen[1], dataset, images, features, options["normalize"], listings)
+
+
+def _features(
+  workdir: pathlib.Path, trained: Trained, chosen: tuple[str, Method], images: ImageSet
+) -> np.ndarray:
+  """Returns float32 [n, d], from `workdir/report/` where they are those of this network."""
+  path = workdir / FOLDER / f"features_step_{trained.step:07d}.npz"
+  flip = bool(trained.config["eval"]["flip"])
+  facts = json.dumps([trained.fingerprint(), images.fingerprint(), flip, chosen[0]])
+  key = hashlib.sha256(facts.encode()).hexdigest()
+  kept = _read(path, key)
+  if kept is not None:
+    return kept
+  embedder = Embedder(
+    dict([chosen]),
+    trained.mesh,
+    size=trained.image_size,
+    resize=trained.resize,
+    operations=trained.operations,
+    batch=trained.config["eval"]["batch"],
+    flip=flip,
+  )
+  (features,) = embedder(trained.variables, images, progress=True).values()
+  storage.make_workdir(path.parent)
+  partial = path.with_name(f".{path.name}.partial")
+  with storage.explained(workdir):
+    with partial.open("wb") as file:
+      np.savez(file, features=features, key=np.array(key))
+    partial.replace(path)
+  return features
+
+
+def _read(path: pathlib.Path, key: str) -> np.ndarray | None:
+  try:
+    with np.load(path) as stored:
+      return stored["features"] if str(stored["key"]) == key else None
+  except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    return None
+
+
+def identify(run: PageRun) -> dict[str, str]:
+  """Returns what the head of the page says of a run, from its config and records."""
+  config, records = run.config, run.records
+  trained = config or (records[0].stored["trained"] if records else {})
+  if not trained:
+    return {"workdir": str(run.workdir)}
+  facts = {
+    "method": trained.get("method", {}).get("name", "?"),
+    "data set": trained["data"]["name"],
+    "images": " x ".join(map(str, trained["data"].get("image_size", ()))),
+    "seed": str(trained["seed"]),
+    "split": str(trained["data"]["split"]) if _has_splits(trained) else "",
+    "training": str(trained["train"]["duration"]),
+    "evaluated": ", ".join(f"step {step}" for step in sorted({r.stored["step"] for r in records})),
+    "workdir": str(run.workdir),
+  }
+  return {name: value for name, value in facts.items() if value}
+
+
+def config_differences(runs: list[PageRun]) -> list[tuple[str, list[str]]]:
+  """Compares the configs of several runs with the first one's.
+
+  Returns:
+    (label, lines 'key: old -> new') for every run but the first.
+  """
+  configs = [run.config for run in runs]
+  return [
+    (run.label, config_lib.differences(configs[0], config, free=("checkpoint", "log", "data.dir")))
+    for run, config in zip(runs[1:], configs[1:], strict=True)
+  ]
+
+
+def _has_splits(trained: dict) -> bool:
+  return any("{split}" in part for part in trained["data"].get("train", ()))

@@ -1,0 +1,165 @@
+"""Ranked lists: the best and the worst queries and what the network found for them."""
+
+import dataclasses
+
+import numpy as np
+
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.report.page import figures, thumbnails
+from vireid_jax.report.page.network import Embedded
+
+SHOWN = 10
+EACH = 6  # queries from either end
+RIGHT, WRONG = "#1a7f37", "#cf222e"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """A gallery image in a list.
+
+  Attributes:
+    row: of the records.
+    rank: from 1.
+    right: shows the query's identity.
+    similarity: to the query.
+  """
+
+  row: int
+  rank: int
+  right: bool
+  similarity: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedList:
+  """A query and its list.
+
+  Attributes:
+    query: row of the records.
+    precision: average precision of the whole list, in [0, 1].
+    found: the first `SHOWN`.
+    first_match: the first right image, wherever it stands.
+    kept: gallery images in the list.
+    left_out: gallery images that the protocol leaves out of it.
+    matches: right images in it.
+  """
+
+  query: int
+  precision: float
+  found: tuple[Found, ...]
+  first_match: Found
+  kept: int
+  left_out: int
+  matches: int
+
+
+def best_and_worst(
+  embedded: Embedded, setting: str, each: int = EACH
+) -> tuple[list[RankedList], list[RankedList]]:
+  """Ranks a setting's trial 0 and picks lists by average precision.
+
+  One query of an identity at most is picked from either end, so that the lists show different
+  people; queries without any match in the gallery are no part of it, as in the evaluation.
+
+  Args:
+    embedded: network, images and features.
+    setting: of the protocol.
+    each: how many from either end; fewer where there are fewer identities.
+
+  Returns:
+    The best, best first, and the worst, worst first. No query is in both.
+  """
+  listing = embedded.listings[setting]
+  similarity = listing.similarity(embedded.features, normalize=embedded.normalize)
+  scores = listing.scores(similarity, embedded.records)
+  valid = np.flatnonzero(scores.first_match >= 0)
+  order = valid[np.argsort(-scores.average_precision[valid], kind="stable")]
+  identities = embedded.records.identity[listing.queries]
+  each = min(each, len(order) // 2) or len(order)
+  best = _distinct(order, identities, each)
+  worst = _distinct([query for query in order[::-1] if query not in best], identities, each)
+
+  def lists(queries):
+    return [
+      _ranked(embedded, listing, similarity, query, scores.average_precision[query])
+      for query in queries
+    ]
+
+  return lists(best), lists(worst)
+
+
+def _distinct(queries, identities: np.ndarray, count: int) -> list[int]:
+  picked: dict[int, int] = {}
+  for query in queries:
+    picked.setdefault(int(identities[query]), int(query))
+  return list(picked.values())[:count]
+
+
+def _ranked(embedded, listing, similarity, query: int, precision: float) -> RankedList:
+  order = listing.ranked(similarity, query)
+  records, row = embedded.records, int(listing.queries[query])
+  right = records.identity[listing.gallery[order]] == records.identity[row]
+
+  def found(position: int) -> Found:
+    column = order[position]
+    score = float(similarity[query, column])
+    return Found(int(listing.gallery[column]), position + 1, bool(right[position]), score)
+
+  return RankedList(
+    query=row,
+    precision=float(precision),
+    found=tuple(found(position) for position in range(min(SHOWN, len(order)))),
+    first_match=found(int(np.flatnonzero(right)[0])),
+    kept=len(order),
+    left_out=len(listing.gallery) - len(order),
+    matches=int(right.sum()),
+  )
+
+
+def describe(embedded: Embedded, row: int) -> dict[str, object]:
+  """Returns what the page says of one image."""
+  records = embedded.records
+  return {
+    "identity": int(records.identity[row]),
+    "camera": int(records.camera[row]),
+    "modality": MODALITIES[records.modality[row]],
+    "name": str(records.name[row]),
+    "source": thumbnails.of_encoded(embedded.images.encoded[row]),
+  }
+
+
+def to_page(embedded: Embedded, ranked: RankedList) -> dict[str, object]:
+  """Returns a list as the template reads it."""
+  found = [{**describe(embedded, item.row), **dataclasses.asdict(item)} for item in ranked.found]
+  return {
+    **dataclasses.asdict(ranked),
+    "query": describe(embedded, ranked.query),
+    "found": found,
+    "first_rank": ranked.first_match.rank,
+  }
+
+
+def draw(
+  embedded: Embedded, lists: list[RankedList], name: str, folder: figures.Folder
+) -> figures.Drawn:
+  """Draws lists below each other, for papers and slides."""
+  with figures.style():
+    size = (0.62 * (SHOWN + 1), 1.45 * len(lists) + 0.3)
+    figure, axes = figures.new(len(lists), SHOWN + 1, size=size)
+    for row, ranked in zip(np.atleast_2d(axes), lists, strict=True):
+      for axis in row:
+        axis.set_axis_off()
+      _draw_image(row[0], embedded, ranked.query, "query", "black")
+      for axis, item in zip(row[1:], ranked.found, strict=False):
+        _draw_image(axis, embedded, item.row, f"{item.rank}", RIGHT if item.right else WRONG)
+  text = f"{name}: queries on the left, the first {SHOWN} of their lists; green is right, red wrong"
+  return folder.save(figure, name, text=text, vector=False)
+
+
+def _draw_image(axis, embedded: Embedded, row: int, title: str, color: str) -> None:
+  axis.imshow(np.asarray(thumbnails.decode(embedded.images.encoded[row])))
+  axis.set_title(f"{title} · c{embedded.records.camera[row]}", fontsize=7, color=color)
+  axis.set_axis_on()
+  axis.set(xticks=[], yticks=[])
+  for spine in axis.spines.values():
+    spine.set(visible=True, color=color, linewidth=2)

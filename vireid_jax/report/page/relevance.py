@@ -1,0 +1,95 @@
+"""Where a network looks: maps over an image, from what a method offers.
+
+Nothing here knows a method: `attention`, `last_map` and `embed_map` are optional members of the
+contract (`methods.base.Method`). A method with none of them gets the gradient at the pixels.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from vireid_jax.evaluators.embed import unit
+from vireid_jax.methods.base import Method, Variables
+
+Maps = dict[str, np.ndarray]  # name -> float32 [n, h, w], not negative, at any resolution
+GRAD_CAM = "Grad-CAM"
+ENERGY = "last stage energy"
+SALIENCY = "pixel gradient"
+
+
+def maps(
+  method: Method, variables: Variables, images: Array, modality: str, targets: np.ndarray
+) -> Maps:
+  """Computes every map that a method allows.
+
+  Args:
+    method: of the network.
+    variables: of the network.
+    images: float [n, h, w, 3], normalised.
+    modality: of all of them.
+    targets: float [n, d], the features to which each image's similarity is explained.
+
+  Returns:
+    Grad-CAM (or, without `last_map`, the pixels' gradient), then the method's own maps, then the
+    energy.
+  """
+
+  def compute(variables: Variables, images: Array, targets: Array) -> dict[str, Array]:
+    found = {}
+    cut = hasattr(method, "last_map") and hasattr(method, "embed_map")
+    if cut:
+      last = method.last_map(variables, images, modality)
+      found[GRAD_CAM] = grad_cam(lambda x: method.embed_map(variables, x, modality), last, targets)
+    else:
+      found[SALIENCY] = saliency(lambda x: method.embed(variables, x, modality), images, targets)
+    if hasattr(method, "attention"):
+      found |= method.attention(variables, images, modality)
+    return found | ({ENERGY: energy(last)} if cut else {})
+
+  found = jax.jit(compute)(variables, images, jnp.asarray(targets))
+  return {name: np.asarray(value, np.float32) for name, value in found.items()}
+
+
+def grad_cam(embed, last_map: Array, targets: Array) -> Array:
+  """Weighs the channels of the last map by what they do for a similarity.
+
+  With s the cosine of the image's feature and its target, and a_c the mean over positions of
+  ds/dA_c: relu(sum_c a_c A_c).
+
+  Args:
+    embed: from [n, h, w, c] to features [n, d], row by row.
+    last_map: float [n, h, w, c].
+    targets: float [n, d].
+
+  Returns:
+    float32 [n, h, w], at least 0.
+
+  Reference:
+    Selvaraju et al., "Grad-CAM", ICCV 2017, equations 1 and 2; the similarity in place of a class
+    score is our choice, since retrieval has no classes.
+  """
+  last_map = last_map.astype(jnp.float32)
+  gradient = jax.grad(lambda x: _similarity(embed(x), targets))(last_map)
+  weights = gradient.mean(axis=(1, 2), keepdims=True)
+  return jax.nn.relu((weights * last_map).sum(axis=-1))
+
+
+def saliency(embed, images: Array, targets: Array) -> Array:
+  """Returns the largest magnitude over channels of the similarity's gradient, float [n, h, w].
+
+  Reference:
+    Simonyan et al., "Deep Inside Convolutional Networks", 2013, section 3.
+  """
+  gradient = jax.grad(lambda x: _similarity(embed(x), targets))(images)
+  return jnp.abs(gradient).max(axis=-1)
+
+
+def energy(last_map: Array) -> Array:
+  """Returns the root of the mean square over channels, float32 [n, h, w]."""
+  return jnp.sqrt(jnp.mean(jnp.square(last_map.astype(jnp.float32)), axis=-1))
+
+
+def _similarity(features: Array, targets: Array) -> Array:
+  # Rows do not meet at test time, so the gradient of the sum is each row's own.
+  return jnp.sum(unit(features.astype(jnp.float32)) * unit(targets.astype(jnp.float32)))

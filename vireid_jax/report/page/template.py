@@ -1,0 +1,16 @@
+"""From what there is to show to HTML."""
+
+import importlib.resources
+
+NAME = "page.html.j2"
+
+
+def render(content: dict) -> str:
+  """Fills the template; text is escaped, and a name it asks for that is missing is an error."""
+  import jinja2
+
+  environment = jinja2.Environment(
+    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+  )
+  source = importlib.resources.files(__package__).joinpath(NAME).read_text(encoding="utf-8")
+  return environment.from_string(source).render(content)

@@ -1,0 +1,38 @@
+"""Pictures on the page."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from vireid_jax.report.page.figures import data_uri
+
+HEIGHT = 160  # pixels at most; stored images are rarely larger
+QUALITY = 80
+
+
+def of_encoded(encoded: bytes) -> str:
+  """Makes a data URI of an encoded image, at its stored size up to `HEIGHT`."""
+  return of_image(decode(encoded))
+
+
+def decode(encoded: bytes) -> Image.Image:
+  """Decodes an image and shrinks it to `HEIGHT` where it is taller."""
+  with Image.open(io.BytesIO(encoded)) as image:
+    image = image.convert("RGB")
+  if image.height > HEIGHT:
+    size = (max(1, round(image.width * HEIGHT / image.height)), HEIGHT)
+    image = image.resize(size, Image.Resampling.LANCZOS)
+  return image
+
+
+def of_pixels(pixels: np.ndarray) -> str:
+  """Makes a data URI of uint8 [h, w, 3]."""
+  return of_image(Image.fromarray(pixels))
+
+
+def of_image(image: Image.Image) -> str:
+  """Makes a data URI of a picture as WebP."""
+  buffer = io.BytesIO()
+  image.save(buffer, "WEBP", quality=QUALITY, method=4)
+  return data_uri(buffer.getvalue(), "image/webp")
