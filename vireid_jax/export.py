@@ -21,17 +21,19 @@ Choices, whatever device exports:
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from vireid_jax import command
+from vireid_jax.errors import UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 CARD, WEIGHTS, READER = "card.json", "weights.npz", "reader.py"
@@ -43,7 +45,8 @@ def export(options: argparse.Namespace) -> None:
   """Exports a checkpoint and says what was written.
 
   Raises:
-    UserError: no checkpoint, or a place that cannot be written.
+    UserError: no checkpoint, a place that cannot be written, or a method that decides something by
+      the number of images.
   """
   from vireid_jax.retrieval import model as model_lib
 
@@ -69,7 +72,8 @@ def write(model, out: pathlib.Path) -> None:
 
   leaves, weights, parts = _leaves(model), {}, {}
   for modality in MODALITIES:
-    exported, names = _export_used(model, modality, leaves)
+    with _explained(model.method):
+      exported, names = _export_used(model, modality, leaves)
     file = f"{modality}.stablehlo"
     (out / file).write_bytes(exported.serialize())
     parts[modality] = {"file": file, "arguments": names}
@@ -143,6 +147,21 @@ def _export_used(model, modality: str, leaves: dict):
     given = [shape for name, shape in _shapes(leaves).items() if name in names]
     function = jax.jit(_function(model, modality, leaves, names))
     return jax.export.export(function, platforms=PLATFORMS)(given, images), names
+
+
+@contextlib.contextmanager
+def _explained(method: str) -> Iterator[None]:
+  """Turns what Python and JAX raise at a batch of unknown size into a UserError."""
+  import jax.errors
+
+  try:
+    yield
+  except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
+    reason = str(error).strip().splitlines()[0]
+    raise UserError(
+      f"the embed function of method {method!r} cannot be exported for any batch size: {reason}. "
+      "Use images.shape[0] and never len(images), and make no decision that depends on it"
+    ) from error
 
 
 def _shapes(leaves: dict) -> dict:

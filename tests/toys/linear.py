@@ -45,4 +45,4 @@ class Linear:
 
 
 def _project(variables, images, modality):
-  return images.reshape(len(images), -1) @ variables["params"][modality]
+  return images.reshape(images.shape[0], -1) @ variables["params"][modality]

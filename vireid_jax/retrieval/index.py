@@ -154,9 +154,9 @@ def _usable(path: pathlib.Path, key: str) -> tuple[Index, str]:
   old = load(path)
   if old is None:
     return empty, "the index could not be read"
-  return (
-    (old, "") if old.key == key else (empty, "the index was another checkpoint's or modality's")
-  )
+  if old.key != key:
+    return empty, "the index belonged to another checkpoint or modality"
+  return old, ""
 
 
 def _merged(old: Index, known: set[str], embedded: list[str], features, stamps, skipped) -> Index:
