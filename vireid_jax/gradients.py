@@ -15,13 +15,14 @@ from jax import Array
 
 from vireid_jax.errors import UserError, nearest
 from vireid_jax.methods.base import Batch, LossOutput, Method, Variables
-from vireid_jax.models.resnet import BasicBlock, Bottleneck
+from vireid_jax.models.non_local import NonLocal
+from vireid_jax.models.resnet import BasicBlock, Bottleneck, Stem
 
-RESIDUAL_BLOCKS = (BasicBlock, Bottleneck)
+RECOMPUTED = (Stem, BasicBlock, Bottleneck, NonLocal)
 
 # What the forward pass keeps of the network for the backward pass: everything; the results of
 # convolutions and matrix products, so that norms and activations are computed a second time; or
-# what goes into a residual block, so that each block is.
+# what goes into a stem, residual or non-local block, so that each block is.
 NONE, PRODUCTS, BLOCKS = REMAT = ("none", "products", "blocks")
 
 # (variables, batch, key, step) -> (output, gradients of its loss)
@@ -104,12 +105,12 @@ def _of_one_block(method: Method, remat: str) -> Gradient:
 
 
 def _recomputed_blocks():
-  """Returns a context in which every residual block that is traced is computed a second time."""
+  """Returns a context in which every block that is traced is computed a second time."""
   inside = False
 
   def intercept(call: Callable, arguments, options, context: nn.module.InterceptorContext):
     nonlocal inside
-    is_block = isinstance(context.module, RESIDUAL_BLOCKS) and context.method_name == "__call__"
+    is_block = isinstance(context.module, RECOMPUTED) and context.method_name == "__call__"
     if inside or not is_block:
       return call(*arguments, **options)
 
