@@ -32,7 +32,8 @@ def test_smoke_run_is_built_on_rendered_data_in_its_protocol(name, data_dir, tmp
   run = train.build(config, tmp_path)
   assert run.total_steps == 4
   assert run.dataset.is_synthetic
-  assert run.dataset.name.split("/")[0] in ("sysu_mm01", "regdb", "llcm", "vireid_synthetic")
+  known = ("sysu_mm01", "regdb", "llcm", "own", "vireid_synthetic")
+  assert run.dataset.name.split("/")[0] in known
   batch = run.data.batch(0)
   assert batch["visible"].shape == (8, *config.data.image_size, 3)
 
@@ -55,6 +56,16 @@ def test_val_variant_keeps_val_out_of_training():
   assert config.data.train == ("train",)
   assert config.eval.part == "val"
   assert config.eval.protocol.galleries == ("random_choice",)
+
+
+def test_any_method_may_be_trained_on_pictures_of_ones_own():
+  config = config_files.load("mun_llcm", "own")
+  config_lib.validate(config)
+  assert config.data.name == "own" and config.method.name == "mun"
+  assert config.eval.protocol == config_files.load("agw_own").eval.protocol
+  held_out = config_files.load("agw_own", "val")
+  config_lib.validate(held_out)
+  assert held_out.eval.part == "val" and held_out.data.train == ("train",)
 
 
 def test_variants_combine_and_unknown_ones_are_named():
