@@ -8,6 +8,7 @@ import numpy as np
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
 from vireid_jax.errors import UserError, nearest
 from vireid_jax.evaluators import arguments, draws, ranking, results
+from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.llcm import DIRECTIONS, same_folder, similarities
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
@@ -82,14 +83,27 @@ class Protocol:
       matrix = similarity if query == VISIBLE else similarity.T
       similarity_to = similarities(features, rows[query], rows[gallery], matrix, normalize, rerank)
       drawn = self._galleries(records, gallery)
-      name = f"{direction}/{self.shots}-shot" if self.shots else direction
-      found[name] = results.from_summaries(
+      found[self._name(direction)] = results.from_summaries(
         [_score(similarity_to, records, rows[query], each, excludes) for each in drawn],
         queries=len(rows[query]),
         gallery_sizes=[len(each) for each in drawn],
         conditions={**self._conditions(direction, excludes), "normalize": normalize},
       )
     return results.refuse_if_empty(found)
+
+  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
+    """Returns what each setting compares in trial 0."""
+    del metadata
+    found, excludes = {}, self._excludes(records)
+    for direction in self.directions:
+      side, gallery = DIRECTIONS[direction]
+      query, drawn = np.flatnonzero(records.modality == side), self._galleries(records, gallery)[0]
+      exclude = same_folder(records, query, drawn) if excludes else None
+      found[self._name(direction)] = Listing(query, drawn, exclude, False)
+    return found
+
+  def _name(self, direction: str) -> str:
+    return f"{direction}/{self.shots}-shot" if self.shots else direction
 
   def _conditions(self, direction: str, excludes: bool) -> dict:
     drawn = {"gallery": "random_choice", "shots": self.shots} if self.shots else {"gallery": "all"}
