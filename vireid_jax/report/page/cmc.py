@@ -36,8 +36,9 @@ def _draw(setting: str, runs: dict[str, Embedded], folder: figures.Folder) -> fi
     figure, axes = figures.new()
     ranks = np.arange(1, MAX_RANK + 1)
     for label, rates in lines.items():
-      axes.plot(ranks, rates, marker="o", markersize=3, label=f"{label}: {rates[0]:.1f} at 1")
-    axes.set(title=setting, xlabel="rank", ylabel="queries with a match, %", xticks=ranks[::5])
+      words = f"{figures.short(label)}: {rates[0]:.1f} at 1"
+      axes.plot(ranks, rates, marker="o", markersize=3, label=words)
+    axes.set(title=setting, xlabel="rank", ylabel="queries with a match, %")
     axes.set_xticks([1, 5, 10, 15, 20])
     axes.set_ylim(max(0, min(rates[0] for rates in lines.values()) - 10), 101)
     axes.legend(loc="lower right")

@@ -99,8 +99,9 @@ def _draw(title: str, lines: dict[str, Series], folder: figures.Folder) -> figur
   with figures.style():
     figure, axes = figures.new()
     for label, series in list(lines.items())[:LINES]:
-      marker = "o" if len(series) < 12 else None
-      axes.plot(list(series), list(series.values()), label=label, marker=marker, markersize=3)
+      marker, steps = "o" if len(series) < 12 else None, list(series)
+      options = {"label": figures.short(label), "marker": marker, "markersize": 3}
+      axes.plot(steps, list(series.values()), **options)
     values = [value for series in lines.values() for value in series.values()]
     if min(values) > 0 and max(values) / min(values) > LOG_SPAN:
       axes.set_yscale("log")

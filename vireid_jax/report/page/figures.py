@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 # At this size 72 points are about an inch of a phone's page, so that the text stays readable.
 SIZE = (4.4, 3.1)
 DPI = 160
+LABEL = 30  # letters
 # Okabe and Ito's colours, which people with any colour vision tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 STYLE = {
@@ -77,7 +78,7 @@ class Folder:
     return Drawn(data_uri(data[kind], mime), text, caption, width, height)
 
   def _stem(self, name: str) -> str:
-    stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name).strip("_")
+    stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name).strip("_")[:100]
     while stem in self._names:
       stem += "_"
     self._names.add(stem)
@@ -93,6 +94,11 @@ def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
   """Returns (figure, axes) of a size in inches; no window and no global state."""
   figure = Figure(figsize=size, layout="constrained")
   return figure, figure.subplots(rows, columns)
+
+
+def short(label: str) -> str:
+  """Cuts the middle out of a label that would not fit beside a curve."""
+  return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-LABEL // 2 :]}"
 
 
 def data_uri(content: bytes, mime: str) -> str:

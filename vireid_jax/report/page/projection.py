@@ -35,10 +35,13 @@ def project(features: np.ndarray) -> np.ndarray:
     van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008.
   """
   from sklearn.manifold import TSNE
+  from threadpoolctl import threadpool_limits  # scikit-learn needs it itself
 
   perplexity = min(PERPLEXITY, max(1, (len(features) - 1) / 3))
   mapper = TSNE(init="pca", perplexity=perplexity, random_state=0)
-  return mapper.fit_transform(l2_normalize(np.asarray(features, np.float32)))
+  # So few points that threads wait for each other, for minutes on a busy machine.
+  with threadpool_limits(1):
+    return mapper.fit_transform(l2_normalize(np.asarray(features, np.float32)))
 
 
 def draw(label: str, embedded: Embedded, folder: figures.Folder) -> list[figures.Drawn]:
@@ -51,7 +54,7 @@ def draw(label: str, embedded: Embedded, folder: figures.Folder) -> list[figures
   with figures.style():
     figure, axes = figures.new(size=(5.2, 5.4))
     _scatter(axes, points, records, identities)
-    axes.set(title=label, xticks=[], yticks=[])
+    axes.set(title=figures.short(label), xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
   text = (
