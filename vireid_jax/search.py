@@ -47,8 +47,9 @@ def search(options: argparse.Namespace) -> None:
   ranking = searcher(queries.features, top=options.top)
   seconds = time.perf_counter() - started
   print_lists(queries.names, index.names, ranking)
-  each = 1e3 * seconds / len(queries.names)
-  print(f"{len(queries.names)} queries in {len(index.names)} pictures, {each:.1f} ms each")
+  count, each = len(queries.names), 1e3 * seconds / len(queries.names)
+  words = "1 query" if count == 1 else f"{count} queries"
+  print(f"{words} in {len(index.names)} pictures, {each:.1f} ms each")
   if options.out:
     _write_page(options, model, queries.names, index.names, ranking)
 

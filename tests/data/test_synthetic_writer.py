@@ -13,6 +13,7 @@ from vireid_jax.data.synthetic import (
   WorldSpec,
   render,
   write_llcm,
+  write_own,
   write_regdb,
   write_sysu_mm01,
 )
@@ -175,7 +176,19 @@ def test_llcm_test_folders_agree_with_the_file_names(llcm):
     assert re.fullmatch(pattern, name), name
 
 
-@pytest.mark.parametrize("write", [write_sysu_mm01, write_regdb, write_llcm])
+def test_own_pictures_are_listed_in_a_table(tmp_path):
+  root = write_own(tmp_path, SPEC)
+  header, *lines = (root / "images.csv").read_text().splitlines()
+  assert header == "path,identity,camera,modality,split"
+  assert sorted(line.split(",")[0] for line in lines) == sorted(files(root, "pictures/*/*"))
+  for line in lines:
+    path, identity, camera, modality, split = line.split(",")
+    assert re.fullmatch(rf"pictures/{modality}/0*{identity}_c{camera}_\d+\.jpg", path)
+    assert int(identity) in SPEC.identities(split)
+  assert len(lines) == len(list(SPEC.images()))
+
+
+@pytest.mark.parametrize("write", [write_sysu_mm01, write_regdb, write_llcm, write_own])
 def test_somebody_elses_folder_is_left_alone(tmp_path, write):
   (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
   with pytest.raises(UserError, match=r"not empty and holds no SYNTHETIC\.txt"):
