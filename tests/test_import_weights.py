@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import vireid_jax
 from vireid_jax import evaluate, import_weights, methods, train
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.errors import UserError
@@ -63,6 +64,8 @@ def test_imported_agw_is_evaluated(data_dir, tmp_path):
   results = evaluate.evaluate(config, workdir)
   assert (workdir / "eval" / "step_0000000.json").exists()
   assert all(0 < result.mean["mAP"] < 1 for result in results.values())
+  model = vireid_jax.load(workdir)
+  assert (model.trained.step, model.method, model.feature_size) == (0, "agw", 64)
 
 
 def test_weights_with_other_classes_are_listed(data_dir, tmp_path):
