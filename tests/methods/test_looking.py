@@ -36,7 +36,7 @@ def test_the_two_pieces_are_the_whole(name, feature):
 
 
 def test_all_methods_but_those_without_a_map_are_covered():
-  assert {"agw", "mpanet", "mun"} <= set(NAMES)
+  assert set(NAMES) == {"agw", "mpanet", "mun", "tmpa"}
 
 
 def test_mpanet_shows_its_masks():
@@ -48,3 +48,20 @@ def test_mpanet_shows_its_masks():
   masks = method.network.apply(variables, image, method=type(method.network).masks)
   np.testing.assert_array_equal(maps["pattern 2"], masks[..., 1])
   assert float(masks.min()) > 0 and float(masks.max()) < 1  # sigmoids
+
+
+def test_tmpa_shows_shares_of_its_attention():
+  config = {"name": "tmpa", "split": "stage3", **TINY}
+  method = methods.create(config, num_classes=3, steps_per_epoch=5)
+  image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
+  batch = {"visible": image, "infrared": image}
+  variables = jax.jit(method.init)(jax.random.key(0), batch)
+  assert "intermediates" not in variables  # what is sown is not kept
+  found = {
+    side: jax.jit(method.attention, static_argnums=2)(variables, image, side)["attention"]
+    for side in ("visible", "infrared")
+  }
+  np.testing.assert_allclose(found["visible"].sum(axis=(1, 2)), 1, rtol=1e-5)
+  assert not np.allclose(found["visible"], found["infrared"])
+  plain = methods.create({**config, "mft": "convolution"}, num_classes=3, steps_per_epoch=5)
+  assert plain.attention({}, image, "visible") == {}

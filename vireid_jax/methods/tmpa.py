@@ -39,7 +39,7 @@ from vireid_jax.methods.base import Batch, LossOutput, Variables
 from vireid_jax.models.fusion import FUSIONS, Fusion
 from vireid_jax.models.head import POOLINGS, Head
 from vireid_jax.models.mfe import MFE, SPLITS
-from vireid_jax.models.mft import MFT, PATHS
+from vireid_jax.models.mft import ATTENTION, MFT, PATHS
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.transfer_network import TransferNetwork
 from vireid_jax.models.two_stream import merge, split
@@ -220,6 +220,32 @@ class TMPA:
     """The feature of images of one modality, from nothing else; see `methods.base.Method`."""
     name = TransferNetwork.embed if self.feature == "after_neck" else TransferNetwork.pool_single
     return self.network.apply(variables, images, modality, method=name)
+
+  def attention(self, variables: Variables, images: Array, modality: str) -> dict[str, Array]:
+    """What each position of the specific map gets from the shared map's; see `Method`.
+
+    Empty where the transfer has no attention.
+    """
+    if self.mft not in ("both", "attention"):
+      return {}
+    _, seen = self.network.apply(
+      variables,
+      images,
+      modality,
+      method=TransferNetwork.pool_single,
+      mutable=["intermediates"],
+    )
+    (weights,) = seen["intermediates"][f"from_{modality}"][ATTENTION]
+    return {"attention": weights}
+
+  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+    """The shared and the specific map before the transfer; see `methods.base.Method`."""
+    return self.network.apply(variables, images, modality, method=TransferNetwork.last_map)
+
+  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+    """The feature from the maps before the transfer; see `methods.base.Method`."""
+    after_neck, name = self.feature == "after_neck", TransferNetwork.embed_map
+    return self.network.apply(variables, last_map, modality, after_neck, method=name)
 
   @property
   def _transfers(self) -> bool:

@@ -12,6 +12,7 @@ from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
 
 PATHS = ("both", "attention", "convolution")
+ATTENTION = "attention"  # the name of what is sown
 SIZE = 3
 SHIFTS = SIZE * SIZE
 
@@ -65,6 +66,9 @@ class MFT(nn.Module):
     return jax.nn.relu(BatchNorm(self.numerics, name="norm")(y, train=train))
 
   def _mix(self, query: Array, key: Array, value: Array) -> Array:
+    if self.path != "convolution" and self.is_mutable_collection("intermediates"):
+      # For people to look at; nothing is computed where nobody asks.
+      self.sow("intermediates", ATTENTION, received(query, key, heads=self.heads))
     if self.path == "attention":
       return attend(query, key, value, heads=self.heads)
     # The module makes its parameters when called, and only where its path is used.
@@ -104,12 +108,31 @@ def attend(query: Array, key: Array, value: Array, *, heads: int) -> Array:
   Reference:
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
   """
-  n, height, width, channels = query.shape
-  q, k, v = (x.reshape(n, height * width, heads, channels // heads) for x in (query, key, value))
+  v = _by_head(value, heads)
+  weight = _weights(query, key, heads).astype(v.dtype)
+  return jnp.einsum("nipq,nqid->npid", weight, v).reshape(query.shape)
+
+
+def received(query: Array, key: Array, *, heads: int) -> Array:
+  """Returns the attention that each position gets: [n, h, w], with sum 1 over h and w.
+
+  The mean over heads and over the positions that ask; arguments as for `attend`.
+  """
+  n, height, width, _ = query.shape
+  return _weights(query, key, heads).mean(axis=(1, 2)).reshape(n, height, width)
+
+
+def _weights(query: Array, key: Array, heads: int) -> Array:
+  """Returns softmax(q k^T / sqrt(d)), [n, heads, positions that ask, positions asked]."""
+  q, k = _by_head(query, heads), _by_head(key, heads)
   full = jnp.promote_types(q.dtype, jnp.float32)
   score = jnp.einsum("npid,nqid->nipq", q, k, preferred_element_type=full)
-  weight = jax.nn.softmax(score / (channels // heads) ** 0.5, axis=-1).astype(v.dtype)
-  return jnp.einsum("nipq,nqid->npid", weight, v).reshape(query.shape)
+  return jax.nn.softmax(score / q.shape[-1] ** 0.5, axis=-1)
+
+
+def _by_head(x: Array, heads: int) -> Array:
+  n, height, width, channels = x.shape
+  return x.reshape(n, height * width, heads, channels // heads)
 
 
 class ProjectionConv(nn.Module):

@@ -75,9 +75,26 @@ class TransferNetwork(nn.Module):
 
   def pool_single(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, d]."""
+    return self._pool_maps(self._maps(images, modality), modality)
+
+  def last_map(self, images: Array, modality: str) -> Array:
+    """Maps images [n, h, w, 3] to the shared map and, with a transfer, behind it their own one."""
+    return jnp.concatenate(self._maps(images, modality), axis=-1)
+
+  def embed_map(self, last_map: Array, modality: str, after_neck: bool) -> Array:
+    """Maps what `last_map` gives to the feature after or before the neck [n, d]."""
+    count = 1 if self.from_visible is None else 2
+    pooled = self._pool_maps(tuple(jnp.split(last_map, count, axis=-1)), modality)
+    return self.head.embed(pooled) if after_neck else pooled
+
+  def _maps(self, images: Array, modality: str) -> tuple[Array, ...]:
     if self.from_visible is None:
-      return pool(self.backbone.shared_map(images, modality), self.pooling)
-    maps = self.backbone.single(images, modality)
+      return (self.backbone.shared_map(images, modality),)
+    return self.backbone.single(images, modality)
+
+  def _pool_maps(self, maps: tuple[Array, ...], modality: str) -> Array:
+    if self.from_visible is None:
+      return pool(maps[0], self.pooling)
     is_visible = modality == MODALITIES[0]
     transfer = self.from_visible if is_visible else self.from_infrared
     shared, own = (pool(x, self.pooling) for x in maps)

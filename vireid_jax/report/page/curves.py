@@ -11,7 +11,7 @@ Series = dict[int, float]  # step -> value
 SKIPPED = ("step", "time", "epoch")
 RATES = ("rank-1", "mAP", "mINP")
 LINES = 8  # in one figure
-LOG_SPAN = 50  # from which ratio of extremes on the axis is logarithmic
+SPAN = 50  # a line whose peak is so many times smaller than another's gets a figure of its own
 
 
 def read(path: pathlib.Path) -> dict[str, Series]:
@@ -68,7 +68,21 @@ def _by_group(scalars: dict[str, Series]) -> dict[str, dict[str, Series]]:
     if name.startswith("eval/") and name.rsplit("/", 1)[1] not in RATES:
       continue
     panels.setdefault(group(name), {})[_short(name)] = scalars[name]
-  return panels
+  parted = {}
+  for title, lines in panels.items():
+    large, small = _part_small(lines)
+    parted |= {title: large} | ({f"{title}, small terms": small} if small else {})
+  return parted
+
+
+def _part_small(lines: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Series]]:
+  """Parts off what would lie on the axis of a common figure."""
+  peaks = {name: max(map(abs, series.values())) for name, series in lines.items()}
+  small = {name for name, peak in peaks.items() if 0 < peak < max(peaks.values()) / SPAN}
+  return (
+    {name: series for name, series in lines.items() if name not in small},
+    {name: series for name, series in lines.items() if name in small},
+  )
 
 
 def _by_scalar(logged: dict[str, dict[str, Series]]) -> dict[str, dict[str, Series]]:
@@ -102,9 +116,6 @@ def _draw(title: str, lines: dict[str, Series], folder: figures.Folder) -> figur
       marker, steps = "o" if len(series) < 12 else None, list(series)
       options = {"label": figures.short(label), "marker": marker, "markersize": 3}
       axes.plot(steps, list(series.values()), **options)
-    values = [value for series in lines.values() for value in series.values()]
-    if min(values) > 0 and max(values) / min(values) > LOG_SPAN:
-      axes.set_yscale("log")
     axes.set(title=title.replace("_", " "), xlabel="step")
     if len(lines) > 1 or title not in lines:
       axes.legend()
