@@ -7,6 +7,7 @@ from vireid_jax.losses.divergence import divergence
 from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss
 from vireid_jax.losses.separation import separation
+from vireid_jax.losses.shared_specific import shared_specific
 from vireid_jax.losses.triplet import batch_hard_triplet
 from vireid_jax.losses.wrt import weighted_regularized_triplet
 
@@ -21,6 +22,7 @@ __all__ = [
   "paired_distance",
   "pairwise_distance",
   "separation",
+  "shared_specific",
   "unit",
   "weighted_regularized_triplet",
 ]

@@ -34,7 +34,7 @@ from vireid_jax.data import region as region_lib
 from vireid_jax.data.pedmix import PedMix
 from vireid_jax.data.schema import MODALITIES, mask_name
 from vireid_jax.errors import UserError, nearest
-from vireid_jax.losses.shared_specific import SharedSpecific, identity_means, shared_specific
+from vireid_jax.losses.shared_specific import SharedSpecific, identity_means
 from vireid_jax.methods.base import Batch, LossOutput, Variables
 from vireid_jax.models.fusion import FUSIONS, Fusion
 from vireid_jax.models.head import POOLINGS, Head
@@ -255,7 +255,9 @@ class TMPA:
     if not self.mfe:
       return
     own = _mean([losses.cross_entropy(logits, label) for logits in outputs["own_logits"]])
-    parts = shared_specific(split(outputs["shared"]), outputs["own"], label, margin=self.mss_margin)
+    parts = losses.shared_specific(
+      split(outputs["shared"]), outputs["own"], label, margin=self.mss_margin
+    )
     total = parts.total(
       specific_weight=self.mss_specific_weight, decoupling_weight=self.mss_decoupling_weight
     )
