@@ -9,6 +9,7 @@ from toys import config as toy_config
 
 from vireid_jax import compilation, manifest, metrics, timing, train
 from vireid_jax.errors import UserError
+from vireid_jax.mesh import make_mesh
 
 SECONDS = {
   *("seconds/step", "seconds/data_wait", "seconds/compile", "seconds/evaluation"),
@@ -75,7 +76,7 @@ def test_commit_of_a_checkout(tmp_path):
 def test_a_second_shape_is_an_error_and_compiling_is_timed():
   timer = timing.Stopwatch()
   step = compilation.CompiledStep(
-    lambda state, watch, x: (state + x.sum(), watch), out_shardings=None, timer=timer
+    lambda state, watch, x: (state + x.sum(), watch), mesh=make_mesh(), timer=timer
   )
   state, watch = step(jnp.zeros(2), jnp.zeros(1), jnp.ones(3))
   assert timer.seconds[timing.COMPILE] > 0

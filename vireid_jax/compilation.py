@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
+from vireid_jax import mesh as mesh_lib
 from vireid_jax.timing import COMPILE, Stopwatch
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -30,18 +32,19 @@ class CompiledStep:
   error instead.
   """
 
-  def __init__(self, step: Callable, *, out_shardings: Any, timer: Stopwatch):
+  def __init__(self, step: Callable, *, mesh: Mesh, timer: Stopwatch):
     """Compiles nothing yet.
 
     Args:
       step: (state, watch, *inputs) -> anything; the buffers of its first two arguments are given up
         for its results.
-      out_shardings: of the results; without them the compiler might choose others than those of
-        the arguments, and the next call would not fit.
+      mesh: every device of it holds all of the results. Left to itself the compiler might choose
+        other shardings than those of the arguments, and the next call would not fit.
       timer: told of the seconds of compiling.
     """
-    self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=out_shardings)
-    self._timer, self._compiled = timer, None
+    results = mesh_lib.replicated(mesh)
+    self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=results)
+    self._mesh, self._timer, self._compiled = mesh, timer, None
 
   def __call__(self, *arguments):
     """Runs the step.
@@ -50,7 +53,7 @@ class CompiledStep:
       RuntimeError: the arguments' shapes, dtypes or shardings are not those of the first call.
     """
     if self._compiled is None:
-      with self._timer.measure(COMPILE):
+      with self._timer.measure(COMPILE), jax.set_mesh(self._mesh):
         self._compiled = self._jitted.lower(*arguments).compile()
     try:
       return self._compiled(*arguments)

@@ -103,9 +103,7 @@ def make_step(run: Run) -> compilation.CompiledStep:
   def complete_and_step(state, batch, *placed):
     return step(state, run.data.complete(batch, *placed))
 
-  return compilation.CompiledStep(
-    finite.watched(complete_and_step), out_shardings=mesh_lib.replicated(run.mesh), timer=run.timer
-  )
+  return compilation.CompiledStep(finite.watched(complete_and_step), mesh=run.mesh, timer=run.timer)
 
 
 def _initial_state(run: Run) -> TrainState:

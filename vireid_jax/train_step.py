@@ -8,6 +8,7 @@ import optax
 from jax import Array
 
 from vireid_jax import gradients as gradients_lib
+from vireid_jax import mesh as mesh_lib
 from vireid_jax.methods.base import Batch, LossOutput, Method
 from vireid_jax.train_state import TrainState
 
@@ -54,6 +55,7 @@ def make_train_step(
       mix_key = jax.random.fold_in(key, MIX_STREAM)
       batch = method.mix(state.variables, batch, rngs=mix_key, step=state.step)
     batch = augment(jax.random.fold_in(key, AUGMENT_STREAM), batch)
+    batch = {**batch, "label": mesh_lib.on_all_devices(batch["label"])}
     method_key = jax.random.fold_in(key, METHOD_STREAM)
     output, gradients = gradient(state.variables, batch, method_key, state.step)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -57,18 +57,16 @@ def differentiate(method, variables, batch, mesh):
   function = jax.jit(
     jax.value_and_grad(compute, has_aux=True), out_shardings=mesh_lib.replicated(mesh)
   )
-  (loss, aux), gradients = function(
-    *jax.device_put((variables["params"], others), mesh_lib.replicated(mesh)), split(batch, mesh)
-  )
+  state = jax.device_put((variables["params"], others), mesh_lib.replicated(mesh))
+  with jax.set_mesh(mesh):
+    (loss, aux), gradients = function(*state, split(batch, mesh))
   return jax.tree.map(np.asarray, {"loss": loss, "aux": aux, "gradients": gradients})
 
 
 def largest_difference(one, other):
   """Returns the largest difference of any number, relative to those above 1."""
-  found = [
-    np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0.0)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-  ]
+  leaves = zip(*(map(np.float64, jax.tree.leaves(tree)) for tree in (one, other)), strict=True)
+  found = [np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0.0) for a, b in leaves]
   assert all(np.isfinite(found))
   return float(max(found))
 
@@ -81,8 +79,12 @@ def collectives(method, variables, batch, mesh):
   state = jax.eval_shape(lambda: train_state.create(variables, optimizer))
   replicated = mesh_lib.replicated(mesh)
   state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated), state)
-  compiled = jax.jit(step, out_shardings=replicated).lower(state, split(batch, mesh)).compile()
+  with jax.set_mesh(mesh):  # as compilation.CompiledStep does
+    compiled = jax.jit(step, out_shardings=replicated).lower(state, split(batch, mesh)).compile()
   text = compiled.as_text()
+  for line in text.splitlines():
+    if re.search(r" = .*(all-to-all|collective-permute)(-start)?\(", line):
+      print(line, file=sys.stderr)
   return {name: len(re.findall(rf"{name}(?:-start)?\(", text)) for name in COLLECTIVES}
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.losses.distance import paired_distance, pairwise_distance
+from vireid_jax.mesh import on_all_devices
 
 
 def identity_alignment(
@@ -39,7 +40,8 @@ def identity_alignment(
   count = same.sum(axis=1)
   # One row per image: the number of identities, a shape, need not be known to the compiler.
   centers = [
-    jnp.matmul(same, x.astype(full), precision="highest") / count[:, None] for x in features
+    jnp.matmul(same, on_all_devices(x.astype(full)), precision="highest") / count[:, None]
+    for x in features
   ]
   anchors = range(len(centers)) if anchors is None else anchors
   hinges = [_hinge(centers, anchor, same > 0, margin) for anchor in anchors]
