@@ -5,6 +5,7 @@ import pathlib
 import setuptools
 
 HERE = pathlib.Path(__file__).parent
+REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
 
 setuptools.setup(
   name="vireid_jax",
@@ -45,10 +46,10 @@ setuptools.setup(
     "tqdm",
   ),
   extras_require={
-    "test": ("pytest", "pytest-xdist"),
+    "test": ("pytest", "pytest-xdist", *REPORT),
     "dev": ("ruff==0.17.5",),
     "hub": ("huggingface_hub",),
-    "report": ("jinja2", "matplotlib", "scikit-learn"),
+    "report": REPORT,
     "tensorboard": ("tensorboardX",),
     "cuda": ("jax[cuda13]>=0.10.2",),
     "tpu": ("jax[tpu]>=0.10.2",),
