@@ -162,6 +162,16 @@ def test_curves_keep_the_last_of_a_step_and_pass_over_what_is_no_number(tmp_path
   assert curves.read(tmp_path / "absent") == {}
 
 
+def test_a_term_that_would_lie_on_the_axis_gets_a_figure_of_its_own():
+  scalars = {"loss": {1: 9.0}, "loss/identity": {1: 8.9}, "loss/alignment": {1: 0.1}, "lr": {1: 0}}
+  panels = curves._by_group(scalars)
+  assert list(panels) == ["loss", "loss, small terms", "lr"]
+  assert (list(panels["loss"]), list(panels["loss, small terms"])) == (
+    ["total", "identity"],
+    ["alignment"],
+  )
+
+
 def test_histograms_count_pairs_of_different_images_once():
   features = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], np.float32)
   identity, everyone = np.array([1, 1, 1, 2]), np.arange(4)
