@@ -202,7 +202,8 @@ def _evaluate(run: Run, state: TrainState, step: int, *, quick=False) -> evaluat
     results = run.evaluation(state.variables, quick=quick)
   seconds, trained = time.time() - started, run.meta["config"]
   evaluate.report(run.evaluation, results, run.workdir, step, trained=trained, seconds=seconds)
-  run.best.offer(step, state, results, run.meta)
+  with run.timer.measure(CHECKPOINT):
+    run.best.offer(step, state, results, run.meta)
   return results
 
 
