@@ -51,6 +51,18 @@ def test_max_pool_takes_the_largest_of_each_window(numerics):
   np.testing.assert_array_equal(max_pool(x, numerics=numerics)[0], expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 5, 2)])
+def test_both_max_pools_have_one_gradient(shape):
+  x = _random(*shape)
+  results = [
+    jax.vjp(lambda x, numerics=numerics: max_pool(x, numerics=numerics), x)
+    for numerics in (XLA, DOT)
+  ]
+  cotangent = _random(*results[0][0].shape, seed=1)
+  slopes = [gradient(cotangent)[0] for _, gradient in results]
+  np.testing.assert_allclose(slopes[1], slopes[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_batch_norm_statistics_by_hand(unbiased):
   numerics = Numerics("float32", unbiased_variance=unbiased)
