@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -193,6 +194,13 @@ def test_a_place_that_cannot_be_written_is_refused(tree, tmp_path):
     prepare.prepare("regdb", data_dir=tmp_path / "file", manual_dir=tree)
 
 
+@pytest.mark.parametrize("name", ["sysu_mm01", "regdb", "llcm", "own", "vireid_synthetic/quick"])
+def test_the_next_step_names_a_config_that_exists(name, tmp_path):
+  command = prepare._train_command(name, tmp_path)
+  (config,) = re.findall(r"--config (\S+)", command)
+  assert (pathlib.Path(__file__).parents[1] / config).is_file()
+
+
 def test_warnings_and_counts_are_shown_for_a_real_tree(tmp_path, data, capsys):
   tree = owner_trees.regdb(tmp_path / "real", synthetic=False)
   prepare.prepare("regdb", data_dir=data, manual_dir=tree)
@@ -200,7 +208,7 @@ def test_warnings_and_counts_are_shown_for_a_real_tree(tmp_path, data, capsys):
   assert "warning: all, visible: expected 4,120 images, found 12" in said.err
   assert "12 / 4,120" in said.out
   assert "4 / 412" in said.out
-  assert "configs/agw_regdb.py" in said.err
+  assert "configs/mun_regdb.py" in said.err
   assert "rendered tree" not in said.err
 
 

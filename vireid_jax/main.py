@@ -87,7 +87,7 @@ def prepare_devices() -> None:
   compilation.use_cache()
 
 
-_EXAMPLES = {"config": "configs/agw_synthetic.py", "workdir": "runs/agw_synthetic"}
+_EXAMPLES = {"config": "configs/mun_synthetic.py", "workdir": "runs/mun_synthetic"}
 
 
 def require(name: str) -> str:

@@ -209,8 +209,9 @@ def _say(text: str) -> None:
 
 
 def _train_command(name: str, data_dir: pathlib.Path) -> str:
-  config = {"sysu_mm01": "agw_sysu", SYNTHETIC: "agw_synthetic"}.get(name.split("/")[0])
-  config = config or f"agw_{name}"
+  name = name.split("/")[0]
+  files = {"sysu_mm01": "mun_sysu", SYNTHETIC: "mun_synthetic", "own": "agw_own"}
+  config = files.get(name, f"mun_{name}")
   place = "" if data_dir == location.default_data_dir().absolute() else f"TFDS_DATA_DIR={data_dir} "
   return f"{place}python -m vireid_jax.main --config configs/{config}.py --workdir runs/{config}"
 
