@@ -73,7 +73,7 @@ def test_a_single_identity_has_no_negative_and_pays_nothing():
 
 
 @pytest.mark.parametrize("bridge", [True, False])
-@pytest.mark.parametrize("metric", ["mean_l2", "mmd"])
+@pytest.mark.parametrize("metric", ["mean_l2", "mean", "mmd"])
 def test_modality_alignment_equals_its_formula(metric, bridge):
   with jax.enable_x64(True):
     mu = dict(zip(NAMES, (plain_center(x, metric) for x in draw()), strict=True))
@@ -91,8 +91,8 @@ def test_modality_alignment_equals_its_formula(metric, bridge):
 
 def plain_center(x, metric):
   x = x / np.linalg.norm(x, axis=1, keepdims=True)
-  if metric == "mean_l2":
-    return x.mean(0) / np.linalg.norm(x.mean(0))
+  if metric != "mmd":
+    return x.mean(0) / (np.linalg.norm(x.mean(0)) if metric == "mean_l2" else 1)
   draws = np.random.default_rng(0)
   frequencies, phases = draws.normal(size=(x.shape[1], 512)) / 0.5, draws.uniform(0, 2 * np.pi, 512)
   return np.mean(np.sqrt(2 / 512) * np.cos(x @ frequencies + phases), axis=0)
@@ -138,7 +138,17 @@ def test_prototypes_accumulate_without_gradient_and_only_the_centers_get_one():
   assert all(np.abs(gradient).max() == 0 for gradient in of_prototypes.values())
 
 
-@pytest.mark.parametrize("metric", ["mean_l2", "mmd"])
+def test_a_running_prototype_has_the_gradient_of_its_center():
+  prototype, center = jnp.array([3.0, 4.0]), jnp.array([1.0, -1.0])
+  np.testing.assert_allclose(alignment.step_into(prototype, center), prototype)
+  of_prototype, of_center = jax.grad(
+    lambda p, c: jnp.sum(alignment.step_into(p, c) ** 2), argnums=(0, 1)
+  )(prototype, center)
+  np.testing.assert_array_equal(of_prototype, np.zeros(2))
+  np.testing.assert_allclose(of_center, 2 * prototype)
+
+
+@pytest.mark.parametrize("metric", ["mean_l2", "mean", "mmd"])
 def test_gradients_equal_finite_differences(metric):
   with jax.enable_x64(True):
     fixed = dict(zip(NAMES, (plain_center(x, metric) for x in draw(seed=1)), strict=True))

@@ -113,14 +113,14 @@ def test_terms_are_the_losses_of_the_pooled_features():
   aligned = losses.identity_alignment(
     [after_neck[:, index] for index in range(3)], label, margin=1.0
   )
-  mu = [modality_center(x) for x in features]
+  mu = [modality_center(x, "mmd") for x in features]
   # First step: the prototypes are the centres themselves.
   modality = sum(2 * jnp.sum((mu[m] - mu[2]) ** 2) for m in (0, 1)) / 2
   expected = {
     "wrt": wrt,
     "identity": identity,
     "identity_alignment": 3 * aligned,
-    "modality_alignment": 0.5 * modality,
+    "modality_alignment": 5 * modality,
   }
   assert output.terms.keys() == expected.keys()
   for name, value in expected.items():
@@ -131,8 +131,11 @@ def loss(method, variables, batch):
   return jax.jit(lambda v: method.loss(v, batch, rngs=None, step=0))(variables)
 
 
-def test_prototypes_over_two_steps():
-  method, batch, variables = drawn()
+@pytest.mark.parametrize("kind", ["running", "ema"])
+def test_prototypes_over_two_steps(kind):
+  _, batch, variables = drawn()
+  method = make(ma_prototype=kind, ma_metric="mean_l2")
+  variables = variables | {"prototypes": method.init(jax.random.key(0), batch)["prototypes"]}
   centers, prototypes, values = [], [], []
   for seed in (0, 1):
     batch = make_batch(seed=seed)
@@ -150,12 +153,13 @@ def test_prototypes_over_two_steps():
     np.testing.assert_allclose(prototypes[0][name], centers[0][name], atol=1e-6)
     moved = 0.9 * centers[0][name] + 0.1 * centers[1][name]
     np.testing.assert_allclose(prototypes[1][name], moved / np.linalg.norm(moved), atol=1e-6)
-  # The second loss reads the prototypes from before its own update.
-  old, new = centers
+  # 'ema' compares the second centres with the prototypes from before, 'running' prototypes alone.
+  old, new = centers if kind == "ema" else (prototypes[1], prototypes[1])
   second = 0.0
   for m in ("visible", "infrared"):
     second += np.sum((new[m] - old["auxiliary"]) ** 2) + np.sum((new["auxiliary"] - old[m]) ** 2)
-  np.testing.assert_allclose(values[1], 0.5 * second / 2, rtol=1e-4)
+  assert second > 0
+  np.testing.assert_allclose(values[1], method.ma_weight * second / 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("statistics, same", [("own", True), ("shared", False)])

@@ -31,22 +31,25 @@ def modality_center(features: Array, metric: str = "mean_l2") -> Array:
 
   Args:
     features: float [b, d]; L2-normalised here.
-    metric: 'mean_l2': the mean direction, l2norm(mean_i l2norm(f_i)), [d]. 'mmd': the mean of the
-      random Fourier features, [512], of a Gaussian kernel of width 0.5, whose squared distance
-      approximates the squared maximum mean discrepancy (Rahimi and Recht, 2007).
+    metric: 'mean_l2': the mean direction, l2norm(mean_i l2norm(f_i)), [d]. 'mean': the same, not
+      normalised again, [d]. 'mmd': the mean of the random Fourier features, [512], of a Gaussian
+      kernel of width 0.5, whose squared distance approximates the squared maximum mean discrepancy
+      (Rahimi and Recht, 2007). Features that batch norm has centred need one of the latter two:
+      their means nearly vanish, and the direction of what is left says nothing.
 
   Returns:
     float32 at least; squared distances between centres are at most 4.
   """
   directions = unit(features)
-  if metric == "mean_l2":
-    return unit(jnp.mean(directions, axis=0))
-  return jnp.mean(_fourier(directions), axis=0)
+  if metric == "mmd":
+    return jnp.mean(_fourier(directions), axis=0)
+  mean = jnp.mean(directions, axis=0)
+  return unit(mean) if metric == "mean_l2" else mean
 
 
 def center_size(features: int, metric: str) -> int:
   """Numbers in a centre of features [b, d]."""
-  return features if metric == "mean_l2" else FOURIER_FEATURES
+  return FOURIER_FEATURES if metric == "mmd" else features
 
 
 def accumulate(prototype: Array, center: Array, started: Array, *, rate: float, metric: str):
@@ -65,6 +68,18 @@ def accumulate(prototype: Array, center: Array, started: Array, *, rate: float, 
   moved = rate * prototype + (1 - rate) * center
   moved = unit(moved) if metric == "mean_l2" else moved
   return jnp.where(started, moved, center)
+
+
+def step_into(prototype: Array, center: Array) -> Array:
+  """Returns the prototype with the gradient of the centre, which it holds a share of.
+
+  Two such prototypes have met the same people, while a centre stands for the few people of one
+  batch: its distance to a prototype is mostly theirs, not that of the modalities.
+
+  Args:
+    prototype, center: float [k].
+  """
+  return jax.lax.stop_gradient(prototype - center) + center
 
 
 def modality_alignment(

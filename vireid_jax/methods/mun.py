@@ -32,6 +32,7 @@ from vireid_jax.losses.modality_alignment import (
   center_size,
   modality_alignment,
   modality_center,
+  step_into,
 )
 from vireid_jax.methods.base import Batch, LossOutput, Variables
 from vireid_jax.models.auxiliary import AuxiliaryGenerator
@@ -53,8 +54,8 @@ CHOICES = {
   "ia_anchor": ("all", "aux"),
   "ia_feature": PLACES,
   "ma_feature": PLACES,
-  "ma_metric": ("mean_l2", "mmd"),
-  "ma_prototype": ("ema", "batch"),
+  "ma_metric": ("mean_l2", "mean", "mmd"),
+  "ma_prototype": ("running", "ema", "batch"),
 }
 NO_LOSSES = {"identity_alignment": False, "modality_alignment": False}
 # The rows of the ablation: what each one changes in the full method.
@@ -168,8 +169,10 @@ class MUN:
     ia_normalize: L2-normalise the features of the identity alignment.
     ia_anchor: 'all' modalities' centres are anchors, or the 'aux' ones alone.
     ma_weight: of the modality alignment.
-    ma_metric: 'mean_l2' or 'mmd'; see losses/modality_alignment.py.
-    ma_prototype: accumulated over steps ('ema'), or of the 'batch' alone.
+    ma_metric: 'mean_l2', 'mean' or 'mmd'; see losses/modality_alignment.py.
+    ma_prototype: what is aligned: accumulated prototypes with this step's centres in them, which
+      get the gradient ('running'); the batch's centres with the prototypes from before this step
+      ('ema'); or with each other, of the 'batch' alone.
     ma_rate: share of the old prototype kept per step.
     bridge: align either modality with the auxiliary one; else with each other.
     dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
@@ -200,10 +203,10 @@ class MUN:
   ia_normalize: bool = True
   ia_anchor: str = "all"
   modality_alignment: bool = True
-  ma_weight: float = 0.5
+  ma_weight: float = 5.0
   ma_feature: str = "before_neck"
-  ma_metric: str = "mean_l2"
-  ma_prototype: str = "ema"
+  ma_metric: str = "mmd"
+  ma_prototype: str = "running"
   ma_rate: float = 0.9
   bridge: bool = True
   dtype: str = "auto"
@@ -263,7 +266,7 @@ class MUN:
     """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
     image = self._image(batch)
     variables = dict(self.network.init(rng, batch["visible"], batch["infrared"], image))
-    if self.modality_alignment and self.ma_prototype == "ema":
+    if self.modality_alignment and self.ma_prototype != "batch":
       size = center_size(feature_size(self.depth, self.width), self.ma_metric)
       dtype = Numerics(self.dtype).param_dtype
       prototypes = {name: jnp.zeros(size, dtype) for name in self.modalities}
@@ -337,17 +340,21 @@ class MUN:
     return terms
 
   def _align_modalities(self, features: dict[str, Array], stored: dict | None):
-    """Returns the loss, which reads the prototypes from before this step, and their collection."""
+    """Returns the loss and the collection of moved prototypes."""
     centers = {name: modality_center(x, self.ma_metric) for name, x in features.items()}
     if stored is None:
       return modality_alignment(centers, centers, bridge=self.bridge), {}
     started = stored["started"]
-    before = {name: jnp.where(started, stored[name], center) for name, center in centers.items()}
     after = {
       name: accumulate(stored[name], center, started, rate=self.ma_rate, metric=self.ma_metric)
       for name, center in centers.items()
     }
-    loss = modality_alignment(centers, before, bridge=self.bridge)
+    if self.ma_prototype == "running":
+      prototypes = after
+      centers = {name: step_into(after[name], center) for name, center in centers.items()}
+    else:
+      prototypes = {name: jnp.where(started, stored[name], x) for name, x in centers.items()}
+    loss = modality_alignment(centers, prototypes, bridge=self.bridge)
     return loss, {COLLECTION: {**after, "started": jnp.ones_like(started)}}
 
 
