@@ -162,6 +162,7 @@ class _Recorder:
 
   def __init__(self, run: Run, first: int):
     self._run, self._checked = run, first
+    self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
     run.timer.begin_steps(first, logged=metrics.last_step(run.workdir))
     self._writer = MetricWriter(
       run.workdir, tensorboard=run.config.log.tensorboard, enabled=jax.process_index() == 0
@@ -176,9 +177,10 @@ class _Recorder:
     self._checked = step
 
   def log(self, step: int, scalars: dict[str, jax.Array]) -> None:
-    values = {name: float(value) for name, value in jax.device_get(scalars).items()}
     # A schedule counts the steps completed before.
-    values["lr"] = float(self._run.schedule(step - 1))
+    rate = self._rate(jax.device_put(step - 1))
+    values = jax.device_get({**scalars, "lr": rate})
+    values = {name: float(value) for name, value in values.items()}
     values["epoch"] = step / self._run.clock.steps_per_epoch
     self.write(step, {**values, **self._progress.rate(step), **self._run.timer.line(step)})
     self._progress.show(step, values)
