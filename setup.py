@@ -52,6 +52,7 @@ setuptools.setup(
     "report": REPORT,
     "tensorboard": ("tensorboardX",),
     "cuda": ("jax[cuda13]>=0.10.2",),
+    "torch": ("torch",),  # the benchmarks' baseline
     "tpu": ("jax[tpu]>=0.10.2",),
   },
   classifiers=(

@@ -9,11 +9,11 @@ import json
 import pathlib
 import sys
 
-from vireid_jax import step_benchmark
 from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 from vireid_jax.evaluators import benchmark_reranking
+from vireid_jax.speed import embed, step
 
 # name -> (one line of help, function adding flags to a parser, function running it)
 BENCHMARKS = {
@@ -29,8 +29,13 @@ BENCHMARKS = {
   ),
   "step": (
     "whole training steps of some configs, in turn, on random images",
-    step_benchmark.add_arguments,
-    step_benchmark.run,
+    step.add_arguments,
+    step.run,
+  ),
+  "embed": (
+    "retrieval features of some configs, in turn, of random images",
+    embed.add_arguments,
+    embed.run,
   ),
   "input": (
     "filling the image cache, gathering and augmenting batches",

@@ -27,13 +27,20 @@ def abstract(
 def draw(
   config: ConfigDict, method: Method, optimizer: optax.GradientTransformation, mesh: Mesh
 ) -> TrainState:
-  """Draws the state and fills in ImageNet weights where the config names some.
+  """Draws the state and fills in ImageNet weights where the config names some."""
+  state = draw_random(config, method, optimizer, mesh)
+  return warm_start.fill(state, config, mesh_lib.replicated(mesh))
+
+
+def draw_random(
+  config: ConfigDict, method: Method, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> TrainState:
+  """Draws the state, whatever weights the config names.
 
   Under jit, so that no eager alias of a later donated buffer exists.
   """
   sharding = mesh_lib.replicated(mesh)
-  state = compilation.run_once(lambda: _draw(config, method, optimizer), out_shardings=sharding)
-  return warm_start.fill(state, config, sharding)
+  return compilation.run_once(lambda: _draw(config, method, optimizer), out_shardings=sharding)
 
 
 def _draw(config: ConfigDict, method: Method, optimizer: optax.GradientTransformation):

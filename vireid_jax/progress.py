@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 
 import jax
-from tqdm import tqdm
 
 
 class Progress:
@@ -14,6 +13,8 @@ class Progress:
 
   def __init__(self, total: int, first: int, images_per_step: int):
     """Starts the clock of a run of `total` steps that begins after step `first`."""
+    from tqdm import tqdm  # what only measures a step does without
+
     self._total, self._images = total, images_per_step
     self._visible = jax.process_index() == 0
     self._bar = tqdm(

@@ -1,0 +1,179 @@
+"""Runs the sides of a benchmark in turn and tells what came out, as numbers and as a table."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from vireid_jax.errors import UserError
+from vireid_jax.speed import device, setting
+from vireid_jax.speed.turns import Side, ratio, take_turns
+
+# What a column is called, and how it is read from a side's numbers.
+COLUMNS = (
+  ("side", lambda n: n["name"]),
+  ("dtype", lambda n: n["dtype"]),
+  ("images", lambda n: str(n["images"])),
+  ("ms", lambda n: f"{1e3 * n['median_seconds']:,.1f}"),
+  ("images/s", lambda n: f"{n['images_per_second']:,.1f}"),
+  ("GFLOP", lambda n: _in_giga(n["flops"])),
+  ("GFLOP/s", lambda n: _in_giga(n["flops_per_second"])),
+  ("of peak", lambda n: _show(n["share_of_peak"], ".0%")),
+  ("GB moved", lambda n: _in_giga(n["bytes"])),
+  ("floor ms", lambda n: _show(n["floor_seconds"], ",.1f", 1e3)),
+  ("memory GB", lambda n: _in_giga(n["memory_bytes"])),
+  ("compile s", lambda n: _show(n["compile_seconds"], ",.1f")),
+  ("warm-up s", lambda n: f"{n['warm_up_seconds']:,.1f}"),
+)
+FACTS = ("flops", "bytes", "memory_bytes", "compile_seconds")
+
+
+def compare(
+  options: argparse.Namespace,
+  prepare: Callable[[str, argparse.Namespace], Side],
+  *,
+  baseline: str,
+) -> dict:
+  """Times the sides of all configs, the baselines and the device in turn, and prints a table.
+
+  Args:
+    options: of the command line; see `setting.add_arguments`.
+    prepare: (config's path, options) -> side.
+    baseline: name of the function in `speed.torch_sides` that makes a side of PyTorch.
+
+  Returns:
+    'device', 'peaks', 'memory', and per side under 'sides' what `_numbers` returns.
+  """
+  if options.repeats < 1:
+    raise UserError(f"--repeats is {options.repeats}; it must be at least 1")
+  sides = _baselines(options, baseline)
+  sides += [prepare(path, options) for path in options.configs]
+  products = {name: device.product_side(jnp.dtype(name)) for name in _dtypes(sides)}
+  copy = device.copy_side()
+  take_turns([*sides, *products.values(), copy], options.repeats)
+  peaks = {
+    "flops_per_second": {name: device.rate(side, "flops") for name, side in products.items()},
+    "bytes_per_second": device.rate(copy, "bytes"),
+  }
+  numbers = {
+    "device": str(jax.devices()[0].device_kind),
+    "peaks": peaks,
+    "memory": device.memory(),
+    "sides": {side.name: _numbers(side, sides, peaks) for side in sides},
+  }
+  _print(numbers)
+  return numbers
+
+
+def facts(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled, seconds: float) -> dict:
+  """Returns what the compiler says of a program.
+
+  Args:
+    lowered: the operations are counted here, as written: in what the compiler turns some of them
+      into, a call of a library, it sees none any more.
+    compiled: the bytes are counted here, where elementwise operations are fused.
+    seconds: that compiling took.
+  """
+  written, fused = (stage.cost_analysis() or {} for stage in (lowered, compiled))
+  return {
+    "flops": written.get("flops"),
+    "bytes": fused.get("bytes accessed"),
+    "memory_bytes": _memory(compiled),
+    "compile_seconds": seconds,
+  }
+
+
+def _memory(compiled: jax.stages.Compiled) -> float | None:
+  """Returns the compiler's estimate of what a program needs; donated buffers count once."""
+  found = compiled.memory_analysis()
+  if found is None:
+    return None
+  kept = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+  return kept + found.temp_size_in_bytes
+
+
+def _baselines(options: argparse.Namespace, baseline: str) -> list[Side]:
+  """Makes the sides of PyTorch, which are set up like the first config."""
+  if not options.baseline:
+    return []
+  # Set before the device is first used: JAX would take three quarters of a GPU's memory at once.
+  os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+  make = getattr(_torch_sides(), baseline)
+  config = setting.load(options.configs[0], options)
+  return [make(config, options, name) for name in dict.fromkeys(options.baseline)]
+
+
+def _torch_sides():
+  try:
+    from vireid_jax.speed import torch_sides
+  except ModuleNotFoundError as error:
+    if error.name != "torch":
+      raise
+    raise UserError(
+      "--baseline needs PyTorch: pip install 'vireid_jax[torch]' (in a checkout pip install -e "
+      "'.[torch]'); a build for the device at hand is chosen at https://pytorch.org. Without "
+      "--baseline nothing needs it"
+    ) from None
+  return torch_sides
+
+
+def _dtypes(sides: Sequence[Side]) -> list[str]:
+  return sorted({side.facts["dtype"] for side in sides})
+
+
+def _numbers(side: Side, sides: Sequence[Side], peaks: dict) -> dict:
+  """Returns what is known of a side.
+
+  'flops' and 'bytes' of a call, 'memory_bytes' and 'compile_seconds' may be None: unknown.
+  'floor_seconds' is what the arithmetic or the bytes would take at the measured peaks, whichever is
+  more; 'ratios' compare images per second with each baseline's.
+  """
+  found = {name: side.facts.get(name) for name in FACTS}
+  flops, median = found["flops"], side.median
+  peak = peaks["flops_per_second"][side.facts["dtype"]]
+  times = [flops and flops / peak, found["bytes"] and found["bytes"] / peaks["bytes_per_second"]]
+  return {
+    "name": side.name,
+    "dtype": side.facts["dtype"],
+    "images": side.images,
+    "seconds": side.seconds,
+    "median_seconds": median,
+    "warm_up_seconds": side.warm_up,
+    "images_per_second": side.images / median,
+    **found,
+    "flops_per_second": flops and flops / median,
+    "share_of_peak": flops and flops / median / peak,
+    "floor_seconds": max(times) if None not in times else None,
+    "ratios": {
+      other.name: ratio(side, other) for other in sides if other.is_baseline and other is not side
+    },
+  }
+
+
+def _print(numbers: dict) -> None:
+  print(_table(list(numbers["sides"].values())))
+  for name, peak in numbers["peaks"]["flops_per_second"].items():
+    print(f"measured peak, {name} matrix product: {peak / 1e9:,.0f} GFLOP/s")
+  print(f"measured peak, copying: {numbers['peaks']['bytes_per_second'] / 1e9:,.1f} GB/s")
+  shown = [f"{name} {_in_giga(value)} GB" for name, value in numbers["memory"].items()]
+  print(f"most memory held, all sides together: {', '.join(shown)}")
+
+
+def _table(numbers: list[dict]) -> str:
+  names = list(dict.fromkeys(name for each in numbers for name in each["ratios"]))
+  head = [title for title, _ in COLUMNS] + [f"times {name}" for name in names]
+  rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+  for each in numbers:
+    ratios = [_show(each["ratios"].get(name), ".2f") for name in names]
+    rows.append([read(each) for _, read in COLUMNS] + ratios)
+  return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _in_giga(value: float | None) -> str:
+  return _show(value, ",.2f", 1e-9)
+
+
+def _show(value: float | None, form: str, factor: float = 1.0) -> str:
+  return "-" if value is None else format(factor * value, form)

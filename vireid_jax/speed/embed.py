@@ -1,0 +1,53 @@
+"""Images embedded per second with the networks of some configs, beside PyTorch's."""
+
+import argparse
+import time
+
+import jax
+
+from vireid_jax import first_state
+from vireid_jax import mesh as mesh_lib
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.errors import UserError
+from vireid_jax.evaluators.embed import retrieval_function
+from vireid_jax.speed import comparison, setting
+from vireid_jax.speed.turns import Side
+
+MODALITY = MODALITIES[0]  # the other one's stream is as long
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of the benchmark."""
+  setting.add_arguments(parser)
+  parser.add_argument("--batch", type=int, default=16, help="images in a batch")
+
+
+def run(options: argparse.Namespace) -> dict:
+  """Compiles every config's embedding, times them in turn, and prints a table.
+
+  Returns:
+    See `comparison.compare`.
+  """
+  if options.batch < 1:
+    raise UserError(f"--batch is {options.batch}; it must be at least 1")
+  return comparison.compare(options, prepare, baseline="embed_side")
+
+
+def prepare(path: str, options: argparse.Namespace) -> Side:
+  """Builds and compiles the retrieval feature of random images, as evaluation would."""
+  config = setting.load(path, options)
+  method = setting.create_method(config, options.identities)
+  optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
+  variables = first_state.draw_random(config, method, optimizer, mesh).variables
+  images = setting.on_devices({"images": setting.random_images(config, options.batch)})["images"]
+  embed = retrieval_function({"feature": method}, MODALITY, config.augment[MODALITY])
+  started = time.perf_counter()
+  lowered = jax.jit(embed).lower(variables, images)
+  compiled = lowered.compile()
+  seconds = time.perf_counter() - started
+
+  def call() -> None:
+    jax.block_until_ready(compiled(variables, images))
+
+  facts = {"dtype": setting.compute_dtype(config), **comparison.facts(lowered, compiled, seconds)}
+  return Side(path, call, images=options.batch, facts=facts)

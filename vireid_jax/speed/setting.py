@@ -1,0 +1,98 @@
+"""What the benchmarks of whole networks share: flags, configs, random images, fresh variables."""
+
+import argparse
+
+import jax
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax import config_file, methods, optim
+from vireid_jax import mesh as mesh_lib
+from vireid_jax.durations import Clock
+from vireid_jax.errors import UserError
+from vireid_jax.methods.base import Method
+from vireid_jax.models.numerics import DTYPES, Numerics
+
+STEPS_PER_EPOCH = 100
+EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags."""
+  parser.add_argument("configs", nargs="+", help="config files, with :VARIANT behind them")
+  parser.add_argument("--identities", type=int, default=395, help="classes; default SYSU-MM01's")
+  parser.add_argument("--repeats", type=int, default=5, help="timed calls of each side")
+  parser.add_argument("--dtype", choices=DTYPES, help="compute dtype; default the config's")
+  parser.add_argument(
+    "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default the config's"
+  )
+  parser.add_argument(
+    "--baseline",
+    action="append",
+    choices=BASELINES,
+    default=[],
+    help="also time the two-stream baseline in PyTorch, eager or compiled; may be given twice",
+  )
+
+
+def load(path: str, options: argparse.Namespace) -> ConfigDict:
+  """Reads a config and applies what the flags change."""
+  config = config_file.load(path)
+  if options.dtype:
+    config.method.dtype = options.dtype
+  if options.image_size:
+    config.data.image_size = tuple(options.image_size)
+  if getattr(options, "batch_pairs", None):
+    config.sampler.identities = _identities(options.batch_pairs, config.sampler.images)
+  return config
+
+
+def _identities(pairs: int, images: int) -> int:
+  if pairs % images or pairs // images < 2:
+    raise UserError(
+      f"--batch-pairs {pairs} is not at least two identities of the config's sampler.images = "
+      f"{images} pairs each; choose a multiple of {images} from {2 * images} on"
+    )
+  return pairs // images
+
+
+def create_method(config: ConfigDict, identities: int) -> Method:
+  """Builds the config's method."""
+  return methods.create(config.method, num_classes=identities, steps_per_epoch=STEPS_PER_EPOCH)
+
+
+def create_optimizer(config: ConfigDict, method: Method) -> optax.GradientTransformation:
+  """Builds the config's optimiser for a method."""
+  clock = Clock(STEPS_PER_EPOCH, 2 * config.sampler.identities * config.sampler.images)
+  schedule = optim.make_schedule(config.optim, clock)
+  return optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
+
+
+def random_images(config: ConfigDict, count: int) -> np.ndarray:
+  """Returns uint8 [count, h, w, 3]."""
+  shape = (count, *config.data.image_size, 3)
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def random_batch(config: ConfigDict, identities: int) -> dict[str, np.ndarray]:
+  """Returns a training batch of the config's size; see `methods.base.Batch`."""
+  people, images = config.sampler.identities, config.sampler.images
+  both = random_images(config, 2 * people * images)
+  batch = dict(zip(("visible", "infrared"), np.split(both, 2), strict=True))
+  if config_lib.needs_masks(config):
+    ones = np.full((*batch["visible"].shape[:3], 1), 255, np.uint8)
+    batch |= {"visible_mask": ones, "infrared_mask": ones}
+  labels = np.random.default_rng(0).choice(identities, people, replace=False)
+  return {**batch, "label": np.repeat(labels, images).astype(np.int32)}
+
+
+def on_devices(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+  """Moves arrays to the devices, split by rows."""
+  return mesh_lib.to_global(arrays, mesh_lib.make_mesh())
+
+
+def compute_dtype(config: ConfigDict) -> str:
+  """Returns the dtype that the config's network computes in on this backend."""
+  return str(Numerics(dtype=config.method.dtype).compute_dtype)

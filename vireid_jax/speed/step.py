@@ -1,0 +1,56 @@
+"""Whole training steps of some configs: time, arithmetic, memory, beside PyTorch's."""
+
+import argparse
+import time
+
+import jax
+
+from vireid_jax import first_state, train, train_step
+from vireid_jax import mesh as mesh_lib
+from vireid_jax.speed import comparison, setting
+from vireid_jax.speed.turns import Side
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of the benchmark."""
+  setting.add_arguments(parser)
+  parser.add_argument(
+    "--batch-pairs", type=int, help="pairs of images in a batch; default the config's"
+  )
+
+
+def run(options: argparse.Namespace) -> dict:
+  """Compiles every config's step, times them in turn, and prints a table.
+
+  Returns:
+    See `comparison.compare`.
+  """
+  return comparison.compare(options, prepare, baseline="train_side")
+
+
+def prepare(path: str, options: argparse.Namespace) -> Side:
+  """Builds and compiles the step of a config for random images, as `train` would."""
+  config = setting.load(path, options)
+  method = setting.create_method(config, options.identities)
+  optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
+  state = first_state.draw_random(config, method, optimizer, mesh)
+  batch = setting.on_devices(setting.random_batch(config, options.identities))
+  step = train_step.make_train_step(
+    method,
+    optimizer,
+    train.make_augment(config),
+    seed=0,
+    augment_pair=train.make_augment_pair(config),
+  )
+  started = time.perf_counter()
+  lowered = jax.jit(step, donate_argnums=0).lower(state, batch)
+  compiled = lowered.compile()
+  seconds = time.perf_counter() - started
+
+  def call() -> None:
+    nonlocal state
+    state, scalars = compiled(state, batch)
+    jax.block_until_ready((state, scalars))
+
+  facts = {"dtype": setting.compute_dtype(config), **comparison.facts(lowered, compiled, seconds)}
+  return Side(path, call, images=2 * len(batch["label"]), facts=facts)
