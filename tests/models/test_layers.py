@@ -31,6 +31,23 @@ def test_both_convolutions_agree(size, stride, shape):
   np.testing.assert_allclose(results[0], results[1], atol=2e-5)
 
 
+@pytest.mark.parametrize("size, stride", [(1, 1), (1, 2), (3, 1), (7, 2)])
+@pytest.mark.parametrize("features", [2, 5])  # fewer than the channels, and more
+def test_both_convolutions_have_one_gradient(size, stride, features):
+  with jax.enable_x64(True):
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 6, 3)))
+    found = []
+    for impl in ("xla", "dot"):
+      layer = Conv(features, size, stride, numerics=Numerics("float64", impl))
+      variables = layer.init(jax.random.key(0), x)
+
+      def loss(variables, x, layer=layer):
+        return jnp.sum(jnp.sin(layer.apply(variables, x)))
+
+      found.append(jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(variables, x))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), *found)
+
+
 def test_convolution_equals_sums_over_windows():
   x = _random(1, 4, 5, 2)
   kernel = _random(3, 3, 2, 3, seed=1)
