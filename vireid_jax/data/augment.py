@@ -105,22 +105,22 @@ def channel_exchange(key: Array, image: Array, *, gray: bool = False) -> Array:
   """
   if gray:
     return luma(key, image)
-  return _replicate(image, jax.random.randint(key, (), 0, 3))
+  return _mix(image, _replicating(jax.random.randint(key, (), 0, 3)))
 
 
 def channel_adap(key: Array, image: Array) -> Array:
   """Replicates channel 0, 1 or 2, or leaves the image as it is, each one time in four."""
   choice = jax.random.randint(key, (), 0, 4)
-  return jnp.where(choice == 3, image, _replicate(image, jnp.minimum(choice, 2)))
+  return _mix(image, jnp.where(choice == 3, jnp.eye(3), _replicating(choice)))
 
 
 def channel_adap_gray(key: Array, image: Array, *, probability: float = 0.5) -> Array:
   """As `channel_adap`, but the fourth case is the luma with the given probability in [0, 1]."""
   choice_key, gray_key = jax.random.split(key)
   choice = jax.random.randint(choice_key, (), 0, 4)
-  gray = jax.random.bernoulli(gray_key, probability)
-  fourth = jnp.where(gray, luma(gray_key, image), image)
-  return jnp.where(choice == 3, fourth, _replicate(image, jnp.minimum(choice, 2)))
+  gray = jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3))
+  fourth = jnp.where(jax.random.bernoulli(gray_key, probability), gray, jnp.eye(3))
+  return _mix(image, jnp.where(choice == 3, fourth, _replicating(choice)))
 
 
 def luma(key: Array, image: Array) -> Array:
@@ -154,11 +154,19 @@ def _to_float(image: Array) -> Array:
   return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
 
 
-def _replicate(image: Array, channel: Array) -> Array:
-  # Selected rather than indexed: under vmap an index is a gather, which no loop is fused with.
-  red, green, blue = (image[..., c] for c in range(3))
-  plane = jnp.where(channel == 0, red, jnp.where(channel == 1, green, blue))
-  return jnp.broadcast_to(plane[..., None], image.shape)
+def _replicating(channel: Array) -> Array:
+  """The mixture that replicates a channel: float32 [3, 3]; zeros for none of 0, 1, 2."""
+  return jnp.broadcast_to((jnp.arange(3) == channel)[:, None], (3, 3)).astype(jnp.float32)
+
+
+def _mix(image: Array, weights: Array) -> Array:
+  """Makes every channel j the sum of weights[i, j] times channel i.
+
+  Multiplied even where a choice would do: XLA computes all that comes before a choice once for each
+  alternative. Written out: a product with a 3x3 matrix is slower still. Weights 0 and 1 are exact.
+  """
+  weights = weights.astype(image.dtype)
+  return sum(image[..., channel : channel + 1] * weights[channel] for channel in range(3))
 
 
 OPERATIONS = {
