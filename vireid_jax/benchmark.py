@@ -13,7 +13,7 @@ from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 from vireid_jax.evaluators import benchmark_reranking
-from vireid_jax.speed import embed, step
+from vireid_jax.speed import embed, floor, step
 
 # name -> (one line of help, function adding flags to a parser, function running it)
 BENCHMARKS = {
@@ -31,6 +31,11 @@ BENCHMARKS = {
     "whole training steps of some configs, in turn, on random images",
     step.add_arguments,
     step.run,
+  ),
+  "floor": (
+    "operations and bytes of training steps as the compiler counts them; nothing is run",
+    floor.add_arguments,
+    floor.run,
   ),
   "embed": (
     "retrieval features of some configs, in turn, of random images",

@@ -10,7 +10,7 @@ import pytest
 from vireid_jax import benchmark
 from vireid_jax.errors import UserError
 from vireid_jax.models import cost
-from vireid_jax.speed import device, setting
+from vireid_jax.speed import device, floor, setting
 
 AGW = "configs/agw_sysu.py:base,smoke"
 FULL = "configs/agw_sysu.py:smoke"
@@ -76,6 +76,19 @@ def test_embed_counts_the_operations_that_the_cost_table_counts(capsys):
   assert side["flops"] / 3 == pytest.approx(expected, rel=0.05)
   assert side["flops"] / 3 > expected
   assert AGW in capsys.readouterr().out
+
+
+def test_floor_is_the_longer_of_arithmetic_and_traffic(capsys):
+  flags = ["--identities", "6", "--batch-pairs", "4", "--dtype", "float32", "--no-bytes"]
+  found = benchmark.main(["floor", AGW, *flags, "--peaks", "1e9", "1e6"])[AGW]
+  assert found["images"] == 8 and found["bytes"] is None
+  config = setting.config_file.load(AGW)
+  forward = cost.measure(setting.create_method(config, 6), (48, 24)).operations
+  # Forward, and about as much again for each of the two gradients.
+  assert 2.2 < found["flops"] / forward < 4
+  assert found["floor_seconds"]["this machine"] == pytest.approx(8 * found["flops"] / 1e9)
+  assert floor.floor(2e9, 4e6, 1e9, 1e6) == 4 and floor.floor(2e9, 1e6, 1e9, 1e6) == 2
+  assert "GFLOP per image" in capsys.readouterr().out
 
 
 def test_sizes_that_cannot_be_are_refused():

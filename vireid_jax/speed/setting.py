@@ -19,21 +19,33 @@ STEPS_PER_EPOCH = 100
 EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags."""
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that say which networks."""
   parser.add_argument("configs", nargs="+", help="config files, with :VARIANT behind them")
   parser.add_argument("--identities", type=int, default=395, help="classes; default SYSU-MM01's")
-  parser.add_argument("--repeats", type=int, default=5, help="timed calls of each side")
   parser.add_argument("--dtype", choices=DTYPES, help="compute dtype; default the config's")
   parser.add_argument(
     "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default the config's"
   )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of a timing."""
+  add_network_arguments(parser)
+  parser.add_argument("--repeats", type=int, default=5, help="timed calls of each side")
   parser.add_argument(
     "--baseline",
     action="append",
     choices=BASELINES,
     default=[],
     help="also time the two-stream baseline in PyTorch, eager or compiled; may be given twice",
+  )
+
+
+def add_batch_argument(parser: argparse.ArgumentParser) -> None:
+  """Adds the flag that changes the size of a training batch."""
+  parser.add_argument(
+    "--batch-pairs", type=int, help="pairs of images in a batch; default the config's"
   )
 
 

@@ -14,9 +14,7 @@ from vireid_jax.speed.turns import Side
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of the benchmark."""
   setting.add_arguments(parser)
-  parser.add_argument(
-    "--batch-pairs", type=int, help="pairs of images in a batch; default the config's"
-  )
+  setting.add_batch_argument(parser)
 
 
 def run(options: argparse.Namespace) -> dict:

@@ -1,0 +1,97 @@
+"""What a training step costs per image, and the least time that a device could take for it.
+
+Nothing is computed and no data set is needed: the compiler counts. The floor of a step is its
+operations over the device's matrix peak, or its bytes over the memory's bandwidth, whichever takes
+longer. Bytes are those of the program as compiled for this machine's backend: another one fuses
+otherwise, and moves half of them where it computes in bfloat16.
+"""
+
+import argparse
+
+import jax
+
+from vireid_jax import first_state, train, train_step
+from vireid_jax import mesh as mesh_lib
+from vireid_jax.errors import UserError
+from vireid_jax.speed import setting
+
+# Published peaks, dense bfloat16 products and memory, per second. Sources: NVIDIA's H100 SXM data
+# sheet; Google's page on TPU v5e.
+PUBLISHED = {"H100": (989e12, 3.35e12), "TPU v5e": (197e12, 819e9)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of the benchmark."""
+  setting.add_network_arguments(parser)
+  setting.add_batch_argument(parser)
+  parser.add_argument(
+    "--peaks",
+    type=float,
+    nargs=2,
+    metavar=("FLOPS", "BYTES"),
+    help="per second, of the device at hand, as `benchmark step` measures them",
+  )
+  parser.add_argument("--no-bytes", action="store_true", help="do not compile, to count bytes")
+
+
+def run(options: argparse.Namespace) -> dict:
+  """Counts every config's step and prints a table.
+
+  Returns:
+    Per config 'images' in a step, 'flops' and 'bytes' per image (None where not counted), and
+    'floor_seconds' of a step by device.
+  """
+  if options.peaks and min(options.peaks) <= 0:
+    raise UserError(f"--peaks are {options.peaks}; both must be above 0")
+  peaks = {"this machine": tuple(options.peaks)} if options.peaks else {}
+  numbers = {path: count(path, options) for path in options.configs}
+  for found in numbers.values():
+    found["floor_seconds"] = {
+      device: found["images"] * floor(found["flops"], found["bytes"], *peak)
+      for device, peak in (peaks | PUBLISHED).items()
+    }
+  print(_table(numbers))
+  return numbers
+
+
+def floor(flops: float, moved: float | None, flops_peak: float, bytes_peak: float) -> float:
+  """Returns the seconds that operations and bytes take at least; bytes may be unknown."""
+  return max(flops / flops_peak, (moved or 0.0) / bytes_peak)
+
+
+def count(path: str, options: argparse.Namespace) -> dict:
+  """Returns images per step, and operations and bytes per image; see `run`."""
+  config = setting.load(path, options)
+  # One plain convolution each: what is to be computed, not how a backend likes it written.
+  config.method.conv_impl = "xla"
+  method = setting.create_method(config, options.identities)
+  optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
+  state = first_state.abstract(config, method, optimizer, mesh)
+  batch = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=mesh_lib.by_rows(mesh)),
+    setting.random_batch(config, options.identities),
+  )
+  step = train_step.make_train_step(
+    method,
+    optimizer,
+    train.make_augment(config),
+    seed=0,
+    augment_pair=train.make_augment_pair(config),
+  )
+  lowered = jax.jit(step, donate_argnums=0).lower(state, batch)
+  images, moved = 2 * batch["label"].shape[0], None
+  if not options.no_bytes:
+    moved = lowered.compile().cost_analysis()["bytes accessed"] / images
+  return {"images": images, "flops": lowered.cost_analysis()["flops"] / images, "bytes": moved}
+
+
+def _table(numbers: dict[str, dict]) -> str:
+  devices = list(next(iter(numbers.values()))["floor_seconds"])
+  floors = [f"floor of a step, ms: {device}" for device in devices]
+  head = ["config", "images", "GFLOP per image", "GB moved per image", *floors]
+  rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+  for path, found in numbers.items():
+    moved = "-" if found["bytes"] is None else f"{found['bytes'] / 1e9:.2f}"
+    times = [f"{1e3 * found['floor_seconds'][device]:,.2f}" for device in devices]
+    rows.append([path, str(found["images"]), f"{found['flops'] / 1e9:.1f}", moved, *times])
+  return "\n".join(f"| {' | '.join(row)} |" for row in rows)
