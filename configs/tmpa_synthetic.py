@@ -26,7 +26,7 @@ def get_config(arg: str = ""):
   config.method.cam_warmup = 100
 
   config.optim.name = "adam"
-  config.optim.lr = 2e-3
+  config.optim.lr = 8e-3
   config.optim.weight_decay = 1e-4
   config.optim.warmup = "50 steps"
   config.optim.update = "step"

@@ -136,22 +136,26 @@ def test_terms_are_the_losses_times_their_weights():
   outputs, _, values, *_ = computed()
   label = make_batch()["label"]
   labels = np.repeat(label, 2)
-  shared, own, made = outputs["shared"], outputs["own"], outputs["made"]
+  shared, own, made = (outputs[f"{name}_after_neck"] for name in ("shared", "own", "made"))
 
   def mean_of(features):
     return np.stack([features[label == y].mean(0) for y in label])
 
+  def direction(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
   def entropy(logits):
     return np.mean([losses.cross_entropy(each, label) for each in logits])
 
-  distance = np.mean([np.abs(made[m] - mean_of(own[m])).mean() for m in (0, 1)])
+  apart = [direction(made[m]) - direction(mean_of(own[m])) for m in (0, 1)]
+  distance = np.mean(np.linalg.norm(apart, axis=-1))
   expected = {
     "identity": losses.cross_entropy(outputs["logits"], labels),
-    "wrt": losses.weighted_regularized_triplet(outputs["feature"], labels),
+    "wrt": losses.weighted_regularized_triplet(outputs["shared"], labels),
     "shared_identity": losses.cross_entropy(outputs["shared_logits"], labels),
     "specific_identity": entropy(outputs["own_logits"]),
-    "mss": 0.5 * shared_specific((shared[0::2], shared[1::2]), own, label).total(),
-    "mft": 0.5 * (distance + entropy(outputs["made_logits"])),
+    "mss": shared_specific((shared[0::2], shared[1::2]), own, label).total(),
+    "mft": distance + entropy(outputs["made_logits"]),
   }
   assert set(values) == set(expected)
   for name, value in expected.items():
@@ -160,14 +164,44 @@ def test_terms_are_the_losses_times_their_weights():
 
 def test_who_learns_from_the_transfer():
   *_, gradient, _ = computed()
-  largest = {
-    name: max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
-    for name, tree in gradient.items()
-  }
   # The classifiers that judge the made features learn nothing from them.
-  assert largest["visible_head"] == largest["infrared_head"] == 0
-  assert largest["head"] == largest["shared_head"] == 0
-  assert min(largest[name] for name in ("backbone", "from_visible", "from_infrared")) > 1e-6
+  assert largest(gradient["visible_head"]["classifier"]) == 0
+  assert largest(gradient["infrared_head"]["classifier"]) == 0
+  assert largest(gradient["head"]) == largest(gradient["shared_head"]) == 0
+  assert min(largest(gradient[name]) for name in ("from_visible", "from_infrared")) > 1e-6
+  backbone = gradient["backbone"]
+  assert min(largest(backbone[name]) for name in ("shared", "specific_visible")) > 1e-6
+
+
+def largest(tree):
+  return max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("apart", [tmpa.transfer_distance, tmpa.transfer_angle])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_true_features_come_towards_made_ones_unless_fixed(apart, fixed):
+  made, own = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
+  label = np.array([0, 0, 1, 1])
+  of_made, of_own = jax.grad(lambda *x: apart(*x, label, fixed=fixed), argnums=(0, 1))(made, own)
+  assert largest(of_made) > 0
+  assert (largest(of_own) > 0) == (not fixed)
+
+
+def test_either_place_of_the_losses_is_read():
+  _, batch, variables = drawn()
+  outputs, *_ = computed()
+  method = make(mss_feature="before_neck", mft_feature="before_neck", metric_feature="feature")
+  terms = jax.jit(lambda: method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms)()
+  label = batch["label"]
+  shared, own, made = (outputs[name] for name in ("shared", "own", "made"))
+  mss = shared_specific((shared[0::2], shared[1::2]), own, label).total()
+  np.testing.assert_allclose(terms["mss"], mss, rtol=2e-5)
+  wrt = losses.weighted_regularized_triplet(outputs["feature"], np.repeat(label, 2))
+  np.testing.assert_allclose(terms["wrt"], wrt, rtol=2e-5)
+  judged = np.mean([losses.cross_entropy(each, label) for each in outputs["made_logits"]])
+  means = [np.stack([x[label == y].mean(0) for y in label]) for x in own]
+  distance = np.mean(np.abs(np.stack(made) - means))
+  np.testing.assert_allclose(terms["mft"], distance + judged, rtol=2e-5)
 
 
 def test_made_features_are_judged_by_the_head_of_what_they_imitate():

@@ -14,11 +14,14 @@ Choices where the paper, as far as it is known to us, is silent; each is an opti
   PedMix: where the region comes from (`region`), bands and how they are laid on each other
     (`strategy`, `bands`, `align`, `overlap`), `probability`; both directions with one draw.
   MFE: the depth at which extractors part (`split`); shared and specific stages have equal form.
-  MSS: its formula and the weights of its parts (`mss_specific_weight`, `mss_decoupling_weight`).
+  MSS: its formula, the weights of its parts (`mss_specific_weight`, `mss_decoupling_weight`), and
+    that it reads features after the neck (`mss_feature`).
   MFT: it reads one image's own maps, since there is no partner at test; queries from the shared
     map; the widths (`reduction`, `heads`); its supervision: distance to the other modality's
-    identity centre, and that modality's classifier, which does not learn from it.
-  The feature: shared, visible, infrared (`fusion`). Without MFT it is the shared one alone.
+    identity centre (`mft_feature`, `mft_target`), and that modality's classifier, which does not
+    learn from it.
+  The feature: shared, visible, infrared (`fusion`). Without MFT it is the shared one alone. WRT on
+    the shared one (`metric_feature`).
   The weights of all terms.
 """
 
@@ -45,9 +48,14 @@ from vireid_jax.models.transfer_network import TransferNetwork
 from vireid_jax.models.two_stream import merge, split
 
 NO_TRANSFER = "none"
+PLACES = ("after_neck", "before_neck")
 CHOICES = {
   "metric_loss": losses.METRIC_LOSSES,
-  "feature": ("after_neck", "before_neck"),
+  "feature": PLACES,
+  "mss_feature": PLACES,
+  "mft_feature": PLACES,
+  "mft_target": ("joint", "fixed"),
+  "metric_feature": ("feature", "shared"),
   "pooling": POOLINGS,
   "split": tuple(SPLITS),
   "mft": (*PATHS, NO_TRANSFER),
@@ -82,12 +90,19 @@ class TMPA:
     fusion: of the modality-complete feature, 'concat3' or 'weighted'.
     pooling: 'gem' or 'average'.
     feature: what retrieval uses, 'after_neck' or 'before_neck'.
-    metric_loss: 'wrt', 'wrt_legacy' or 'triplet', on the modality-complete feature.
+    metric_loss: 'wrt', 'wrt_legacy' or 'triplet'.
     margin: of 'triplet'.
+    metric_feature: what the metric loss reads, before the neck: the 'shared' feature, or the whole
+      modality-complete 'feature', in which the made parts teach the shared one their mistakes.
     metric_weight, shared_weight, specific_weight, mss_weight, mft_weight: of the terms; the
       identity loss of the feature has weight 1.
+    mss_feature: what MSS reads. 'before_neck' all features point nearly the same way, so that
+      shared ones are always together and nothing is learned; 'after_neck' they are centred.
     mss_margin, mss_specific_weight, mss_decoupling_weight: within MSS; see
       `losses.shared_specific`.
+    mft_feature: where made features are compared with true ones: 'after_neck' as directions,
+      'before_neck' by their mean absolute difference.
+    mft_target: true features come towards made ones too ('joint'), or are 'fixed'.
     strategy, ratio, probability, bands, align, overlap: of PedMix; see `data.pedmix`.
     region: of the pedestrian: 'prior', 'mask' (the data set's) or 'cam' (the network's own
       activation, above its mean).
@@ -109,14 +124,18 @@ class TMPA:
   feature: str = "after_neck"
   metric_loss: str = "wrt"
   margin: float = 0.3
+  metric_feature: str = "shared"
   metric_weight: float = 1.0
   shared_weight: float = 1.0
   specific_weight: float = 1.0
-  mss_weight: float = 0.5
+  mss_weight: float = 1.0
+  mss_feature: str = "after_neck"
   mss_margin: float = 1.0
   mss_specific_weight: float = 0.5
   mss_decoupling_weight: float = 0.5
-  mft_weight: float = 0.5
+  mft_weight: float = 1.0
+  mft_feature: str = "after_neck"
+  mft_target: str = "joint"
   strategy: str = "swap"
   region: str = "prior"
   cam_warmup: int = 2000
@@ -202,7 +221,8 @@ class TMPA:
     )
     label = batch["label"]
     labels = merge(label, label)
-    metric = losses.metric_loss(self.metric_loss, outputs["feature"], labels, margin=self.margin)
+    rows = outputs[self.metric_feature]
+    metric = losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
     terms = {
       "identity": losses.cross_entropy(outputs["logits"], labels),
       self.metric_loss: self.metric_weight * metric,
@@ -255,8 +275,9 @@ class TMPA:
     if not self.mfe:
       return
     own = _mean([losses.cross_entropy(logits, label) for logits in outputs["own_logits"]])
+    place = "_after_neck" if self.mss_feature == "after_neck" else ""
     parts = losses.shared_specific(
-      split(outputs["shared"]), outputs["own"], label, margin=self.mss_margin
+      split(outputs[f"shared{place}"]), outputs[f"own{place}"], label, margin=self.mss_margin
     )
     total = parts.total(
       specific_weight=self.mss_specific_weight, decoupling_weight=self.mss_decoupling_weight
@@ -270,14 +291,20 @@ class TMPA:
     if not self._transfers:
       return
     labels = merge(label, label)
-    distance = _mean(
-      [transfer_distance(made, own, label) for made, own in _pairs(outputs, "made", "own")]
-    )
+    distance = self._distance(outputs, label)
     judged = _mean([losses.cross_entropy(logits, label) for logits in outputs["made_logits"]])
     shared = losses.cross_entropy(outputs["shared_logits"], labels)
     terms["shared_identity"] = self.shared_weight * shared
     terms["mft"] = self.mft_weight * (distance + judged)
     metrics |= {"mft/distance": distance, "mft/identity": judged}
+
+  def _distance(self, outputs: dict, label: Array) -> Array:
+    """How far made features are from true ones, the mean of both directions."""
+    place = "_after_neck" if self.mft_feature == "after_neck" else ""
+    apart = transfer_angle if place else transfer_distance
+    both = zip(outputs[f"made{place}"], outputs[f"own{place}"], strict=True)
+    fixed = self.mft_target == "fixed"
+    return _mean([apart(made, own, label, fixed=fixed) for made, own in both])
 
   def _regions(self, variables: Variables, batch: Batch, step: Array):
     if self.region == "mask":
@@ -300,23 +327,31 @@ class TMPA:
     return jax.lax.stop_gradient(region_lib.from_energy(energy, *images.shape[1:3]))
 
 
-def transfer_distance(made: Array, own: Array, label: Array) -> Array:
+def transfer_distance(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
   """Mean absolute difference of made features to the identity's mean of true ones.
 
   Args:
     made: float [b, d], of a modality, made of images of the other one.
-    own: float [b, d], of images of that modality; gets no gradient.
+    own: float [b, d], of images of that modality.
     label: int [b], of both.
+    fixed: no gradient reaches `own`.
 
   Returns:
     Scalar, at least 0.
   """
-  target = jax.lax.stop_gradient(identity_means(own, label))
-  return jnp.mean(jnp.abs(made - target))
+  return jnp.mean(jnp.abs(made - _target(own, label, fixed)))
 
 
-def _pairs(outputs: dict, *names: str):
-  return zip(*(outputs[name] for name in names), strict=True)
+def transfer_angle(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
+  """Mean distance, in [0, 2], of the same as unit vectors; see `transfer_distance`."""
+  return jnp.mean(
+    losses.paired_distance(losses.unit(made), losses.unit(_target(own, label, fixed)))
+  )
+
+
+def _target(own: Array, label: Array, fixed: bool) -> Array:
+  means = identity_means(own, label)
+  return jax.lax.stop_gradient(means) if fixed else means
 
 
 def _mean(values: list[Array]) -> Array:

@@ -86,14 +86,13 @@ class Head(nn.Module):
     """Maps pooled features [n, c] to the feature after the neck, with running statistics."""
     return self.neck(pooled, train=False)
 
-  def judge(self, pooled: Array) -> Array:
-    """Maps features [n, c] to logits [n, classes] by the head as it stands.
+  def judge(self, pooled: Array) -> tuple[Array, Array]:
+    """Maps as `__call__` does, by the head as it stands.
 
     The gradient reaches the features alone; running statistics are used and stay.
     """
     head, variables = self.unbind()
-    _, logits = head.apply(jax.lax.stop_gradient(variables), pooled, train=False)
-    return logits
+    return head.apply(jax.lax.stop_gradient(variables), pooled, train=False)
 
   def _full_precision(self) -> Numerics:
     return Numerics(

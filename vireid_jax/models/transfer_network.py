@@ -33,9 +33,11 @@ class TransferNetwork(nn.Module):
     """Maps [b, h, w, 3] twice to all that the loss reads.
 
     Returns:
-      'feature' [2b, d], 'logits' and 'shared' [2b, c], merged; with the specific extractors 'own'
-      and 'own_logits', visible and infrared [b, ...]; with the transfer 'shared_logits' [2b, ...],
-      and 'made' and 'made_logits': the visible features made of infrared images, and the reverse.
+      'feature' [2b, d], 'logits', 'shared' and 'shared_after_neck' [2b, c], merged; with the
+      specific extractors 'own', 'own_after_neck' and 'own_logits', visible and infrared [b, ...];
+      with the transfer 'shared_logits' [2b, ...], and 'made', 'made_after_neck' and
+      'made_logits': the visible features made of infrared images, and the reverse, as the heads of
+      the true ones see them.
     """
     maps, own_maps = self.backbone(visible, infrared, train=True)
     outputs = {"shared": pool(maps, self.pooling)}
@@ -44,14 +46,16 @@ class TransferNetwork(nn.Module):
       outputs |= self._specific(own_maps)
     if self.from_visible is not None:
       outputs |= self._transfer(maps, own_maps, outputs)
-    _, outputs["logits"] = self.head(outputs["feature"], train=True)
+    after_neck, outputs["logits"] = self.head(outputs["feature"], train=True)
+    outputs.setdefault("shared_after_neck", after_neck)
     return outputs
 
   def _specific(self, maps: tuple[Array, Array]) -> dict[str, tuple[Array, Array]]:
     own = tuple(pool(x, self.pooling) for x in maps)
     heads = self.visible_head, self.infrared_head
-    logits = tuple(head(x, train=True)[1] for head, x in zip(heads, own, strict=True))
-    return {"own": own, "own_logits": logits}
+    seen = [head(x, train=True) for head, x in zip(heads, own, strict=True)]
+    after_neck, logits = zip(*seen, strict=True)
+    return {"own": own, "own_after_neck": after_neck, "own_logits": logits}
 
   def _transfer(self, maps: Array, own_maps: tuple[Array, Array], outputs: dict) -> dict:
     of_visible, of_infrared = split(maps)
@@ -61,12 +65,18 @@ class TransferNetwork(nn.Module):
     feature = merge(
       self.fusion(shared_v, own_v, made_infrared), self.fusion(shared_r, made_visible, own_r)
     )
-    judged = self.visible_head.judge(made_visible), self.infrared_head.judge(made_infrared)
+    made = made_visible, made_infrared
+    heads = self.visible_head, self.infrared_head
+    judged = [head.judge(x) for head, x in zip(heads, made, strict=True)]
+    made_after_neck, made_logits = zip(*judged, strict=True)
+    shared_after_neck, shared_logits = self.shared_head(outputs["shared"], train=True)
     return {
       "feature": feature,
-      "made": (made_visible, made_infrared),
-      "made_logits": judged,
-      "shared_logits": self.shared_head(outputs["shared"], train=True)[1],
+      "made": made,
+      "made_after_neck": made_after_neck,
+      "made_logits": made_logits,
+      "shared_after_neck": shared_after_neck,
+      "shared_logits": shared_logits,
     }
 
   def embed(self, images: Array, modality: str) -> Array:
