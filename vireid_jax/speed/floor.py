@@ -17,7 +17,7 @@ from vireid_jax.speed import setting
 
 # Published peaks, dense bfloat16 products and memory, per second. Sources: NVIDIA's H100 SXM data
 # sheet; Google's page on TPU v5e.
-PUBLISHED = {"H100": (989e12, 3.35e12), "TPU v5e": (197e12, 819e9)}
+PUBLISHED = {"H100 SXM": (989e12, 3.35e12), "TPU v5e": (197e12, 819e9)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
