@@ -1,11 +1,13 @@
 """How programs are compiled: once with little effort, or cached between runs."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from vireid_jax import mesh as mesh_lib
@@ -23,6 +25,23 @@ def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
   """
   options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
   return jax.jit(function, out_shardings=out_shardings, compiler_options=options)()
+
+
+@functools.cache
+def forward_options() -> dict[str, str] | None:
+  """Returns the compiler options of a program without a backward pass; None for the default.
+
+  On CPU XLA has two libraries of kernels. The newer one, its default, is the faster one for the
+  gradients of convolutions, the older one for convolutions themselves.
+  """
+  options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+  if jax.default_backend() != "cpu":
+    return None
+  try:
+    jax.jit(lambda: jnp.int32(0)).lower().compile(compiler_options=options)
+  except jax.errors.JaxRuntimeError:  # an XLA that has only one of them, or calls it otherwise
+    return None
+  return options
 
 
 class CompiledStep:

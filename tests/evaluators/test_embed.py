@@ -16,7 +16,14 @@ from vireid_jax import mesh
 from vireid_jax.data import cache
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError
-from vireid_jax.evaluators.embed import Embedder, feature_methods
+from vireid_jax.evaluators.embed import (
+  PIECE,
+  Embedder,
+  feature_methods,
+  goes_in_pieces,
+  jitted,
+  retrieval_function,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -78,6 +85,19 @@ def test_two_features_and_their_flips_from_one_pass(expected):
   for name, matrix in found.items():
     want = unit(unit(expected[name, False]) + unit(expected[name, True]))
     np.testing.assert_allclose(matrix, want, atol=1e-5, rtol=0)
+
+
+def test_pieces_give_the_features_of_the_whole():
+  method, variables, keywords = parts()
+  operations, one = keywords["operations"]["visible"], mesh.make_mesh(jax.devices()[:1])
+  shape = (2 * PIECE, *keywords["size"], 3)
+  pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+  assert goes_in_pieces(2 * PIECE, one) and not goes_in_pieces(2 * PIECE + 1, one)
+  arguments = {"feature": method}, "visible", operations
+  whole = jax.jit(retrieval_function(*arguments))(variables, pixels)["feature"]
+  pieces = jitted(*arguments, one)
+  assert "while" in pieces.lower(variables, pixels).as_text()
+  np.testing.assert_allclose(pieces(variables, pixels)["feature"], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_feature_names():

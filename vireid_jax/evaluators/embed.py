@@ -9,12 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from vireid_jax import compilation
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.data import augment, cache
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.data.source import ImageSet
 from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Method, Variables
+
+# Images embedded at once on CPU; see `_in_pieces`.
+PIECE = 2
 
 Features = dict[str, np.ndarray]  # name of the feature -> float32 [n, d]
 
@@ -49,7 +53,7 @@ class Embedder:
     self._batch = -(-batch // mesh.size) * mesh.size
     self._mine = mesh_lib.local_rows(self._batch, mesh)
     self._embed = {
-      modality: _compile(methods, modality, operations[modality], mesh, flip)
+      modality: jitted(methods, modality, operations[modality], mesh, flip=flip)
       for modality in MODALITIES
     }
 
@@ -169,9 +173,37 @@ def retrieval_function(
   return embed
 
 
-def _compile(methods: dict[str, Method], modality: str, operations, mesh, flip: bool) -> Callable:
-  embed = retrieval_function(methods, modality, operations, flip=flip)
-  return jax.jit(embed, out_shardings=mesh_lib.by_rows(mesh))
+def jitted(
+  methods: dict[str, Method], modality: str, operations, mesh, *, flip: bool = False
+) -> Callable[[Variables, jax.Array], dict[str, jax.Array]]:
+  """Returns `retrieval_function` under jit, as evaluation runs it; its features lie by rows."""
+  whole = retrieval_function(methods, modality, operations, flip=flip)
+  pieces = _in_pieces(whole)
+
+  def embed(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:
+    return (pieces if goes_in_pieces(len(images), mesh) else whole)(variables, images)
+
+  options = compilation.forward_options()
+  return jax.jit(embed, out_shardings=mesh_lib.by_rows(mesh), compiler_options=options)
+
+
+def goes_in_pieces(count: int, mesh) -> bool:
+  """Whether a batch of that many images is embedded a few at a time: on one CPU, if they fit."""
+  return jax.default_backend() == "cpu" and mesh.size == 1 and count % PIECE == 0
+
+
+def _in_pieces(embed: Callable) -> Callable:
+  """Embeds a few images at a time, whose maps stay in a CPU's cache from layer to layer.
+
+  In evaluation an image's feature does not depend on the others, so the features are the same.
+  """
+
+  def embed_pieces(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:
+    pieces = images.reshape(-1, PIECE, *images.shape[1:])
+    features = jax.lax.map(lambda piece: embed(variables, piece), pieces)
+    return jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), features)
+
+  return embed_pieces
 
 
 def unit(features: jax.Array) -> jax.Array:
