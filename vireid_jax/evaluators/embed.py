@@ -18,7 +18,7 @@ from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Method, Variables
 
 # Images embedded at once on CPU; see `_in_pieces`.
-PIECE = 2
+PIECE = 4
 
 Features = dict[str, np.ndarray]  # name of the feature -> float32 [n, d]
 

@@ -36,8 +36,20 @@ def pool(x: Array, kind: str) -> Array:
     raise UserError(f"unknown pooling {kind!r}; {nearest(kind, POOLINGS)}")
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   if kind == "average":
-    return jnp.mean(x, axis=(1, 2))
-  return (jnp.mean(x**GEM_POWER, axis=(1, 2)) + GEM_EPSILON) ** (1 / GEM_POWER)
+    return _mean_over_positions(x)
+  return (_mean_over_positions(x**GEM_POWER) + GEM_EPSILON) ** (1 / GEM_POWER)
+
+
+def _mean_over_positions(x: Array) -> Array:
+  """Means of [n, h, w, c] over h and w, [n, c].
+
+  A product with equal weights, because XLA's CPU backend fuses a sum over positions into what
+  comes after it and then walks through memory channel by channel, ten times slower.
+  """
+  positions = x.shape[1] * x.shape[2]
+  weights = jnp.full((len(x), 1, positions), 1 / positions, x.dtype)
+  rows = x.reshape(len(x), positions, x.shape[-1])
+  return jnp.matmul(weights, rows, precision="highest")[:, 0]
 
 
 def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
