@@ -45,7 +45,9 @@ def test_manifest_metrics_and_refused_data_of_a_continued_run(data_dir, tmp_path
   for line in lines:
     assert set(line) >= SECONDS and 0 < line["goodput"] < 1
     assert line["seconds/compile"] > 0 and line["seconds/step"] > 0
-  assert lines[1]["seconds/evaluation"] > 0 and lines[3]["seconds/checkpoint"] == 0
+  # Nothing is saved before the last line: only asking whether the state is the best takes time.
+  assert 0 <= lines[3]["seconds/checkpoint"] < 0.1 * lines[3]["seconds/evaluation"]
+  assert lines[1]["seconds/evaluation"] > 0
 
   run = train.build(config, tmp_path)
   run.data.fingerprint = "0" * 16
