@@ -37,7 +37,7 @@ def pool(x: Array, kind: str) -> Array:
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   if kind == "average":
     return _mean_over_positions(x)
-  return (_mean_over_positions(x**GEM_POWER) + GEM_EPSILON) ** (1 / GEM_POWER)
+  return (jnp.mean(x**GEM_POWER, axis=(1, 2)) + GEM_EPSILON) ** (1 / GEM_POWER)
 
 
 def _mean_over_positions(x: Array) -> Array:
