@@ -30,9 +30,9 @@ def get_config(arg: str = ""):
   config.optim.weight_decay = 1e-4
   config.optim.warmup = "50 steps"
   config.optim.update = "step"
-  config.optim.decay_at = ("350 steps",)
+  config.optim.decay_at = ("700 steps",)
   config.optim.decay_to = (0.1,)
-  config.train.duration = "450 steps"
+  config.train.duration = "900 steps"
 
   config.checkpoint.every = "100 steps"
   config.eval.at_start = True
