@@ -125,6 +125,8 @@ def test_feature_is_shared_visible_infrared_for_any_image():
   outputs, *_ = computed()
   shared, own, made = outputs["shared"], outputs["own"], outputs["made"]
   assert outputs["feature"].shape == (8, 3 * 64)
+  for part, third in zip(outputs["parts"], np.split(outputs["feature"], 3, axis=1), strict=True):
+    np.testing.assert_array_equal(part, third)
   # Rows alternate: visible, infrared.
   for modality, parts in enumerate(
     ((shared[0::2], own[0], made[1]), (shared[1::2], made[0], own[1]))
@@ -150,9 +152,9 @@ def test_terms_are_the_losses_times_their_weights():
   apart = [direction(made[m]) - direction(mean_of(own[m])) for m in (0, 1)]
   distance = np.mean(np.linalg.norm(apart, axis=-1))
   expected = {
-    "identity": losses.cross_entropy(outputs["logits"], labels),
+    "identity": 0.5 * losses.cross_entropy(outputs["logits"], labels),
     "wrt": losses.weighted_regularized_triplet(outputs["shared"], labels),
-    "shared_identity": losses.cross_entropy(outputs["shared_logits"], labels),
+    "shared_identity": 0.5 * losses.cross_entropy(outputs["shared_logits"], labels),
     "specific_identity": entropy(outputs["own_logits"]),
     "mss": shared_specific((shared[0::2], shared[1::2]), own, label).total(),
     "mft": distance + entropy(outputs["made_logits"]),
@@ -202,6 +204,43 @@ def test_either_place_of_the_losses_is_read():
   means = [np.stack([x[label == y].mean(0) for y in label]) for x in own]
   distance = np.mean(np.abs(np.stack(made) - means))
   np.testing.assert_allclose(terms["mft"], distance + judged, rtol=2e-5)
+
+
+def test_metric_loss_of_each_part():
+  _, batch, variables = drawn()
+  outputs, *_ = computed()
+  method = make(metric_feature="each")
+  terms = jax.jit(lambda: method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms)()
+  three = [
+    losses.weighted_regularized_triplet(part, np.repeat(batch["label"], 2))
+    for part in outputs["parts"]
+  ]
+  np.testing.assert_allclose(terms["wrt"], sum(three), rtol=2e-5)
+
+
+@pytest.mark.parametrize("feature", ["shared", "each"])
+def test_without_transfer_the_shared_feature_is_all_that_is_judged(feature):
+  batch, method = make_batch(), make(**tmpa.VARIANTS["base"], metric_feature=feature)
+  variables = jax.jit(method.init)(jax.random.key(0), batch)
+  outputs, _ = method.network.apply(
+    variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
+  )
+  terms = method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms
+  labels = np.repeat(batch["label"], 2)
+  wrt = losses.weighted_regularized_triplet(outputs["shared"], labels)
+  np.testing.assert_allclose(terms["wrt"], wrt, rtol=2e-5)
+  # The weights of the feature and of its shared part, which are one here, add up.
+  identity = losses.cross_entropy(outputs["logits"], labels)
+  np.testing.assert_allclose(terms["identity"], identity, rtol=2e-5)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_specific_parts_of_the_feature_start_at_their_scale(scale):
+  method, batch = make(specific_scale=scale), make_batch()
+  variables = jax.jit(method.init)(jax.random.key(0), batch)
+  shared, visible, infrared = np.split(variables["params"]["head"]["neck"]["scale"], 3)
+  np.testing.assert_allclose(shared, 1, atol=0.05)
+  np.testing.assert_allclose([visible, infrared], scale, atol=0.05 * scale)
 
 
 def test_made_features_are_judged_by_the_head_of_what_they_imitate():
@@ -318,6 +357,7 @@ def test_masks_are_asked_for_only_when_the_region_needs_them():
     ({"fusion": "sum"}, "unknown fusion 'sum'"),
     ({"ratio": 2.0}, "ratio is 2.0"),
     ({"cam_warmup": -1}, "cam_warmup is -1"),
+    ({"specific_scale": 0.0}, "specific_scale is 0.0; allowed: more than 0"),
   ],
 )
 def test_wrong_settings_are_explained(options, message):

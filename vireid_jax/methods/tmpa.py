@@ -20,12 +20,14 @@ Choices where the paper, as far as it is known to us, is silent; each is an opti
     map; the widths (`reduction`, `heads`); its supervision: distance to the other modality's
     identity centre (`mft_feature`, `mft_target`), and that modality's classifier, which does not
     learn from it.
-  The feature: shared, visible, infrared (`fusion`). Without MFT it is the shared one alone. WRT on
-    the shared one (`metric_feature`).
+  The feature: shared, visible, infrared (`fusion`), the last two at a tenth of the scale after
+    the neck at first (`specific_scale`). Without MFT it is the shared one alone. WRT on the shared
+    one (`metric_feature`).
   The weights of all terms.
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +42,7 @@ from vireid_jax.errors import UserError, nearest
 from vireid_jax.losses.shared_specific import SharedSpecific, identity_means
 from vireid_jax.methods.base import Batch, LossOutput, Variables
 from vireid_jax.models.fusion import FUSIONS, Fusion
-from vireid_jax.models.head import POOLINGS, Head
+from vireid_jax.models.head import POOLINGS, Head, scale_by_part
 from vireid_jax.models.mfe import MFE, SPLITS
 from vireid_jax.models.mft import ATTENTION, MFT, PATHS
 from vireid_jax.models.numerics import Numerics
@@ -54,8 +56,8 @@ CHOICES = {
   "feature": PLACES,
   "mss_feature": PLACES,
   "mft_feature": PLACES,
-  "mft_target": ("joint", "fixed"),
-  "metric_feature": ("feature", "shared"),
+  "mft_target": ("fixed", "joint"),
+  "metric_feature": ("shared", "each", "feature"),
   "pooling": POOLINGS,
   "split": tuple(SPLITS),
   "mft": (*PATHS, NO_TRANSFER),
@@ -92,17 +94,24 @@ class TMPA:
     feature: what retrieval uses, 'after_neck' or 'before_neck'.
     metric_loss: 'wrt', 'wrt_legacy' or 'triplet'.
     margin: of 'triplet'.
-    metric_feature: what the metric loss reads, before the neck: the 'shared' feature, or the whole
-      modality-complete 'feature', in which the made parts teach the shared one their mistakes.
-    metric_weight, shared_weight, specific_weight, mss_weight, mft_weight: of the terms; the
-      identity loss of the feature has weight 1.
+    specific_scale: of the visible and infrared parts of 'concat3' after the neck, where the shared
+      part starts with 1; learned from there. All three at 1, two parts of which one is made would
+      outweigh the shared one.
+    metric_feature: what the metric loss reads, before the neck: the 'shared' part, 'each' part, of
+      which the losses add up, or the whole 'feature', in which the made parts teach the shared one
+      their mistakes.
+    identity_weight, shared_weight: of the identity losses of the feature and of its shared part.
+      Without a transfer these are one, and its weight is their sum: the variants then differ in
+      their parts and not in how much the other terms count beside identity.
+    metric_weight, specific_weight, mss_weight, mft_weight: of the other terms.
     mss_feature: what MSS reads. 'before_neck' all features point nearly the same way, so that
       shared ones are always together and nothing is learned; 'after_neck' they are centred.
     mss_margin, mss_specific_weight, mss_decoupling_weight: within MSS; see
       `losses.shared_specific`.
     mft_feature: where made features are compared with true ones: 'after_neck' as directions,
       'before_neck' by their mean absolute difference.
-    mft_target: true features come towards made ones too ('joint'), or are 'fixed'.
+    mft_target: true features are 'fixed', or come towards made ones too ('joint'), which can
+      end with all of them in one point.
     strategy, ratio, probability, bands, align, overlap: of PedMix; see `data.pedmix`.
     region: of the pedestrian: 'prior', 'mask' (the data set's) or 'cam' (the network's own
       activation, above its mean).
@@ -120,13 +129,15 @@ class TMPA:
   reduction: int = 8
   heads: int = 4
   fusion: str = "concat3"
+  specific_scale: float = 0.1
   pooling: str = "gem"
   feature: str = "after_neck"
   metric_loss: str = "wrt"
   margin: float = 0.3
   metric_feature: str = "shared"
   metric_weight: float = 1.0
-  shared_weight: float = 1.0
+  identity_weight: float = 0.5
+  shared_weight: float = 0.5
   specific_weight: float = 1.0
   mss_weight: float = 1.0
   mss_feature: str = "after_neck"
@@ -135,7 +146,7 @@ class TMPA:
   mss_decoupling_weight: float = 0.5
   mft_weight: float = 1.0
   mft_feature: str = "after_neck"
-  mft_target: str = "joint"
+  mft_target: str = "fixed"
   strategy: str = "swap"
   region: str = "prior"
   cam_warmup: int = 2000
@@ -157,6 +168,10 @@ class TMPA:
       raise UserError(
         f"method tmpa: mft = {self.mft!r} transfers specific features, but mfe = False has none; "
         "set method.mft='none' too"
+      )
+    if not 0 < self.specific_scale < math.inf:
+      raise UserError(
+        f"method tmpa: specific_scale is {self.specific_scale}; allowed: more than 0, such as 0.1"
       )
     if self.cam_warmup < 0:
       raise UserError(f"method tmpa: cam_warmup is {self.cam_warmup}; allowed: 0 steps or more")
@@ -195,7 +210,7 @@ class TMPA:
       from_visible=transfer(),
       from_infrared=transfer(),
       fusion=Fusion(self.fusion, numerics) if self._transfers else None,
-      head=head(True),
+      head=self._head(numerics),
       shared_head=head(self._transfers),
       visible_head=head(self.mfe),
       infrared_head=head(self.mfe),
@@ -221,10 +236,13 @@ class TMPA:
     )
     label = batch["label"]
     labels = merge(label, label)
-    rows = outputs[self.metric_feature]
-    metric = losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
+    metric = sum(
+      losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
+      for rows in self._metric_rows(outputs)
+    )
+    identity_weight = self.identity_weight + (0 if self._transfers else self.shared_weight)
     terms = {
-      "identity": losses.cross_entropy(outputs["logits"], labels),
+      "identity": identity_weight * losses.cross_entropy(outputs["logits"], labels),
       self.metric_loss: self.metric_weight * metric,
     }
     metrics = {"accuracy": (outputs["logits"].argmax(-1) == labels).mean()}
@@ -270,6 +288,17 @@ class TMPA:
   @property
   def _transfers(self) -> bool:
     return self.mft != NO_TRANSFER
+
+  def _head(self, numerics: Numerics) -> Head:
+    """Makes the head of the feature that retrieval uses."""
+    if not self._transfers or self.fusion != "concat3":
+      return Head(self.num_classes, numerics)
+    scales = scale_by_part(1.0, self.specific_scale, self.specific_scale)
+    return Head(self.num_classes, numerics, scale_init=scales)
+
+  def _metric_rows(self, outputs: dict) -> tuple[Array, ...]:
+    """What the metric loss reads, one after the other."""
+    return outputs["parts"] if self.metric_feature == "each" else (outputs[self.metric_feature],)
 
   def _add_specific(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
     if not self.mfe:

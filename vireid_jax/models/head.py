@@ -56,6 +56,16 @@ def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
   return 1.0 + nn.initializers.normal(0.01)(key, shape, dtype)
 
 
+def scale_by_part(*scales: float) -> Callable:
+  """Returns a neck's initializer whose channels fall into equal parts with these mean scales."""
+
+  def draw(key, shape, dtype=jnp.float32) -> Array:
+    factors = jnp.repeat(jnp.asarray(scales, dtype), shape[0] // len(scales))
+    return factors * _normal_around_one(key, shape, dtype)
+
+  return draw
+
+
 class Head(nn.Module):
   """Batch-norm neck and a linear classifier without bias.
 

@@ -33,15 +33,17 @@ class TransferNetwork(nn.Module):
     """Maps [b, h, w, 3] twice to all that the loss reads.
 
     Returns:
-      'feature' [2b, d], 'logits', 'shared' and 'shared_after_neck' [2b, c], merged; with the
-      specific extractors 'own', 'own_after_neck' and 'own_logits', visible and infrared [b, ...];
+      'feature' [2b, d], 'logits', 'shared' and 'shared_after_neck' [2b, c], merged; 'parts', of
+      which the feature is made, each [2b, c]: shared or, with the transfer, shared, visible and
+      infrared; with the specific extractors 'own', 'own_after_neck' and 'own_logits', visible and
+      infrared [b, ...];
       with the transfer 'shared_logits' [2b, ...], and 'made', 'made_after_neck' and
       'made_logits': the visible features made of infrared images, and the reverse, as the heads of
       the true ones see them.
     """
     maps, own_maps = self.backbone(visible, infrared, train=True)
     outputs = {"shared": pool(maps, self.pooling)}
-    outputs["feature"] = outputs["shared"]
+    outputs |= {"feature": outputs["shared"], "parts": (outputs["shared"],)}
     if own_maps is not None:
       outputs |= self._specific(own_maps)
     if self.from_visible is not None:
@@ -61,17 +63,17 @@ class TransferNetwork(nn.Module):
     of_visible, of_infrared = split(maps)
     made_infrared = pool(self.from_visible(of_visible, own_maps[0], train=True), self.pooling)
     made_visible = pool(self.from_infrared(of_infrared, own_maps[1], train=True), self.pooling)
-    (shared_v, shared_r), (own_v, own_r) = split(outputs["shared"]), outputs["own"]
-    feature = merge(
-      self.fusion(shared_v, own_v, made_infrared), self.fusion(shared_r, made_visible, own_r)
-    )
+    own_visible, own_infrared = outputs["own"]
+    visible, infrared = merge(own_visible, made_visible), merge(made_infrared, own_infrared)
+    parts = outputs["shared"], visible, infrared
     made = made_visible, made_infrared
     heads = self.visible_head, self.infrared_head
     judged = [head.judge(x) for head, x in zip(heads, made, strict=True)]
     made_after_neck, made_logits = zip(*judged, strict=True)
     shared_after_neck, shared_logits = self.shared_head(outputs["shared"], train=True)
     return {
-      "feature": feature,
+      "feature": self.fusion(*parts),
+      "parts": parts,
       "made": made,
       "made_after_neck": made_after_neck,
       "made_logits": made_logits,
