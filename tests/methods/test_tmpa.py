@@ -15,6 +15,7 @@ from vireid_jax.data import region as region_lib
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError
 from vireid_jax.losses.shared_specific import shared_specific
+from vireid_jax.losses.transfer import transfer_angle, transfer_distance
 from vireid_jax.methods import tmpa
 from vireid_jax.models.cost import abstract_variables, count, measure
 
@@ -179,7 +180,7 @@ def largest(tree):
   return max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize("apart", [tmpa.transfer_distance, tmpa.transfer_angle])
+@pytest.mark.parametrize("apart", [transfer_distance, transfer_angle])
 @pytest.mark.parametrize("fixed", [True, False])
 def test_true_features_come_towards_made_ones_unless_fixed(apart, fixed):
   made, own = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)

@@ -39,7 +39,8 @@ from vireid_jax.data import region as region_lib
 from vireid_jax.data.pedmix import PedMix
 from vireid_jax.data.schema import MODALITIES, mask_name
 from vireid_jax.errors import UserError, nearest
-from vireid_jax.losses.shared_specific import SharedSpecific, identity_means
+from vireid_jax.losses.shared_specific import SharedSpecific
+from vireid_jax.losses.transfer import transfer_angle, transfer_distance
 from vireid_jax.methods.base import Batch, LossOutput, Variables
 from vireid_jax.models.fusion import FUSIONS, Fusion
 from vireid_jax.models.head import POOLINGS, Head, scale_by_part
@@ -354,33 +355,6 @@ class TMPA:
     pixels = augment.make_pipeline(("normalize()",))(jax.random.key(0), images)
     energy = self.network.apply(variables, pixels, modality, method=TransferNetwork.energy)
     return jax.lax.stop_gradient(region_lib.from_energy(energy, *images.shape[1:3]))
-
-
-def transfer_distance(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
-  """Mean absolute difference of made features to the identity's mean of true ones.
-
-  Args:
-    made: float [b, d], of a modality, made of images of the other one.
-    own: float [b, d], of images of that modality.
-    label: int [b], of both.
-    fixed: no gradient reaches `own`.
-
-  Returns:
-    Scalar, at least 0.
-  """
-  return jnp.mean(jnp.abs(made - _target(own, label, fixed)))
-
-
-def transfer_angle(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
-  """Mean distance, in [0, 2], of the same as unit vectors; see `transfer_distance`."""
-  return jnp.mean(
-    losses.paired_distance(losses.unit(made), losses.unit(_target(own, label, fixed)))
-  )
-
-
-def _target(own: Array, label: Array, fixed: bool) -> Array:
-  means = identity_means(own, label)
-  return jax.lax.stop_gradient(means) if fixed else means
 
 
 def _mean(values: list[Array]) -> Array:
