@@ -6,7 +6,9 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
+from vireid_jax import interrupts
 from vireid_jax.errors import UserError
 
 REASONS = {
@@ -19,6 +21,7 @@ REASONS = {
   errno.ENOTDIR: "a part of its path is a file",
   errno.EEXIST: "it is a file",
 }
+PARTIAL = ".partial"  # ends the name of a file that is being written
 # Orbax reports some failed writes in words alone.
 WORDS = {
   "No space left on device": errno.ENOSPC,
@@ -29,14 +32,45 @@ WORDS = {
 }
 
 
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """Gives a file to write; it appears under its name when the context ends without an error.
+
+  A reader, or a killed run's successor, finds the old or the new content, never a part. The file is
+  written beside its final place under a name of its own, so that two writers do not meet; the last
+  one to finish wins.
+
+  Args:
+    path: of the file; its folder exists.
+
+  Yields:
+    A binary file.
+  """
+  descriptor, name = tempfile.mkstemp(
+    prefix=f".{path.name[:100]}.", suffix=PARTIAL, dir=path.parent
+  )
+  partial = pathlib.Path(name)
+  try:
+    with interrupts.removing(partial), os.fdopen(descriptor, "wb") as file:
+      yield file
+      file.flush()
+      os.fsync(file.fileno())
+    partial.chmod(0o666 & ~_umask())
+    partial.replace(path)
+  finally:
+    partial.unlink(missing_ok=True)
+
+
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a file so that a reader, or a killed run's successor, finds the old or the new text."""
-  partial = path.with_name(f".{path.name}.partial")
-  with partial.open("w", encoding="utf-8") as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
-  partial.replace(path)
+  """Writes a whole text file, or none; see `replacing`."""
+  with replacing(path) as file:
+    file.write(text.encode("utf-8"))
+
+
+def _umask() -> int:
+  mask = os.umask(0)  # the only way to read it is to set it
+  os.umask(mask)
+  return mask
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
