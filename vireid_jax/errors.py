@@ -1,7 +1,12 @@
 """Errors meant for the person at the keyboard: what was wrong, and what to do next."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+# What a terminal may act on or a reader cannot see: control and format characters (colours, cursor
+# moves, right-to-left overrides, zero-width spaces), line separators, bytes that are not text.
+_ESCAPED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 class UserError(Exception):
@@ -24,3 +29,29 @@ def nearest(name: str, options: Iterable[str], *, most: int = 3) -> str:
   if close:
     return "did you mean " + " or ".join(repr(option) for option in close) + "?"
   return "allowed: " + (", ".join(options) if options else "(none)")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+  """Escapes what a file name may hold but a terminal must not receive.
+
+  Args:
+    text: such as a file name, as Python gives it (bytes that are not UTF-8 are surrogates).
+    keep: characters that stay all the same, such as "\\n" for a message of several lines.
+
+  Returns:
+    Text of visible characters and spaces that always encodes as UTF-8. The others are written as
+    Python does: an escape byte as \\x1b, a byte 255 as \\xff, a zero-width space as \\u200b.
+  """
+  if text.isascii() and text.isprintable():
+    return text
+  return "".join(
+    _escaped(letter) if letter not in keep and unicodedata.category(letter) in _ESCAPED else letter
+    for letter in text
+  )
+
+
+def _escaped(letter: str) -> str:
+  number = ord(letter)
+  if 0xDC80 <= number <= 0xDCFF:  # a byte that is not UTF-8, as Python stores it in a name
+    return f"\\x{number - 0xDC00:02x}"
+  return letter.encode("unicode_escape").decode("ascii")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from vireid_jax import command
 from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 
 def search(options: argparse.Namespace) -> None:
@@ -66,8 +66,6 @@ def print_lists(queries: Sequence[str], gallery: Sequence[str], ranking) -> None
   import rich.table
   from rich.text import Text
 
-  from vireid_jax.retrieval.page import printable
-
   console = rich.console.Console()
   for name, rows, values in zip(queries, ranking.rows, ranking.similarity, strict=True):
     table = rich.table.Table(title=Text(printable(name)), title_justify="left")
@@ -94,7 +92,7 @@ def _write_page(options, model, queries: list[str], gallery: list[str], ranking)
   page.write(
     path,
     title=f"Search in {options.gallery}",
-    facts={label: page.printable(value) for label, value in facts.items()},
+    facts={label: printable(value) for label, value in facts.items()},
     queries=[(name, root / name) for name in queries],
     gallery=(gallery, pictures.folder_of(options.gallery)),
     ranking=ranking,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from PIL import Image as PillowImage
 
 from vireid_jax import command, storage
+from vireid_jax.errors import printable
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
@@ -81,8 +82,3 @@ def small_picture(path: pathlib.Path) -> str:
   stored = io.BytesIO()
   small.save(stored, "JPEG", quality=QUALITY)
   return f"data:image/jpeg;base64,{base64.b64encode(stored.getvalue()).decode()}"
-
-
-def printable(name: str) -> str:
-  """Returns a file name with whatever is no text replaced."""
-  return name.encode("utf-8", "replace").decode("utf-8")
