@@ -6,7 +6,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from vireid_jax import compilation, train_state, warm_start
+from vireid_jax import compilation, notices, train_state, warm_start
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.methods.base import Method
 from vireid_jax.train_state import TrainState
@@ -25,11 +25,18 @@ def abstract(
 
 
 def draw(
-  config: ConfigDict, method: Method, optimizer: optax.GradientTransformation, mesh: Mesh
+  config: ConfigDict,
+  method: Method,
+  optimizer: optax.GradientTransformation,
+  mesh: Mesh,
+  tell: notices.Tell = notices.show,
 ) -> TrainState:
-  """Draws the state and fills in ImageNet weights where the config names some."""
+  """Draws the state and fills in ImageNet weights where the config names some.
+
+  `tell` hears of weights that did not find their place; see `vireid_jax.notices`.
+  """
   state = draw_random(config, method, optimizer, mesh)
-  return warm_start.fill(state, config, mesh_lib.replicated(mesh))
+  return warm_start.fill(state, config, mesh_lib.replicated(mesh), tell)
 
 
 def draw_random(

@@ -1,6 +1,7 @@
 """What a run was made of: config, code, versions, devices and data, in `workdir/manifest.json`.
 
-Every start of a run adds an entry: a run may be continued by other code or on other devices.
+Every start of a run adds an entry: a run may be continued by other code or on other devices. What
+the run's user should know is kept there too; see `vireid_jax.notices`.
 """
 
 import json
@@ -10,13 +11,15 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import jax
 
-from vireid_jax import config as config_lib
 from vireid_jax import storage
 from vireid_jax.checkpoint import versions
-from vireid_jax.run import Run
+
+if TYPE_CHECKING:
+  from vireid_jax.run import Run
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -25,7 +28,7 @@ PACKAGES = ("jaxlib", "grain", "array_record", "tensorflow-datasets", "ml-collec
 SOURCE = pathlib.Path(__file__).parents[1]
 
 
-def write(run: Run, step: int) -> None:
+def write(run: "Run", step: int) -> None:
   """Adds this start to the workdir's manifest, on the first process.
 
   Args:
@@ -34,13 +37,41 @@ def write(run: Run, step: int) -> None:
   """
   if jax.process_index():
     return
-  path = run.workdir / FILE
-  starts = json.loads(path.read_text())["starts"] if path.exists() else []
-  record = {"format": FORMAT, "starts": [*starts, describe(run, step)]}
-  storage.write_text(path, json.dumps(record, indent=2) + "\n")
+  record = read(run.workdir)
+  _store(run.workdir, {**record, "starts": [*record["starts"], describe(run, step)]})
 
 
-def describe(run: Run, step: int) -> dict:
+def add_notice(workdir: pathlib.Path, notice: dict) -> None:
+  """Adds a notice to the workdir's manifest."""
+  record = read(workdir)
+  _store(workdir, {**record, "notices": [*record["notices"], notice]})
+
+
+def read(workdir: pathlib.Path) -> dict:
+  """Returns the workdir's manifest; one without entries where there is none.
+
+  A file that cannot be read is named on standard error and counts as none: what it said of earlier
+  starts is lost, and no reason not to train.
+  """
+  path, empty = workdir / FILE, {"format": FORMAT, "starts": [], "notices": []}
+  if not path.exists():
+    return empty
+  try:
+    stored = {**empty, **json.loads(path.read_text(encoding="utf-8"))}
+    if all(isinstance(entry, dict) for key in ("starts", "notices") for entry in stored[key]):
+      return stored
+  except (ValueError, TypeError, RecursionError):
+    pass
+  if jax.process_index() == 0:
+    print(f"warning: {path} is damaged; its entries are skipped", file=sys.stderr, flush=True)
+  return empty
+
+
+def _store(workdir: pathlib.Path, record: dict) -> None:
+  storage.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")
+
+
+def describe(run: "Run", step: int) -> dict:
   """Returns what is known of a run that starts from `step`."""
   return {
     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -59,7 +90,7 @@ def describe(run: Run, step: int) -> dict:
     },
     "steps": run.total_steps,
     "steps_per_epoch": run.clock.steps_per_epoch,
-    "config": config_lib.to_dict(run.config),
+    "config": run.meta["config"],
   }
 
 

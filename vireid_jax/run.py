@@ -18,6 +18,7 @@ from vireid_jax.data.source import Dataset
 from vireid_jax.durations import Clock
 from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Method
+from vireid_jax.notices import Notices
 from vireid_jax.timing import Stopwatch
 from vireid_jax.train_state import TrainState
 
@@ -41,6 +42,7 @@ class Run:
   best: BestCheckpoint
   total_steps: int
   timer: Stopwatch
+  notices: Notices
 
   def every(self, key: str) -> int:
     """Converts the duration at `config.<key>.every` to steps; 0 is never."""
@@ -96,6 +98,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     best=BestCheckpoint(workdir, config.checkpoint.keep_best, first_trial=config.eval.quick),
     total_steps=clock.steps(config.train.duration, key="train.duration"),
     timer=timer,
+    notices=Notices(workdir),
   )
 
 

@@ -107,7 +107,7 @@ def make_step(run: Run) -> compilation.CompiledStep:
 
 
 def _initial_state(run: Run) -> TrainState:
-  state = first_state.draw(run.config, run.method, run.optimizer, run.mesh)
+  state = first_state.draw(run.config, run.method, run.optimizer, run.mesh, run.notices)
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / "parameters.tsv"

@@ -7,6 +7,7 @@ import jax
 from jax.sharding import Sharding
 from ml_collections import ConfigDict
 
+from vireid_jax import notices
 from vireid_jax.errors import UserError
 from vireid_jax.models import convert
 from vireid_jax.models.weights import hub
@@ -26,7 +27,12 @@ def check(source: str) -> None:
     )
 
 
-def fill(state: TrainState, config: ConfigDict, sharding: Sharding) -> TrainState:
+def fill(
+  state: TrainState,
+  config: ConfigDict,
+  sharding: Sharding,
+  tell: notices.Tell = notices.show,
+) -> TrainState:
   """Fills every ResNet part of a freshly drawn state from `config.init_from`.
 
   Both streams start from the same weights. What ImageNet has no weights for, heads and attention,
@@ -36,6 +42,7 @@ def fill(state: TrainState, config: ConfigDict, sharding: Sharding) -> TrainStat
     state: at step 0.
     config: 'init_from' and the method's width, for the warning.
     sharding: of the new arrays.
+    tell: told what the user should know of the weights.
 
   Returns:
     The state; unchanged, with a warning, when a network of full width has no weights to start from.
