@@ -11,7 +11,7 @@ from vireid_jax import gradients, methods, optim, storage, warm_start
 from vireid_jax.data import augment, placement
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError, nearest, shown
 
 AUGMENTATIONS = {
   "crop_flip": ("pad_crop(padding=10, fill=0)", "flip()", "normalize()"),
@@ -29,7 +29,12 @@ def default_config(method: str, dataset: str) -> ConfigDict:
     method: module in `vireid_jax.methods`; all its options are filled in, so that each can be
       overridden on the command line.
     dataset: 'sysu_mm01', 'regdb', 'llcm', 'own' or 'vireid_synthetic'.
+
+  Raises:
+    UserError: an unknown method or data set.
   """
+  if dataset not in DATASETS:
+    raise UserError(f"unknown data set {shown(dataset)}; {nearest(dataset, DATASETS)}")
   config = ConfigDict()
   config.seed = 0
   config.init_from = ""  # a file or hub name of ImageNet weights; empty: random values

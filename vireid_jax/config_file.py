@@ -1,23 +1,107 @@
-"""Reads config files without the command line's flags."""
+"""Reads config files: the one reader of all commands."""
 
-import importlib.util
+import contextlib
 import pathlib
+import re
+import sys
+import traceback
+import types
+from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, nearest, printable, shown
+
+_MODULE = "_vireid_jax_config_file"
+_MOST_LETTERS = 300
 
 
 def load(path: str) -> ConfigDict:
   """Returns the config of 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'.
 
   Raises:
-    UserError: no such file, or no such variant.
+    UserError: no such file, no such variant, or an error in the file, with its line.
+  """
+  file, colon, variant = path.partition(":")
+  source = _read(file)
+  module = types.ModuleType(_MODULE)
+  module.__file__ = file
+  sys.modules[_MODULE] = module  # where dataclasses and pickle look for what the file defines
+  with _explained(file):
+    # Compiled here and not imported: Python's cache of compiled files takes a file that was changed
+    # within a second, to one of equal size, for the old one.
+    exec(compile(source, file, "exec"), vars(module))
+  if not callable(getattr(module, "get_config", None)):
+    raise UserError(
+      f"--config: {printable(file)} defines no function get_config; it must return the config, as "
+      "in configs/agw_synthetic.py"
+    )
+  with _explained(file):
+    config = module.get_config(variant) if colon else module.get_config()
+  if not isinstance(config, ConfigDict):
+    raise UserError(
+      f"--config: get_config of {printable(file)} returned {shown(config)}; it must return the "
+      "ConfigDict that vireid_jax.config.default_config makes"
+    )
+  return config
+
+
+def name(path: str) -> str:
+  """Returns a folder name for the runs of a config: 'mun_sysu' or 'mun_sysu-base-smoke'.
+
+  Args:
+    path: 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'.
   """
   file, _, variant = path.partition(":")
-  if not pathlib.Path(file).is_file():
-    raise UserError(f"--config: no file {file!r}; give a path such as configs/mun_synthetic.py")
-  spec = importlib.util.spec_from_file_location("_config_file", file)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(variant)
+  words = (pathlib.Path(file).stem, *filter(None, variant.split(",")))
+  return re.sub(r"[^\w.=-]+", "_", "-".join(words))
+
+
+def _read(file: str) -> bytes:
+  try:
+    if pathlib.Path(file).is_file():
+      return pathlib.Path(file).read_bytes()
+    kind = "is a folder" if file and pathlib.Path(file).is_dir() else ""
+  except (OSError, ValueError) as error:
+    kind = f"cannot be read ({shown(getattr(error, 'strerror', None) or str(error))[1:-1]})"
+  here = [str(path) for path in pathlib.Path("configs").glob("*.py")]
+  said = f"{shown(file)} {kind}" if kind else f"no file {shown(file)}"
+  advice = nearest(file, here) if here else "give a path such as configs/mun_synthetic.py"
+  raise UserError(f"--config: {said}; {advice}")
+
+
+@contextlib.contextmanager
+def _explained(file: str) -> Iterator[None]:
+  """Turns what a config file raises into a UserError that names its line."""
+  try:
+    yield
+  except UserError:
+    raise
+  except (Exception, SystemExit) as error:
+    place, line = _place(error, file)
+    kind = type(error).__name__
+    raise UserError(
+      f"--config: {printable(file)}{place}: {kind}: {_message(error)}{line}\n"
+      "The error is in this file; correct it there"
+    ) from error
+
+
+def _place(error: BaseException, file: str) -> tuple[str, str]:
+  """Returns ', line 3' and the line itself, where the traceback passes through the file."""
+  if isinstance(error, SyntaxError) and error.filename == file:
+    number, text = error.lineno, error.text or ""
+  else:
+    frames = [
+      frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
+    ]
+    if not frames:
+      return "", ""
+    number, text = frames[-1].lineno, frames[-1].line or ""
+  text = printable(text.strip())[:_MOST_LETTERS]
+  return f", line {number}", f"\n    {text}" if text else ""
+
+
+def _message(error: BaseException) -> str:
+  # KeyError would quote a message of several words, and escape its line ends.
+  text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+  return printable(" ".join(text.split()))[:_MOST_LETTERS]

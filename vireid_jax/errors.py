@@ -8,27 +8,42 @@ from collections.abc import Iterable
 # moves, right-to-left overrides, zero-width spaces), line separators, bytes that are not text.
 _ESCAPED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
+LONGEST = 100  # characters of a value in a message
+MOST_LISTED = 60  # names in a message
+
 
 class UserError(Exception):
   """Bad input or set-up. Command-line entry points print the message without a traceback."""
 
 
-def nearest(name: str, options: Iterable[str], *, most: int = 3) -> str:
+def nearest(name: object, options: Iterable[object], *, most: int = 3) -> str:
   """Says which of the allowed names come closest to a wrong one.
 
   Args:
-    name: what was given.
+    name: what was given; of any type.
     options: the allowed names.
     most: how many to suggest.
 
   Returns:
     "did you mean 'a' or 'b'?", or "allowed: a, b, c" when nothing comes close.
   """
-  options = sorted(options)
-  close = difflib.get_close_matches(name, options, n=most, cutoff=0.5)
+  options = sorted(map(str, options))
+  close = difflib.get_close_matches(str(name)[:LONGEST], options, n=most, cutoff=0.5)
   if close:
     return "did you mean " + " or ".join(repr(option) for option in close) + "?"
-  return "allowed: " + (", ".join(options) if options else "(none)")
+  names = [printable(option) for option in options[:MOST_LISTED]]
+  names += ["..."] if len(options) > MOST_LISTED else []
+  return "allowed: " + (", ".join(names) or "(none)")
+
+
+def shown(value: object, *, longest: int = LONGEST) -> str:
+  """Writes a value as Python does, in one line of visible characters that is not too long."""
+  try:
+    text = repr(value)
+  except ValueError:  # of whole numbers with thousands of digits
+    text = f"{type(value).__name__} of more digits than Python writes"
+  text = printable(text)
+  return text if len(text) <= longest else f"{text[: longest - 12]} ... {text[-6:]}"
 
 
 def printable(text: str, *, keep: str = "") -> str:

@@ -100,11 +100,10 @@ def main(argv: list[str]) -> int:
   """Runs the command line; returns the exit code."""
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
-  main_lib.require("config")
-  workdir = pathlib.Path(main_lib.require("workdir")).expanduser()
+  config = main_lib.read_config()
   if not _WEIGHTS.value:
     raise UserError("--weights is required; for example --weights model.pth")
-  config = main_lib.read_config()
+  workdir = main_lib.workdir("-imported")
   logging.set_verbosity(logging.ERROR)
   ignored = import_weights(config, _WEIGHTS.value, workdir)
   table = convert.name_table(config.method.name)

@@ -4,29 +4,22 @@ import pathlib
 import sys
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax import config_file, config_flag
+from vireid_jax.errors import UserError
 
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
 EXIT_PREEMPTED = 75
-OPTIONS = (
-  "config",
-  "workdir",
-  "mode",
-  "step",
-  "html",
-  "coordinator_address",
-  "num_processes",
-  "process_id",
-)
+RUNS = pathlib.Path("runs")
 MODES = ("train", "evaluate", "report")
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :variant behind it.")
+_CONFIG = config_flag.define()
 _WORKDIR = flags.DEFINE_string(
   "workdir",
   None,
-  "Folder of checkpoints, metrics and results; for a report several, or globs, between commas.",
+  "Folder of checkpoints, metrics and results, runs/<config>[-<variants>] without it; for a report "
+  "several, or globs, between commas.",
 )
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
@@ -55,22 +48,20 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
   if _MODE.value == "report":
-    items = require("workdir").split(",")
+    items = [str(workdir())] if _WORKDIR.value is None else _WORKDIR.value.split(",")
     print_report(items) if _HTML.value in (None, "false") else write_page(items, _HTML.value)
     return 0
   if _HTML.value is not None:
     raise UserError(f"--html is for --mode=report; --mode is {_MODE.value}")
-  require("config")
-  workdir = pathlib.Path(require("workdir")).expanduser()
-  config = read_config()
+  config, folder = read_config(), workdir()
   prepare_devices()
   from vireid_jax import evaluate, train
 
   if _MODE.value == "evaluate":
-    evaluate.evaluate(config, workdir, step=_STEP.value)
+    evaluate.evaluate(config, folder, step=_STEP.value)
     return 0
   try:
-    train.train(config, workdir)
+    train.train(config, folder)
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return EXIT_PREEMPTED
@@ -116,42 +107,31 @@ def write_page(items: list[str], file: str) -> None:
 
 
 def read_config() -> ConfigDict:
-  """Returns the config; the parser keeps the error of an unreadable file until it is touched."""
-  try:
-    _CONFIG.value.method  # noqa: B018
-  except OSError as error:
-    *_, reason = str(error).strip().splitlines()
-    here = [str(path) for path in pathlib.Path("configs").glob("*.py")]
-    raise UserError(f"--config: {reason.strip()}; {nearest(_config_path(), here)}") from None
+  """Returns the config with the overrides of the command line; refuses a command without one."""
+  require("config")
   return _CONFIG.value
 
 
-def _config_path() -> str:
-  return config_flags.get_config_filename(flags.FLAGS["config"])
+def workdir(suffix: str = "") -> pathlib.Path:
+  """Returns --workdir; without it, and said so, a folder in runs/ named after the config.
 
-
-def _parse_flags(argv: list[str]) -> list[str]:
-  """Parses flags; turns what the parsers raise for a wrong config into a UserError."""
-  try:
-    return flags.FLAGS(argv)
-  except flags.Error as error:
-    raise UserError(_explain(str(error))) from None
-  except (AttributeError, KeyError) as error:
-    raise UserError(f"--config has no such key: {error.args[0]}") from None
-  except (TypeError, ValueError) as error:
-    raise UserError(f"--config: {error}") from None
-
-
-def _explain(message: str) -> str:
-  known = [f"--{name}" for name in OPTIONS]
-  unknown = message.split("'")[1] if "Unknown command line flag" in message else ""
-  return f"unknown option --{unknown}; {nearest('--' + unknown, known)}" if unknown else message
+  Args:
+    suffix: of that name, for commands that keep other things in their workdir than a run.
+  """
+  if _WORKDIR.value is not None:
+    return pathlib.Path(_WORKDIR.value).expanduser()
+  given = config_flag.given()
+  folder = RUNS / (config_file.name(given) + suffix) if given else RUNS
+  # The tables of a report may go to a file.
+  stream = sys.stderr if _MODE.value == "report" else sys.stdout
+  print(f"workdir: {folder} (another one: --workdir)", file=stream, flush=True)
+  return folder
 
 
 def run(command=None) -> None:
   """Entry point: parses, runs `main` or another command, prints a UserError without traceback."""
   try:
-    app.run(command or main, flags_parser=_parse_flags)
+    app.run(command or main, flags_parser=config_flag.parse)
   except UserError as error:
     sys.exit(f"error: {error}")
 

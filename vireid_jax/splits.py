@@ -87,9 +87,7 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
   splits = _numbers(_SPLITS.value)
-  workdir = pathlib.Path(main_lib.require("workdir")).expanduser()
-  main_lib.require("config")
-  config = main_lib.read_config()
+  config, workdir = main_lib.read_config(), main_lib.workdir("-splits")
   main_lib.prepare_devices()
   try:
     print(train_splits(config, workdir, splits))

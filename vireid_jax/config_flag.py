@@ -1,0 +1,95 @@
+"""The flag --config FILE.py[:VARIANT] with overrides --config.key=value, for absl's parser."""
+
+import re
+import sys
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from vireid_jax import config_file, config_keys
+from vireid_jax.errors import UserError, nearest, printable, shown
+
+_EXPECTED = {
+  "bool": "True or False",
+  "int": "a whole number",
+  "float": "a number",
+  "tuple": "values between commas, in quotes such as \"('a', 'b')\" or '(1, 2)'",
+}
+
+
+def define(name: str = "config") -> flags.FlagHolder:
+  """Defines the flag; its value is the config with the overrides of the command line."""
+  holder = config_flags.DEFINE_config_file(name, None, "Config file, with :variant behind it.")
+  flags.FLAGS[name].parser = _Reader()
+  return holder
+
+
+def given(name: str = "config") -> str | None:
+  """Returns 'FILE.py[:VARIANT]' as it was given; None without the flag."""
+  if flags.FLAGS[name].value is None:
+    return None
+  return config_flags.get_config_filename(flags.FLAGS[name])
+
+
+def parse(argv: list[str]) -> list[str]:
+  """Parses a command line into absl's flags; returns the arguments that are no options.
+
+  Raises:
+    UserError: an unknown option or key, or a value of the wrong type.
+  """
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    raise UserError(_explain(str(error))) from None
+  except (AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
+    raise UserError(f"--config: {printable(' '.join(str(error).split()))[:500]}") from None
+  except (RecursionError, MemoryError):
+    raise UserError("--config: a value is nested too deeply; give a plain one") from None
+
+
+class _Reader(flags.ArgumentParser):
+  """Reads the file as every other command does, and knows its keys before overrides are parsed."""
+
+  def parse(self, path: str) -> ConfigDict:
+    config = config_file.load(path)
+    _check_overrides(config, sys.argv)
+    return config.lock()
+
+
+def _check_overrides(config: ConfigDict, argv: list[str]) -> None:
+  """Raises UserError for an override of a key that the config does not have."""
+  tree = config_keys.plain(config)
+  for text in argv:
+    match = re.match(r"--?(?:no)?config\.([^=]*)", text, re.DOTALL)
+    if match and not _holds(tree, match[1]):
+      raise UserError(config_keys.unknown(match[1], config_keys.flatten(tree), option="--"))
+
+
+def _holds(tree: dict, key: str) -> bool:
+  for part in re.sub(r"\[\w+\]", "", key).split("."):
+    if not isinstance(tree, dict) or part not in tree:
+      return False
+    tree = tree[part]
+  return True
+
+
+def _explain(message: str) -> str:
+  unknown = re.match(r"Unknown command line flag '(.*?)'", message, re.DOTALL)
+  if unknown:
+    known = [f"--{name}" for name in _own_options()]
+    name = f"--{unknown[1]}"
+    return f"unknown option {printable(name)[:100]}; {nearest(name, known)}"
+  wrong = re.match(r"flag --(config\.[\w.]+)=(.*?): (.*)$", message, re.DOTALL)
+  if wrong:
+    kind = flags.FLAGS[wrong[1]].parser.flag_type() if wrong[1] in flags.FLAGS else ""
+    expected = f"allowed: {_EXPECTED[kind]}" if kind in _EXPECTED else printable(wrong[3])[:200]
+    return f"--{wrong[1]} = {shown(wrong[2])}; {expected}"
+  return printable(message)[:500]
+
+
+def _own_options() -> list[str]:
+  """Returns the names of the options that this package's commands define."""
+  modules = flags.FLAGS.flags_by_module_dict()
+  own = [name for name in modules if "vireid_jax" in name or name == sys.argv[0]]
+  names = {flag.name for module in own for flag in modules[module]}
+  return sorted(name for name in names if not name.startswith("config."))
