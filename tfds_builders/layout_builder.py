@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image as PillowImage
 
 from vireid_jax.data import layout as layouts
+from vireid_jax.data import picture, regular_files
 from vireid_jax.data.layout.common import Image
 from vireid_jax.data.schema import MODALITIES
+from vireid_jax.errors import UserError, printable
 
 _PASSED_THROUGH = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # how JPEG and PNG files begin
 
@@ -29,22 +30,32 @@ def features(*, masks: bool = False) -> tfds.features.FeaturesDict:
   return tfds.features.FeaturesDict(columns)
 
 
-def encoded_mask(data: bytes) -> bytes:
+def encoded_mask(data: bytes, *, turn: bool = False) -> bytes:
   """Returns a picture as a PNG of one channel, 255 where it is at least half white, else 0."""
   buffer = io.BytesIO()
-  with PillowImage.open(io.BytesIO(data)) as image:
-    image.convert("L").point(lambda level: 255 * (level >= 128)).save(buffer, "PNG")
+  mask = picture.grey(data, turn=turn)
+  mask.point(lambda level: 255 * (level >= 128)).save(buffer, "PNG")
   return buffer.getvalue()
 
 
-def encoded(data: bytes) -> bytes:
-  """Returns JPEG and PNG files as they are, anything else (BMP) as a PNG of the same pixels."""
-  if data.startswith(_PASSED_THROUGH):
+def encoded(data: bytes, *, turn: bool = False) -> bytes:
+  """Returns JPEG and PNG files as they are, anything else (BMP) as a PNG of the same pixels.
+
+  Args:
+    data: the file's bytes.
+    turn: store a picture whose EXIF orientation turns it as a PNG of the turned pixels.
+  """
+  if data.startswith(_PASSED_THROUGH) and not (turn and is_turned(data)):
     return data
   buffer = io.BytesIO()
-  with PillowImage.open(io.BytesIO(data)) as image:
-    image.convert("RGB").save(buffer, "PNG")
+  picture.rgb(data, turn=turn).save(buffer, "PNG")
   return buffer.getvalue()
+
+
+def is_turned(data: bytes) -> bool:
+  """Says whether a picture's EXIF orientation turns it."""
+  with picture.open_picture(data) as opened:
+    return picture.orientation(opened) != 1
 
 
 def example(data: bytes, image: Image, mask: bytes | None = None) -> dict:
@@ -102,6 +113,8 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     layout = self.layout or self._listing(dl_manager)
     self.info.metadata.update(layout.metadata)
+    if any(image.turn for image in layout.images):
+      self.info.metadata["turned"] = []
     # Lists, not generators: those would all see the last split, they run after this loop.
     images = {split: [i for i in layout.images if i.split == split] for split in layout.splits}
     return {split: self._generate_examples(images[split]) for split in layout.splits}
@@ -117,5 +130,21 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _bytes(self, images: Sequence[Image]) -> Iterator[tuple[bytes, bytes | None]]:
     """Yields the encoded bytes of `images` and of their masks, in their order."""
     for image in images:
-      mask = encoded_mask(image.mask.read_bytes()) if self.masks else None
-      yield encoded(image.path.read_bytes()), mask
+      data = _read(image.path, image)
+      if image.turn and is_turned(data):
+        self.info.metadata["turned"].append(image.file_name)
+      mask = _read(image.mask, image) if self.masks else None
+      yield (
+        encoded(data, turn=image.turn),
+        None if mask is None else encoded_mask(mask, turn=image.turn),
+      )
+
+
+def _read(path: pathlib.Path, image: Image) -> bytes:
+  try:
+    return regular_files.read_bytes(path)
+  except OSError as error:  # it was there when it was checked
+    raise UserError(
+      f"{printable(image.file_name)} can no longer be read: {error.strerror or error}. Nothing was "
+      "written; run the command again when the files no longer change"
+    ) from error

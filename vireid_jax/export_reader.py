@@ -20,6 +20,17 @@ import jax
 import jax.export
 import numpy as np
 
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow starts programs for some others
+UPRIGHT = {  # by EXIF orientation
+  2: "FLIP_LEFT_RIGHT",
+  3: "ROTATE_180",
+  4: "FLIP_TOP_BOTTOM",
+  5: "TRANSPOSE",
+  6: "ROTATE_270",
+  7: "TRANSVERSE",
+  8: "ROTATE_90",
+}
+
 
 class Retrieval:
   """The exported function of each modality.
@@ -59,6 +70,8 @@ class Retrieval:
   def read(self, paths):
     """Decodes and resizes picture files as in training; needs Pillow.
 
+    Pictures are turned as their EXIF orientation says.
+
     Returns:
       uint8 [n, height, width, 3].
     """
@@ -68,12 +81,25 @@ class Retrieval:
     kind = Image.Resampling[self.card["resize"].upper()]
     pictures = []
     for path in paths:
-      with Image.open(path) as picture:
-        picture = picture.convert("RGB")
+      with Image.open(path, formats=FORMATS) as picture:
+        picture.load()
+        picture = _upright(picture).convert("RGB")
       if picture.size != (width, height):
         picture = picture.resize((width, height), kind)
       pictures.append(np.asarray(picture))
     return np.stack(pictures)
+
+
+def _upright(picture):
+  """Turns a picture as its EXIF orientation says, if it says so."""
+  from PIL import Image
+
+  try:
+    orientation = picture.getexif().get(0x0112, 1)
+  except Exception:  # a damaged EXIF block is no reason to lose the picture
+    return picture
+  turn = UPRIGHT.get(orientation)
+  return picture if turn is None else picture.transpose(Image.Transpose[turn])
 
 
 def load(folder):

@@ -55,8 +55,8 @@ def test_identities_of_one_modality_are_named():
 
 def test_identity_lists_are_sorted_and_tolerate_spaces(tmp_path):
   path = tmp_path / "ids.txt"
-  path.write_bytes(b"\xef\xbb\xbf7, 2,11,\r\nignored")
-  assert common.read_identities(path) == [2, 7, 11]
+  path.write_bytes(b"\xef\xbb\xbf7, 2,11,\r\n3\r4\n\n")
+  assert common.read_identities(path) == [2, 3, 4, 7, 11]
 
 
 @pytest.mark.parametrize(("text", "named"), [("1,x2,3", "'x2'"), ("", "no identity"), ("0", "'0'")])

@@ -142,10 +142,11 @@ def test_a_damaged_permutation_file_is_refused(tree):
     sysu_mm01.read(tree)
 
 
-def test_images_that_the_permutations_do_not_know_are_warned_about(tree):
+def test_images_that_the_permutations_do_not_know_are_refused(tree):
   owner_trees.picture(tree / "cam4/0003/0004.jpg", 0)
-  (warning,) = sysu_mm01.read(tree).warnings
-  assert "camera 4 identity 3 (3 in the file, 4 on disk)" in warning
+  message = r"identity 3, camera 4: it draws from images 1 to 3, and there are 4 \(also image 4\)"
+  with pytest.raises(UserError, match=message):
+    sysu_mm01.read(tree)
 
 
 @pytest.mark.skipif(

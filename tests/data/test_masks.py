@@ -68,7 +68,8 @@ def test_missing_masks_are_named(trees, tmp_path):
 
 
 @pytest.mark.parametrize(
-  "content, reason", [("small", "24 x 48 pixels and its mask 5 x 7"), ("", "Error")]
+  "content, reason",
+  [("small", "24 x 48 pixels and its mask 5 x 7"), ("", "its mask: not a picture")],
 )
 def test_masks_are_checked_like_images(trees, tmp_path, content, reason):
   tree = copied(trees["regdb"], tmp_path / "tree")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vireid_jax.data.picture import PictureError
 from vireid_jax.data.source import ImageSet, decode, decode_mask
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 CHUNK = 64
 
@@ -56,7 +57,7 @@ def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = Fals
   """
   return _fill(
     np.empty((len(images), *size, 1), np.uint8),
-    lambda row: decode_mask(images.masks[row], size),
+    lambda row: _decode_mask_row(images, row, size),
     progress,
   )
 
@@ -82,9 +83,19 @@ def decode_row(
   change = functools.partial(change, name) if change else None
   try:
     return decode(images.encoded[row], size, resize, change=change)
-  except OSError as error:
+  except PictureError as error:
     raise UserError(
-      f"cannot decode {name}: {error}. Prepare the data set again; it checks every image"
+      f"cannot decode {printable(name)}: {error}. Prepare the data set again; it checks every image"
+    ) from error
+
+
+def _decode_mask_row(images: ImageSet, row: int, size: tuple[int, int]) -> np.ndarray:
+  try:
+    return decode_mask(images.masks[row], size)
+  except PictureError as error:
+    raise UserError(
+      f"cannot decode the mask of {printable(str(images.records.name[row]))}: {error}. Prepare the "
+      "data set again; it checks every mask"
     ) from error
 
 

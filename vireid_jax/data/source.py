@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import pathlib
 import zlib
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vireid_jax.data import stored
+from vireid_jax.data import picture, stored
 from vireid_jax.data.location import dataset_folder, prepare_command
 from vireid_jax.data.schema import Records
 from vireid_jax.errors import UserError, nearest
@@ -184,30 +183,34 @@ def decode(
   resize: str,
   *,
   change: Callable[[np.ndarray], np.ndarray] | None = None,
+  turn: bool = False,
 ) -> np.ndarray:
   """Decodes an image and resizes it as PIL does, which is how the field's codes do it.
 
   Args:
-    encoded: JPEG or PNG.
+    encoded: the bytes of a picture, see `picture.FORMATS`.
     size: (height, width).
     resize: 'lanczos' or 'bilinear', both with antialiasing.
     change: applied to the decoded uint8 [h, w, 3] before the resize, such as a corruption.
+    turn: turn it as its EXIF orientation says; prepared data sets hold nothing to be turned.
 
   Returns:
     uint8 [height, width, 3], RGB.
+
+  Raises:
+    UserError: an unknown `resize`; `picture.PictureError` for bytes that cannot be decoded.
   """
   from PIL import Image
 
   filters = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
   if resize not in filters:
     raise UserError(f"config.data.resize = {resize!r}; {nearest(resize, filters)}")
-  with Image.open(io.BytesIO(encoded)) as image:
-    image = image.convert("RGB")
-    if change:
-      image = Image.fromarray(change(np.asarray(image)))
-    if image.size != (size[1], size[0]):
-      image = image.resize((size[1], size[0]), filters[resize])
-    return np.asarray(image)
+  image = picture.rgb(encoded, turn=turn)
+  if change:
+    image = Image.fromarray(change(np.asarray(image)))
+  if image.size != (size[1], size[0]):
+    image = image.resize((size[1], size[0]), filters[resize])
+  return np.asarray(image)
 
 
 def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -222,9 +225,8 @@ def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
   """
   from PIL import Image
 
-  with Image.open(io.BytesIO(encoded)) as image:
-    resized = image.convert("L").resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized)[..., None]
+  resized = picture.grey(encoded).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+  return np.asarray(resized)[..., None]
 
 
 def _append(columns: dict[str, list], example: dict[str, Any]) -> None:

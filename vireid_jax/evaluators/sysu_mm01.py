@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vireid_jax.data import gallery_table
 from vireid_jax.data.schema import VISIBLE, Records
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import arguments, draws, ranking, results
@@ -137,6 +138,14 @@ def gallery_rows(
       "its exp folder and prepare it again, or use gallery 'random_choice'"
     )
   numbers = {row: draws.image_number(records.name[row]) for rows in groups.values() for row in rows}
+  at_hand = {pair: [numbers[row] for row in rows] for pair, rows in groups.items()}
+  wrong = gallery_table.problems(permutations, at_hand, complete=False)  # prepared unchecked, once
+  if wrong:
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    raise UserError(
+      f"the official gallery draws stored with the data set are wrong: {wrong[0]}{more}; prepare it"
+      " again with --overwrite and the owner's rand_perm_cam.mat, or use gallery 'random_choice'"
+    )
   return [
     draws.official(groups, numbers, permutations, trial=trial, shots=shots)
     for trial in range(trials)

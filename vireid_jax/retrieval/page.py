@@ -5,10 +5,9 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from PIL import Image as PillowImage
-
 from vireid_jax import command, storage
-from vireid_jax.errors import printable
+from vireid_jax.data import picture
+from vireid_jax.errors import UserError, printable
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
@@ -73,10 +72,14 @@ def write(
 def small_picture(path: pathlib.Path) -> str:
   """Returns a picture as a data URI, JPEG of at most `HEIGHT` rows; '' when it has gone."""
   try:
-    with PillowImage.open(path) as picture:
-      picture.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # large JPEGs decode at a fraction of the cost
-      small = picture.convert("RGB")
-  except Exception:  # it was read a moment ago: whatever is wrong now, the list is still good
+    with picture.open_picture(path) as opened:
+      opened.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # large JPEGs decode at a fraction of the cost
+      opened.load()
+      small = picture.upright(opened).convert("RGB")
+  except (
+    OSError,
+    UserError,
+  ):  # it was read a moment ago: whatever is wrong now, the list is still good
     return ""
   small.thumbnail((2 * HEIGHT, HEIGHT))
   stored = io.BytesIO()

@@ -8,45 +8,57 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
-from vireid_jax.data.picture import refuse_deep_pixels
+from vireid_jax.data import picture, regular_files
 from vireid_jax.data.source import decode
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
-NOT_A_PICTURE = "not a picture"
+# What systems leave in folders beside the pictures; hidden files are passed over anyway.
+LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx")
+NOT_REGULAR = "not a regular file"
 
 
 def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
   """Lists the files below a folder, whatever they hold.
 
-  Hidden files and folders (a dot in front) are passed over. Links to files are followed, links to
-  folders are not.
+  Hidden files and folders (a dot in front) and what systems leave in folders (Thumbs.db) are passed
+  over. Links to files are followed, links to folders are not.
 
   Args:
     place: a folder, or a single file.
 
   Returns:
     Sorted paths relative to the folder (for a file: its name), with forward slashes; and the
-    reason by name of each folder that cannot be listed.
+    reason by name of each folder that cannot be listed, and of what is no regular file (a pipe, a
+    link to nothing).
 
   Raises:
     UserError: there is no such place.
   """
   place = pathlib.Path(place).expanduser()
-  if place.is_file():
+  if regular_files.is_regular(place):
     return [place.name], {}
-  if not place.is_dir():
-    raise UserError(f"{place} is no folder and no file; name a folder of pictures")
+  if not os.path.isdir(place):  # noqa: PTH112 (pathlib raises for some texts that are no path)
+    raise UserError(
+      f"{printable(str(place))} is not a folder or a regular file; name a folder of pictures"
+    )
   names, refused = [], {}
 
   def note(error: OSError) -> None:
     refused[relative(error.filename, place)] = error.strerror or str(error)
 
   for folder, inner, files in os.walk(place, onerror=note):
-    inner[:] = sorted(name for name in inner if not name.startswith("."))
-    names += [relative(pathlib.Path(folder, f), place) for f in files if not f.startswith(".")]
+    inner[:] = sorted(name for name in inner if not is_hidden(name))
+    found = [relative(pathlib.Path(folder, f), place) for f in files if not is_hidden(f)]
+    odd = [name for name in found if not regular_files.is_regular(place / name)]
+    refused |= dict.fromkeys(sorted(odd), NOT_REGULAR)
+    names += [name for name in found if name not in refused]
   return sorted(names), refused
+
+
+def is_hidden(name: str) -> bool:
+  """Says whether a file or folder is passed over without a word."""
+  return name.startswith(".") or name.casefold() in LEFTOVERS
 
 
 def relative(path, root: pathlib.Path) -> str:
@@ -57,14 +69,15 @@ def relative(path, root: pathlib.Path) -> str:
 def folder_of(place: str | pathlib.Path) -> pathlib.Path:
   """Returns the folder that the names of `find` are relative to."""
   place = pathlib.Path(place).expanduser()
-  return place.parent if place.is_file() else place
+  return place.parent if regular_files.is_regular(place) else place
 
 
 def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
   """Decodes and resizes a picture as training does.
 
   Args:
-    path: a file in any format that Pillow reads; its name does not matter.
+    path: a picture file (see `data.picture.FORMATS`); its name does not matter. It is turned as its
+      EXIF orientation says.
     size: (height, width).
     resize: see `data.source.decode`.
 
@@ -74,17 +87,13 @@ def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
   Raises:
     UserError: it is no picture, damaged, or of more than eight bits; says which, without the name.
   """
+  with picture.open_picture(path):  # reads the header alone, so that a film is no burden
+    pass
   try:
-    with PillowImage.open(path) as picture:  # reads the header alone, so that a film is no burden
-      refuse_deep_pixels(picture)
-    return decode(path.read_bytes(), size, resize)
-  except UserError:
-    raise
-  except UnidentifiedImageError:
-    raise UserError(NOT_A_PICTURE) from None
-  except Exception as error:  # decoders raise many kinds, SyntaxError among them
-    reason = str(error).replace(str(path), path.name) or type(error).__name__
-    raise UserError(f"cannot be read: {reason}") from error
+    data = regular_files.read_bytes(path)
+  except OSError as error:
+    raise picture.PictureError(f"cannot be read: {error.strerror or error}") from error
+  return decode(data, size, resize, turn=True)
 
 
 def from_array(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.ndarray:
@@ -141,7 +150,7 @@ def describe_skipped(skipped: dict[str, str], most: int = 20) -> str:
   """Says how many files were skipped, and names them with their reasons; '' for none."""
   if not skipped:
     return ""
-  lines = [f"  {name} ({reason})" for name, reason in list(skipped.items())[:most]]
+  lines = [f"  {printable(name)} ({reason})" for name, reason in list(skipped.items())[:most]]
   lines += [f"  and {len(skipped) - most} more"] if len(skipped) > most else []
   files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
   return "\n".join([f"skipped {files}:", *lines])

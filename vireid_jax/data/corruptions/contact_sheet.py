@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+from vireid_jax.data import picture
 from vireid_jax.data.corruptions import KINDS, SEVERITIES, corrupt
 from vireid_jax.errors import UserError
 
@@ -42,8 +43,8 @@ def main(arguments: list[str]) -> None:
 
   if len(arguments) != 2 or not pathlib.Path(arguments[0]).is_file():
     raise UserError(f"expected a picture and the file to write, got {arguments}")
-  with Image.open(arguments[0]) as image:
-    Image.fromarray(contact_sheet(np.asarray(image.convert("RGB")))).save(arguments[1])
+  pixels = np.asarray(picture.rgb(arguments[0], turn=True))
+  Image.fromarray(contact_sheet(pixels)).save(arguments[1])
 
 
 if __name__ == "__main__":

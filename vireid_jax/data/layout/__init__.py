@@ -6,7 +6,14 @@ refuses a layout that cannot be evaluated and collects warnings about everything
 
 import importlib
 
-from vireid_jax.data.layout.common import Group, Image, Layout, with_masks
+from vireid_jax.data.layout.common import (
+  Group,
+  Image,
+  Layout,
+  refuse_unusable_names,
+  with_masks,
+)
+from vireid_jax.errors import UserError, printable
 
 READABLE = ("llcm", "own", "regdb", "sysu_mm01")
 
@@ -16,9 +23,18 @@ def read(name: str, root) -> Layout:
 
   A folder `masks/` beside the owner's files holds a pedestrian mask for each image, unless the
   layout says itself where they are.
+
+  Raises:
+    UserError: the layout cannot be evaluated, or a file or folder cannot be read.
   """
-  layout = importlib.import_module(f"vireid_jax.data.layout.{name}").read(root)
-  return layout if layout.has_masks else with_masks(layout)
+  reader = importlib.import_module(f"vireid_jax.data.layout.{name}")
+  try:
+    layout = reader.read(root)
+    refuse_unusable_names(layout.images)
+    return layout if layout.has_masks else with_masks(layout)
+  except OSError as error:
+    place = printable(str(error.filename or root))
+    raise UserError(f"{place} cannot be read: {error.strerror or error}") from error
 
 
 __all__ = ["READABLE", "Group", "Image", "Layout", "read"]

@@ -2,10 +2,25 @@
 
 import dataclasses
 import pathlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
+from vireid_jax.data.layout.lists import number, read_identities, read_listing
+from vireid_jax.data.layout.problems import enumeration, refuse, shown
+from vireid_jax.data.layout.root import existing_root
+from vireid_jax.data.regular_files import is_regular
 from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.errors import UserError
+
+__all__ = [  # these come from elsewhere; every reader of a layout needs them
+  "enumeration",
+  "existing_root",
+  "number",
+  "read_identities",
+  "read_listing",
+  "refuse",
+  "shown",
+]
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
@@ -24,6 +39,7 @@ class Image:
     file_name: path relative to the data set's root, with forward slashes.
     split: the stored split the image belongs to.
     mask: where the file of its pedestrian mask is, if the data set has any.
+    turn: store it turned as its EXIF orientation says.
   """
 
   path: pathlib.Path
@@ -33,6 +49,7 @@ class Image:
   file_name: str
   split: str
   mask: pathlib.Path | None = None
+  turn: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +125,7 @@ def with_masks(layout: Layout) -> Layout:
   names = [
     pathlib.PurePosixPath(MASKS, image.file_name).with_suffix(".png") for image in layout.images
   ]
-  missing = [str(name) for name in names if not (layout.root / name).is_file()]
+  missing = [str(name) for name in names if not is_regular(layout.root / name)]
   if missing:
     raise UserError(
       f"{layout.root / MASKS} has no mask for {len(missing)} of {len(names)} images: "
@@ -126,91 +143,87 @@ def is_synthetic(root: pathlib.Path) -> bool:
   return (root / SYNTHETIC_MARKER).is_file()
 
 
-def existing_root(root, first_folders: Sequence[str]) -> pathlib.Path:
-  """Returns `root` as a path, once it is a folder that holds `first_folders`.
-
-  Raises:
-    UserError: names the first missing folder, and the place one level down that has it.
-  """
-  root = pathlib.Path(root).expanduser()
-  if not root.is_dir():
-    raise UserError(f"{root} is not a folder. Pass the folder that holds {first_folders[0]}/.")
-  for folder in first_folders:
-    if not (root / folder).is_dir():
-      raise UserError(f"{root} has no folder {folder}/. {_advice(root, folder)}")
-  return root
-
-
-def _advice(root: pathlib.Path, folder: str) -> str:
-  nested = [path.parent for path in sorted(root.glob(f"*/{folder}")) if path.is_dir()]
-  if nested:
-    return f"{nested[0]} has one: pass that folder instead."
-  found = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-  listing = ", ".join(found[:12]) + (", ..." if len(found) > 12 else "")
-  return f"It holds: {listing or 'nothing'}. The expected layout is described in docs/datasets.md."
-
-
 def require_file(root: pathlib.Path, name: str) -> pathlib.Path:
   """Returns `root / name`; raises `UserError` naming it when there is no such file."""
-  if not (root / name).is_file():
+  if not is_regular(root / name):
     raise UserError(
-      f"{root} has no file {name}. It comes with the data set; see docs/datasets.md for the layout."
+      f"{shown(str(root))} has no file {name}. It comes with the data set; see docs/datasets.md for"
+      " the layout."
     )
   return root / name
 
 
-def image_files(folder: pathlib.Path) -> list[str]:
-  """Returns the sorted names of a folder's image files; hidden files do not count."""
-  return sorted(
+def image_files(folder: pathlib.Path, odd: list[str] | None = None) -> list[str]:
+  """Returns the sorted names of a folder's image files; hidden files do not count.
+
+  Args:
+    folder: is searched itself, not the folders below it.
+    odd: where to add the names that look like images but are not regular files (links to nothing,
+      pipes, folders).
+  """
+  named = sorted(
     entry.name
     for entry in folder.iterdir()
     if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
   )
+  files = [name for name in named if is_regular(folder / name)]
+  if odd is not None:
+    odd += [f"{folder.name}/{name}" for name in named if name not in files]
+  return files
 
 
-def read_identities(path: pathlib.Path) -> list[int]:
-  """Reads the identity numbers of a file whose first line is a comma-separated list.
+def odd_warnings(odd: Sequence[str]) -> list[str]:
+  """Returns a sentence on what `image_files` passed over, if it did."""
+  return [f"not regular files, left out: {enumeration(odd)}"] if odd else []
 
-  Raises:
-    UserError: the line is empty or an entry is no positive integer; names file and entry.
+
+def refuse_unusable_names(images: Iterable[Image]) -> None:
+  """Raises UserError for file names that cannot be stored, or that other systems cannot tell apart.
+
+  These are names that are not UTF-8, and names that differ in case or in the composition of their
+  letters alone.
   """
-  lines = path.read_text(encoding="utf-8-sig").splitlines()
-  entries = [entry.strip() for entry in (lines[0] if lines else "").split(",") if entry.strip()]
-  wrong = [entry for entry in entries if not entry.isdecimal() or int(entry) < 1]
-  if wrong or not entries:
-    problem = f"has the entry {wrong[0]!r}" if wrong else "lists no identity"
-    raise UserError(f"{path} {problem}; its first line must be identity numbers like 1,2,7.")
-  return sorted({int(entry) for entry in entries})
+  problems, first = [], {}
+  for name in (image.file_name for image in images):
+    if not _is_text(name):
+      problems.append(f"{shown(name)} is not UTF-8")
+    same = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+    if same != name:
+      problems.append(f"{shown(name)} and {shown(same)} differ in case or in accents' form alone")
+  refuse(problems, "the names of some images cannot be used", "Rename these files")
 
 
-def read_listing(path: pathlib.Path) -> list[tuple[str, int]]:
-  """Reads a file of `relative/path label` lines.
+def _is_text(name: str) -> bool:
+  try:
+    return bool(name.encode("utf-8"))
+  except UnicodeEncodeError:
+    return False
 
-  Raises:
-    UserError: a line has another form (names file, line number and line), or there is none.
+
+def refuse_equal_numbers(folders: Iterable[str]) -> None:
+  """Raises UserError when two folders of identities are one number, such as 1 and 0001.
+
+  Args:
+    folders: paths; their last parts are the identities.
   """
-  rows = []
-  for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-    if not line.strip():
-      continue
-    parts = line.rsplit(None, 1)
-    if len(parts) != 2 or not parts[1].isdecimal():
-      raise UserError(f"{path}, line {number}: {line!r} is not of the form 'relative/path label'.")
-    rows.append((parts[0].strip().replace("\\", "/").removeprefix("./"), int(parts[1])))
-  if not rows:
-    raise UserError(f"{path} lists no image.")
-  return rows
+  problems, first = [], {}
+  for folder in folders:
+    place, _, name = folder.rpartition("/")
+    value = number(name)
+    same = first.setdefault((place, value), folder) if value else folder
+    if same != folder:
+      problems.append(f"{shown(same)} and {shown(folder)} are both identity {value}")
+  refuse(problems, "one identity has two folders", "Join or rename these folders")
 
 
 def refuse_missing(root: pathlib.Path, names: Iterable[str], listed_in: str) -> None:
-  """Raises `UserError` naming every one of `names` that is no file, if there is any."""
-  missing = sorted(name for name in set(names) if not (root / name).is_file())
-  if missing:
-    raise UserError(
-      f"{len(missing)} of the images listed in {listed_in} are not in {root}:\n  "
-      + "\n  ".join(missing)
-      + "\nRestore these files from the owner's archive."
-    )
+  """Raises `UserError` naming those of `names` that are not regular files, if there are any."""
+  missing = sorted(name for name in set(names) if not is_regular(root / name))
+  refuse(
+    [f"there is no file {shown(name)}" for name in missing],
+    f"{len(missing)} of the images listed in {listed_in} are not in {shown(str(root))}",
+    "Restore these files from the owner's archive",
+  )
 
 
 def refuse_shared_identities(identities: dict[str, Iterable[int]]) -> None:
@@ -240,12 +253,12 @@ def count_warnings(images: Sequence[Image], groups: Iterable[Group]) -> list[str
   """Returns one sentence per published count that differs from what was found."""
   sentences = []
   for group in groups:
-    found = group.count(images)
-    for unit, expected, number in zip(
-      ("images", "identities"), (group.images, group.identities), found, strict=True
+    published = (group.images, group.identities)
+    for unit, expected, found in zip(
+      ("images", "identities"), published, group.count(images), strict=True
     ):
-      if expected is not None and expected != number:
-        sentences.append(f"{group.title}: expected {expected:,} {unit}, found {number:,}")
+      if expected is not None and expected != found:
+        sentences.append(f"{group.title}: expected {expected:,} {unit}, found {found:,}")
   return sentences
 
 
@@ -283,9 +296,3 @@ def one_modality_warnings(
           + consequence
         )
   return sentences
-
-
-def enumeration(values: Sequence, most: int = 20) -> str:
-  """Returns the first `most` values joined by commas, and how many more there are."""
-  more = len(values) - most
-  return ", ".join(map(str, values[:most])) + (f" and {more} more" if more > 0 else "")

@@ -30,7 +30,7 @@ GROUPS = (
 )
 
 # For example 0351_c06_s200656_f4830_nir.jpg: identity, camera, sequence, frame, modality.
-_FILE_NAME = re.compile(r"(?P<identity>\d+)_c(?P<camera>\d+)")
+_FILE_NAME = re.compile(r"(?P<identity>[0-9]{1,9})_c(?P<camera>0?[1-9])(?![0-9])")
 
 
 def read(root) -> Layout:
@@ -52,12 +52,12 @@ def read(root) -> Layout:
   test_identities = common.read_identities(common.require_file(root, "idx/test_id.txt"))
   train_identities = sorted({image.identity for image in train})
   common.refuse_shared_identities({"train": train_identities, "test": test_identities})
-  test, empty = _test_images(root, test_identities)
+  test, empty, odd = _test_images(root, test_identities)
   images = (*train, *test)
   common.refuse_empty_splits(images, ("train", "test"))
   synthetic = common.is_synthetic(root)
   warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
-  warnings += _name_warnings(train)
+  warnings += common.odd_warnings(odd) + _name_warnings(train)
   warnings += common.absent_warnings(test, {"idx/test_id.txt": test_identities})
   warnings += _modality_warnings(images, train_identities, test_identities)
   warnings += [] if synthetic else common.count_warnings(images, GROUPS)
@@ -69,12 +69,23 @@ def _train_images(root: pathlib.Path) -> list[Image]:
   images = []
   for modality, list_name in TRAIN_LISTS.items():
     rows = common.read_listing(common.require_file(root, list_name))
-    names = sorted({name for name, _ in rows})
+    names = sorted(name for name, _ in rows)
     common.refuse_missing(root, names, list_name)
+    _refuse_other_folders(names, list_name, TRAIN_FOLDERS[modality])
+    common.refuse_equal_numbers(sorted({name.rpartition("/")[0] for name in names}))
     for name in names:
       identity, camera = parse_name(name, list_name)
       images.append(Image(root / name, identity, camera, modality, name, "train"))
   return images
+
+
+def _refuse_other_folders(names: Sequence[str], list_name: str, folder: str) -> None:
+  others = {*TRAIN_FOLDERS.values(), *TEST_FOLDERS.values()} - {folder}
+  common.refuse(
+    [common.shown(name) for name in names if name.partition("/")[0] in others],
+    f"{list_name} lists images of another folder than {folder}/",
+    "Restore the owner's list",
+  )
 
 
 def parse_name(name: str, listed_in: str) -> tuple[int, int]:
@@ -92,10 +103,13 @@ def parse_name(name: str, listed_in: str) -> tuple[int, int]:
   """
   path = pathlib.PurePosixPath(name)
   match = _FILE_NAME.match(path.name)
-  if not match:
-    raise UserError(f"{listed_in} lists {name!r}; expected a file name like 0351_c06_..._nir.jpg.")
-  folder = path.parent.name
-  return int(folder if folder.isdecimal() else match["identity"]), int(match["camera"])
+  identity = match and (common.number(path.parent.name) or common.number(match["identity"]))
+  if not identity:
+    raise UserError(
+      f"{listed_in} lists '{common.shown(name)}'; expected a file name like 0351_c06_..._nir.jpg, "
+      "of an identity from 1 and a camera from 1 to 9"
+    )
+  return identity, int(match["camera"])
 
 
 def _name_warnings(images: Sequence[Image]) -> list[str]:
@@ -109,21 +123,24 @@ def _name_warnings(images: Sequence[Image]) -> list[str]:
   ]
 
 
-def _test_images(root: pathlib.Path, identities: Sequence[int]) -> tuple[list[Image], list[str]]:
-  images, empty = [], []
+def _test_images(root: pathlib.Path, identities: Sequence[int]):
+  images, empty, odd = [], [], []
   for modality, cameras in TEST_CAMERAS.items():
     for camera in cameras:
       place = f"{TEST_FOLDERS[modality]}/cam{camera}"
       if not (root / place).is_dir():
-        raise UserError(f"{root} has no folder {place}/. See docs/datasets.md for the layout.")
+        raise UserError(
+          f"{common.shown(str(root))} has no folder {place}/. See docs/datasets.md for the layout."
+        )
+      common.refuse_equal_numbers(f"{place}/{path.name}" for path in (root / place).iterdir())
       for identity in identities:
         folder = f"{place}/{identity:04d}"
         if not (root / folder).is_dir():
           continue  # this camera never saw that person
-        names = [f"{folder}/{name}" for name in common.image_files(root / folder)]
+        names = [f"{folder}/{name}" for name in common.image_files(root / folder, odd)]
         empty += [] if names else [folder]
         images += [Image(root / n, identity, camera, modality, n, "test") for n in names]
-  return images, empty
+  return images, empty, odd
 
 
 def _modality_warnings(

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image, Layout
 from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 TRIALS = range(1, 11)
 PARTS = ("train", "test")
@@ -47,6 +46,7 @@ def read(root) -> Layout:
   lists = _read_lists(root)
   listed = {name for rows in lists.values() for name, _ in rows}
   common.refuse_missing(root, listed, "idx/")
+  common.refuse_equal_numbers(sorted({name.rpartition("/")[0] for name in listed}))
   images = _images(root, lists)
   subsets = _subsets(lists)
   _refuse_overlap(subsets)
@@ -70,18 +70,22 @@ def _read_lists(root: pathlib.Path) -> _Lists:
       for modality, word in LIST_WORDS.items():
         path = common.require_file(root, f"idx/{part}_{word}_{trial}.txt")
         lists[part, modality, trial] = common.read_listing(path)
-        for name, _ in lists[part, modality, trial]:
-          _check_name(path, name, modality)
+        _check_names(path, [name for name, _ in lists[part, modality, trial]], modality)
   return lists
 
 
-def _check_name(path: pathlib.Path, name: str, modality: int) -> None:
-  parts = name.split("/")
-  if len(parts) != 3 or parts[0] != FOLDERS[modality] or not parts[1].isdecimal():
-    raise UserError(
-      f"{path} lists {name!r}; expected {FOLDERS[modality]}/IDENTITY/FILE with a number for "
-      "the identity."
-    )
+def _check_names(path: pathlib.Path, names: Iterable[str], modality: int) -> None:
+  folder = FOLDERS[modality]
+  wrong = [
+    common.shown(name)
+    for name in names
+    if not ((parts := name.split("/"))[0] == folder and len(parts) == 3 and common.number(parts[1]))
+  ]
+  common.refuse(
+    wrong,
+    f"{common.shown(str(path))} lists images with another path",
+    f"expected {folder}/IDENTITY/FILE with a number for the identity",
+  )
 
 
 def _identity(name: str) -> int:
@@ -114,13 +118,14 @@ def _refuse_overlap(subsets: dict[str, list[int]]) -> None:
 
 
 def _unlisted_warnings(root: pathlib.Path, listed: set[str]) -> list[str]:
-  unlisted, empty = [], []
+  unlisted, empty, odd = [], [], []
   for folder in FOLDERS.values():
     for place in sorted(path for path in (root / folder).iterdir() if path.is_dir()):
-      names = [f"{folder}/{place.name}/{name}" for name in common.image_files(place)]
+      names = [f"{folder}/{place.name}/{name}" for name in common.image_files(place, odd)]
       empty += [] if names else [f"{folder}/{place.name}"]
       unlisted += [name for name in names if name not in listed]
   warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
+  warnings += common.odd_warnings(odd)
   if unlisted:
     warnings.append(
       f"{len(unlisted)} images are in no list of idx/ and are left out: "

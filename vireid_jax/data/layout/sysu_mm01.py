@@ -6,13 +6,17 @@ train, val and test.
 Reference: Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017.
 """
 
+import io
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from vireid_jax.data import gallery_table
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image, Layout
+from vireid_jax.data.regular_files import is_regular, read_bytes
 from vireid_jax.data.schema import INFRARED, VISIBLE
 from vireid_jax.errors import UserError
 
@@ -21,6 +25,7 @@ SPLITS = ("train", "val", "test")
 PERMUTATION_FOLDERS = ("exp", "evaluation/data_split")
 PERMUTATION_FILE = "rand_perm_cam.mat"
 
+_FOLDER = re.compile(r"cam[1-6]/([0-9]{4}|[1-9][0-9]{4,})")
 _TEST_CAMERAS = ((1374, 56), (1565, 56), (1883, 93), (1918, 94), (1918, 95), (1920, 96))
 GROUPS = (
   Group("train", identities=296, splits=("train",)),
@@ -51,11 +56,13 @@ def read(root) -> Layout:
   root = common.existing_root(root, [f"cam{camera}" for camera in CAMERA_MODALITY] + ["exp"])
   identities = {split: _split_identities(root, split) for split in SPLITS}
   common.refuse_shared_identities(identities)
-  images, empty = _list_images(root, identities)
+  common.refuse_equal_numbers(_identity_folders(root))
+  images, empty, odd = _list_images(root, identities)
   common.refuse_empty_splits(images, SPLITS)
   synthetic = common.is_synthetic(root)
   metadata = {"synthetic": synthetic, "subsets": {}, "skipped": []}
   warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
+  warnings += common.odd_warnings(odd) + _folder_warnings(root)
   warnings += common.absent_warnings(
     images, {f"exp/{split}_id.txt": numbers for split, numbers in identities.items()}
   )
@@ -69,23 +76,39 @@ def _split_identities(root: pathlib.Path, split: str) -> list[int]:
   return common.read_identities(common.require_file(root, f"exp/{split}_id.txt"))
 
 
+def _identity_folders(root: pathlib.Path) -> list[str]:
+  return [
+    f"cam{camera}/{path.name}"
+    for camera in CAMERA_MODALITY
+    for path in sorted((root / f"cam{camera}").iterdir())
+    if common.number(path.name) and path.is_dir()
+  ]
+
+
+def _folder_warnings(root: pathlib.Path) -> list[str]:
+  other = [name for name in _identity_folders(root) if not _FOLDER.fullmatch(name)]
+  if not other:
+    return []
+  return [f"not named like cam1/0001, left out: {common.enumeration(other)}"]
+
+
 def _list_images(
   root: pathlib.Path, identities: dict[str, list[int]]
-) -> tuple[list[Image], list[str]]:
-  images, empty = [], []
+) -> tuple[list[Image], list[str], list[str]]:
+  images, empty, odd = [], [], []
   for split in SPLITS:
     for camera, modality in CAMERA_MODALITY.items():
       for identity in identities[split]:
         folder = f"cam{camera}/{identity:04d}"
         if not (root / folder).is_dir():
           continue  # this camera never saw that person
-        names = common.image_files(root / folder)
+        names = common.image_files(root / folder, odd)
         if not names:
           empty.append(folder)
         for name in names:
           file_name = f"{folder}/{name}"
           images.append(Image(root / file_name, identity, camera, modality, file_name, split))
-  return images, empty
+  return images, empty, odd
 
 
 def _modality_warnings(images: Sequence[Image], identities: dict[str, list[int]]) -> list[str]:
@@ -101,16 +124,41 @@ def _add_permutations(
   metadata: dict, root: pathlib.Path, images: Sequence[Image], test: Sequence[int]
 ) -> list[str]:
   paths = [root / folder / PERMUTATION_FILE for folder in PERMUTATION_FOLDERS]
-  found = [path for path in paths if path.is_file()]
+  found = [path for path in paths if is_regular(path)]
   if not found:
     return [
       f"no {PERMUTATION_FILE} in {' or '.join(PERMUTATION_FOLDERS)}: results will come without "
       "the official gallery draws"
     ]
   permutations = read_permutations(found[0], test)
+  common.refuse(
+    gallery_table.problems(permutations, _image_numbers(images)),
+    f"{common.shown(str(found[0]))} does not fit the images",
+    "Restore the owner's file and images, or remove the file to go without the official draws",
+  )
   metadata["gallery_permutations"] = permutations
-  warnings = _permutation_warnings(permutations, images, found[0].relative_to(root).as_posix())
-  return warnings + _other_test_identities(found[0].with_name("test_id.mat"), test)
+  return _other_test_identities(found[0].with_name("test_id.mat"), test)
+
+
+def _image_numbers(images: Sequence[Image]) -> dict[tuple[int, int], list[int]]:
+  """Returns the numbers of the test images by (identity, camera).
+
+  Raises:
+    UserError: some are not named by a number.
+  """
+  numbers, unnamed = {}, []
+  for image in images:
+    if image.split == "test":
+      found = common.number(image.path.stem)
+      unnamed += [] if found else [image.file_name]
+      numbers.setdefault((image.identity, image.camera), []).append(found)
+  if unnamed:
+    raise UserError(
+      f"test images are not named by a number from 1, as {PERMUTATION_FILE} numbers them: "
+      f"{common.enumeration(unnamed, 5)}. Restore their names, or remove that file to go without "
+      "the official draws"
+    )
+  return numbers
 
 
 def read_permutations(
@@ -125,19 +173,17 @@ def read_permutations(
 
   Returns:
     Rows of image numbers by camera and identity (strings, as JSON wants them); pairs that
-    the file knows no image of are left out.
+    the file knows no image of are left out. The tables are as found: `gallery_table` checks them.
 
   Raises:
     UserError: the file is not of that form.
   """
-  import scipy.io
-
   try:
-    cameras = scipy.io.loadmat(path)["rand_perm_cam"].ravel()
+    cameras = _variable(path, "rand_perm_cam").ravel()
     tables = [cell.ravel() for cell in cameras]
     rows = {
       str(camera): {
-        str(identity): np.asarray(table[identity - 1], np.int64).tolist()
+        str(identity): _whole(table[identity - 1]).tolist()
         for identity in identities
         if identity <= len(table) and table[identity - 1].size
       }
@@ -145,40 +191,33 @@ def read_permutations(
     }
   except Exception as error:  # the reader raises a dozen kinds on a damaged file
     raise UserError(
-      f"{path} is not the official permutation file ({type(error).__name__}: {error}). Restore "
-      "it from the owner's repository, or remove it to go without the official draws."
+      f"{common.shown(str(path))} is not the official permutation file ({type(error).__name__}: "
+      f"{common.shown(str(error))}). Restore it from the owner's repository, or remove it to go "
+      "without the official draws."
     ) from error
   return rows
 
 
-def _permutation_warnings(permutations: dict, images: Sequence[Image], where: str) -> list[str]:
-  on_disk: dict[tuple[str, str], int] = {}
-  for image in images:
-    if image.split == "test":
-      pair = (str(image.camera), str(image.identity))
-      on_disk[pair] = on_disk.get(pair, 0) + 1
-  drawn = {
-    (camera, identity): len(rows[0])
-    for camera, table in permutations.items()
-    for identity, rows in table.items()
-  }
-  different = [
-    f"camera {camera} identity {identity} ({drawn.get((camera, identity), 0)} in the file, "
-    f"{on_disk.get((camera, identity), 0)} on disk)"
-    for camera, identity in sorted(drawn.keys() | on_disk.keys())
-    if drawn.get((camera, identity), 0) != on_disk.get((camera, identity), 0)
-  ]
-  if not different:
-    return []
-  return [f"{where} has another number of images than the disk for {common.enumeration(different)}"]
+def _variable(path: pathlib.Path, name: str) -> np.ndarray:
+  import scipy.io
+
+  return scipy.io.loadmat(io.BytesIO(read_bytes(path)), variable_names=[name])[name]
+
+
+def _whole(table: np.ndarray) -> np.ndarray:
+  """Returns numbers that MATLAB stores as fractions as whole ones; anything else as it is."""
+  with np.errstate(invalid="ignore"):
+    whole = table.astype(np.int64) if table.dtype.kind in "iuf" else table
+  return whole if np.array_equal(whole, table) else table
 
 
 def _other_test_identities(path: pathlib.Path, test: Sequence[int]) -> list[str]:
-  if not path.is_file():
+  if not is_regular(path):
     return []
-  import scipy.io
-
-  other = set(map(int, scipy.io.loadmat(path)["id"].ravel())) ^ set(test)
+  try:
+    other = set(map(int, _variable(path, "id").ravel())) ^ set(test)
+  except Exception as error:  # as above; the file is only compared with the list
+    return [f"{path.name} cannot be read ({type(error).__name__}), it was not compared"]
   if not other:
     return []
   return [

@@ -1,37 +1,27 @@
 """Finds image files that do not decode, before a data set is built from them."""
 
 import os
-import pathlib
 from collections.abc import Callable, Iterable
 from concurrent import futures
 
-from PIL import Image as PillowImage
-
+from vireid_jax.data import picture
 from vireid_jax.data.layout.common import Image
-from vireid_jax.data.picture import refuse_deep_pixels
 from vireid_jax.errors import UserError
 
 
 def decoding_error(image: Image) -> str | None:
   """Decodes every pixel of one file and of its mask; returns why that fails, or None."""
   try:
-    with PillowImage.open(image.path) as picture:
-      refuse_deep_pixels(picture)
-    size = _decoded_size(image.path)
-    mask_size = _decoded_size(image.mask) if image.mask else size
+    size = picture.rgb(image.path, turn=image.turn).size
   except UserError as error:
     return str(error)
-  except Exception as error:  # decoders raise many kinds, SyntaxError among them
-    return f"{type(error).__name__}: {error}".replace(str(image.path), image.file_name)
+  try:
+    mask_size = picture.grey(image.mask, turn=image.turn).size if image.mask else size
+  except UserError as error:
+    return f"its mask: {error}"
   if mask_size != size:
     return f"it has {size[0]} x {size[1]} pixels and its mask {mask_size[0]} x {mask_size[1]}"
   return None
-
-
-def _decoded_size(path: pathlib.Path) -> tuple[int, int]:
-  with PillowImage.open(path) as picture:
-    picture.load()  # opening reads only the header: a cut-off file fails here
-    return picture.size
 
 
 def corrupt_images(

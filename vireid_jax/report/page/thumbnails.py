@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from vireid_jax.data import picture
 from vireid_jax.report.page.figures import data_uri
 
 HEIGHT = 160  # pixels at most; stored images are rarely larger
@@ -18,8 +19,7 @@ def of_encoded(encoded: bytes) -> str:
 
 def decode(encoded: bytes) -> Image.Image:
   """Decodes an image and shrinks it to `HEIGHT` where it is taller."""
-  with Image.open(io.BytesIO(encoded)) as image:
-    image = image.convert("RGB")
+  image = picture.rgb(encoded)
   if image.height > HEIGHT:
     size = (max(1, round(image.width * HEIGHT / image.height)), HEIGHT)
     image = image.resize(size, Image.Resampling.LANCZOS)

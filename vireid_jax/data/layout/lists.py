@@ -1,0 +1,82 @@
+"""The text files that come with the data sets: lists of identities, and lists of images."""
+
+import pathlib
+import re
+
+from vireid_jax.data import regular_files
+from vireid_jax.data.layout.problems import enumeration, quoted, refuse, shown
+from vireid_jax.errors import UserError
+
+MOST_NUMBER = 2**31 - 1
+_DIGITS = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+def number(text: str, *, least: int = 1) -> int | None:
+  """Returns the whole number that a text of the digits 0 to 9 stands for.
+
+  Args:
+    text: without signs and spaces.
+    least: the smallest number allowed.
+
+  Returns:
+    None for any other text (other alphabets have digits too), and for a number out of range.
+  """
+  if not _DIGITS.fullmatch(text):
+    return None
+  return value if least <= (value := int(text)) <= MOST_NUMBER else None
+
+
+def inside(text: str) -> str | None:
+  """Returns a relative path with forward slashes; None for one that leaves its folder or is one.
+
+  Args:
+    text: a path as Windows or Unix writes it.
+  """
+  path = pathlib.PurePosixPath(text.strip().replace("\\", "/"))
+  if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
+    return None
+  return path.as_posix()
+
+
+def read_identities(path: pathlib.Path) -> list[int]:
+  """Reads the identity numbers of a file, separated by commas, spaces or ends of lines.
+
+  Raises:
+    UserError: it lists none, or an entry is not a whole number from 1; names file and entries.
+  """
+  entries = [entry for entry in re.split(r"[,\s]+", regular_files.read_text(path)) if entry]
+  wrong = [quoted(entry) for entry in entries if number(entry) is None]
+  if wrong or not entries:
+    problem = f"has the entry {enumeration(wrong, 5)}" if wrong else "lists no identity"
+    raise UserError(
+      f"{shown(str(path))} {problem}; it must hold identity numbers from 1, like 1,2,7"
+    )
+  return sorted({int(entry) for entry in entries})
+
+
+def read_listing(path: pathlib.Path) -> list[tuple[str, int]]:
+  """Reads a file of `relative/path label` lines.
+
+  Raises:
+    UserError: lines have another form, leave the folder or name an image again (names the file
+      and the lines), or there is none.
+  """
+  rows: dict[str, tuple[int, int]] = {}
+  problems = []
+  for place, line in enumerate(regular_files.read_text(path).split("\n"), 1):
+    if not line.strip():
+      continue
+    name, _, label = line.strip().replace("\t", " ").rpartition(" ")
+    name, value = inside(name), number(label, least=0)
+    if name is None or value is None:
+      problems.append(
+        f"line {place}: {quoted(line.strip())} is not of the form 'relative/path label'"
+      )
+    elif name in rows:
+      problems.append(f"line {place}: {shown(name)} is listed already (line {rows[name][1]})")
+    else:
+      rows[name] = value, place
+  refuse(problems, shown(str(path)), "Restore the owner's list")
+  if not rows:
+    raise UserError(f"{shown(str(path))} lists no image")
+  return [(name, value) for name, (value, _) in rows.items()]

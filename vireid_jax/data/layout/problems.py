@@ -1,0 +1,45 @@
+"""Saying everything that is wrong with a person's files at once, up to a limit."""
+
+from collections.abc import Sequence
+
+from vireid_jax.errors import UserError, printable
+
+MOST_NAMED = 20
+MOST_LETTERS = 120  # of a name in a message
+
+
+def refuse(problems: Sequence[str], head: str, advice: str = "") -> None:
+  """Raises UserError with the problems, if there are any.
+
+  Args:
+    problems: what is wrong, each with its place; printable text.
+    head: what it is wrong with. A single problem follows it on the same line.
+    advice: the next step, at the end.
+  """
+  if not problems:
+    return
+  if len(problems) == 1:
+    raise UserError(f"{head}: {problems[0]}" + (f". {advice}" if advice else ""))
+  lines = "".join(f"\n  {problem}" for problem in problems[:MOST_NAMED])
+  more = len(problems) - MOST_NAMED
+  lines += f"\n  and {more} more" if more > 0 else ""
+  raise UserError(f"{head}: {len(problems)} problems{lines}" + (f"\n{advice}" if advice else ""))
+
+
+def shown(text: str) -> str:
+  """Returns a name as a message shows it: escaped, and cut where it is very long."""
+  text = printable(text)
+  return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}... ({len(text)} letters)"
+
+
+def quoted(text: str) -> str:
+  """Returns a name in quotes as a message shows it."""
+  return f"'{shown(text)}'"
+
+
+def enumeration(values: Sequence, most: int = 20) -> str:
+  """Returns the first `most` values joined by commas, and how many more there are."""
+  more = len(values) - most
+  return ", ".join(shown(str(value)) for value in values[:most]) + (
+    f" and {more} more" if more > 0 else ""
+  )

@@ -1,0 +1,78 @@
+"""Finding the folder that a person meant: the one that holds the owner's folders."""
+
+import itertools
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from vireid_jax.data.layout.problems import shown
+from vireid_jax.errors import UserError, printable
+
+LEVELS = 3  # how far up and down the right folder is looked for
+MOST_FOLDERS = 2000  # looked into; a tree of images has many
+
+
+def existing_root(root, first_folders: Sequence[str]) -> pathlib.Path:
+  """Returns `root` as a path, once it is a folder that holds `first_folders`.
+
+  Raises:
+    UserError: names the first missing folder, and the place above or below that has them all.
+  """
+  root = existing_folder(root, f"{first_folders[0]}/")
+  missing = [folder for folder in first_folders if not (root / folder).is_dir()]
+  if missing:
+    where = shown(str(root))
+    raise UserError(f"{where} has no folder {missing[0]}/. {_advice(root, first_folders)}")
+  return root
+
+
+def existing_folder(root, content: str) -> pathlib.Path:
+  """Returns `root` as a path once it is a folder; `content` says what it must hold."""
+  try:
+    root = pathlib.Path(root).expanduser()
+  except RuntimeError as error:  # ~nobody/
+    raise UserError(f"{shown(str(root))} is not a folder: {error}") from error
+  if not os.path.isdir(root):  # noqa: PTH112 (pathlib raises for texts that cannot be a path)
+    raise UserError(f"{shown(str(root))} is not a folder. Pass the folder that holds {content}.")
+  return root
+
+
+def _advice(root: pathlib.Path, wanted: Sequence[str]) -> str:
+  near = [place for place in _around(root) if any((place / name).is_dir() for name in wanted)]
+  whole = [place for place in near if all((place / name).is_dir() for name in wanted)]
+  if whole:
+    return f"{printable(str(whole[0]))} has one: pass that folder instead."
+  parts = [
+    f"{name}/ is in {printable(str(place))}"
+    for name in wanted
+    if not (root / name).is_dir()
+    for place in near
+    if place != root and (place / name).is_dir()
+  ]
+  if parts:
+    return f"{parts[0]}: move it here, beside the other folders of the data set, or link it."
+  found = sorted(shown(path.name) + "/" * path.is_dir() for path in root.iterdir())
+  listing = ", ".join(found[:12]) + (", ..." if len(found) > 12 else "")
+  return f"It holds: {listing or 'nothing'}. The expected layout is described in docs/datasets.md."
+
+
+def _around(root: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the folder, those above it and those below it, the nearest first."""
+  above = list(itertools.islice(root.absolute().parents, LEVELS))
+  return [root, *itertools.islice(_below(root), MOST_FOLDERS), *above]
+
+
+def _below(root: pathlib.Path) -> Iterator[pathlib.Path]:
+  level = [root]
+  for _ in range(LEVELS):
+    level = [path for place in level for path in _folders(place)]
+    yield from level
+    if len(level) > MOST_FOLDERS:
+      return
+
+
+def _folders(place: pathlib.Path) -> list[pathlib.Path]:
+  try:
+    return sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")
+  except OSError:  # not ours to look into
+    return []

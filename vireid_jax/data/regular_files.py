@@ -1,0 +1,74 @@
+"""Reading regular files alone: a pipe or a device under a picture's name never blocks a command."""
+
+import errno
+import os
+import pathlib
+import stat
+from typing import BinaryIO
+
+from vireid_jax.errors import UserError, printable
+
+_NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def is_regular(path: str | os.PathLike) -> bool:
+  """Says whether a path leads to a regular file.
+
+  False for folders, pipes, sockets, devices, links to nothing or to themselves, and for texts that
+  cannot be a path at all (too long, or with a NUL).
+  """
+  try:
+    return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (pathlib raises for some of these)
+  except (OSError, ValueError):
+    return False
+
+
+def opened(path: str | os.PathLike) -> BinaryIO:
+  """Opens a regular file for reading, without waiting for anything else.
+
+  Raises:
+    UserError: it is not a regular file; without its name.
+    OSError: it cannot be opened.
+  """
+  if is_regular(path):
+    # The file may have been exchanged since: opening a pipe in this way returns at once.
+    descriptor = os.open(path, os.O_RDONLY | _NONBLOCKING)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+      return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+  elif not os.path.exists(path):  # noqa: PTH110 (see above)
+    raise FileNotFoundError(errno.ENOENT, "there is no such file")
+  raise UserError("not a regular file")
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+  """Returns a regular file's content; raises as `opened` does."""
+  with opened(path) as file:
+    return file.read()
+
+
+def read_text(path: pathlib.Path) -> str:
+  """Returns the content of a text file in UTF-8, with or without a byte order mark.
+
+  Raises:
+    UserError: the file cannot be read, or is not UTF-8 text; names the line.
+  """
+  shown = printable(str(path))
+  try:
+    data = read_bytes(path)
+  except OSError as error:
+    raise UserError(f"{shown} cannot be read: {error.strerror or error}") from error
+  except UserError as error:
+    raise UserError(f"{shown} is {error}") from error
+  try:
+    text = data.decode("utf-8-sig")
+  except UnicodeDecodeError as error:
+    line = data.count(b"\n", 0, error.start) + 1
+    raise UserError(
+      f"{shown}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8; save the file as "
+      "text in UTF-8"
+    ) from None
+  if "\0" in text:
+    line = text.count("\n", 0, text.index("\0")) + 1
+    raise UserError(f"{shown}, line {line}: it holds a NUL byte; save the file as text in UTF-8")
+  return text
