@@ -108,7 +108,7 @@ def test_an_interruption_leaves_nothing_that_looks_complete(tree, data, monkeypa
 
   monkeypatch.setattr(builder_class, "_bytes", interrupted)
   arguments = ["regdb", "--manual_dir", str(tree), "--data_dir", str(data)]
-  assert prepare.main(arguments) == 130
+  assert prepare.main(arguments) == 75
   assert "interrupted" in capsys.readouterr().err
   assert _contents(data) == []
   with pytest.raises(UserError, match=r"python -m vireid_jax\.prepare regdb --manual_dir DIR"):

@@ -10,7 +10,6 @@ finished and continues what is not. `--jobs 2` runs two at a time, each on its s
 for small networks on a CPU that is faster than one after the other.
 """
 
-import argparse
 import concurrent.futures
 import dataclasses
 import json
@@ -20,6 +19,12 @@ import queue
 import re
 import subprocess
 import sys
+
+from vireid_jax import command as command_lib
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
 
 from vireid_jax import config as config_lib
 from vireid_jax import config_file
@@ -139,8 +144,8 @@ def _share_cores(jobs: int) -> list[set[int]]:
 
 def main(argv: list[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  parser = argparse.ArgumentParser(
-    prog="vireid_jax.ablate",
+  parser = command_lib.Parser(
+    prog="python -m vireid_jax.ablate",
     description="Runs variants of a config over seeds.",
     epilog="--config.key=value outside a row is an override of every row",
     allow_abbrev=False,
@@ -174,7 +179,4 @@ def _seeds(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-  try:
-    sys.exit(main())
-  except UserError as error:
-    sys.exit(f"error: {error}")
+  command_lib.start(main)

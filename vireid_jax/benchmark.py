@@ -7,10 +7,15 @@ values; `BENCHMARKS` names them, and a module that brings one adds its own flags
 import argparse
 import json
 import pathlib
-import sys
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
+from vireid_jax import command as command_lib
+from vireid_jax import storage
 from vireid_jax.data import benchmark as input_benchmark
-from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 from vireid_jax.evaluators import benchmark_reranking
 from vireid_jax.speed import embed, floor, step
@@ -52,7 +57,7 @@ BENCHMARKS = {
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
   """Reads the command line; `arguments` defaults to that of the process."""
-  parser = argparse.ArgumentParser(prog="python -m vireid_jax.benchmark", description=__doc__)
+  parser = command_lib.Parser(prog="python -m vireid_jax.benchmark", description=__doc__)
   commands = parser.add_subparsers(dest="benchmark", required=True)
   for name, (summary, add_arguments, run) in BENCHMARKS.items():
     command = commands.add_parser(name, help=summary, description=summary)
@@ -65,14 +70,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> dict:
   """Runs one benchmark, prints its numbers, and returns them."""
   options = parse(arguments)
+  if options.json:  # before minutes of measuring, not after
+    command_lib.check_writable(options.json.absolute().parent, "--json")
   numbers = options.run(options)
   if options.json:
-    options.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    with command_lib.writing(options.json, "--json"):
+      storage.write_text(options.json, json.dumps(numbers, indent=2) + "\n")
   return numbers
 
 
+def _main() -> None:
+  main()  # its numbers are no exit code
+
+
 if __name__ == "__main__":
-  try:
-    main()
-  except UserError as error:
-    sys.exit(f"error: {error}")
+  command_lib.start(_main)

@@ -7,11 +7,14 @@ those at test are the ones that the feature of one image of one modality depends
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from vireid_jax import config_file, methods
-from vireid_jax.errors import UserError
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
+from vireid_jax import command, config_file, methods
 from vireid_jax.models.cost import Cost, measure
 
 DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
@@ -40,17 +43,15 @@ def table(paths: Sequence[str], classes: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  parser = argparse.ArgumentParser(prog="python -m vireid_jax.cost", description=__doc__)
+  parser = command.Parser(prog="python -m vireid_jax.cost", description=__doc__)
   parser.add_argument("configs", nargs="+", help="FILE.py or FILE.py:VARIANT")
   parser.add_argument("--classes", type=int, default=DEFAULT_CLASSES, help="training identities")
-  given = parser.parse_args(arguments)
-  try:
+
+  def call(given: argparse.Namespace) -> None:
     print(table(given.configs, given.classes))
-  except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-  return 0
+
+  return command.run(parser, call, arguments)
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

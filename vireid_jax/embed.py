@@ -14,6 +14,11 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import numpy as np
 
 from vireid_jax import command
@@ -78,11 +83,13 @@ def write(path: pathlib.Path, found, known: dict) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = command.parser("embed", "Writes the features of all pictures below a folder.")
-  parser.add_argument("--images", required=True, help="folder of pictures, searched recursively")
+  parser.add_argument(
+    "--images", required=True, type=command.place, help="folder of pictures, searched recursively"
+  )
   parser.add_argument(
     "--modality", required=True, choices=MODALITIES, help="the camera that took the pictures"
   )
-  parser.add_argument("--out", required=True, help="file to write, .npz")
+  parser.add_argument("--out", required=True, type=command.place, help="file to write, .npz")
   parser.add_argument("--raw", action="store_true", help="do not scale features to unit length")
   parser.add_argument("--batch", type=int, default=64, help="pictures at once, at most")
   return parser
@@ -94,4 +101,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

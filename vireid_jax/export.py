@@ -26,9 +26,13 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
+
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
 
 import numpy as np
 
@@ -204,7 +208,7 @@ def _function(model, modality: str, leaves: dict, names: Sequence[str]):
 
 def _parser() -> argparse.ArgumentParser:
   parser = command.parser("export", "Writes the retrieval function as a portable artifact.")
-  parser.add_argument("--out", required=True, help="folder to write")
+  parser.add_argument("--out", required=True, type=command.place, help="folder to write")
   parser.add_argument("--raw", action="store_true", help="do not scale features to unit length")
   return parser
 
@@ -215,4 +219,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

@@ -8,6 +8,11 @@ must be prepared: its training identities and the length of an epoch are kept wi
 
 import pathlib
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import jax
 import jax.numpy as jnp
 from absl import flags, logging

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: acknowledged at once, then a clean end, in every phase of every command.
+"""SIGINT, SIGTERM and SIGHUP: acknowledged at once, then a clean end, in every phase of a command.
 
 A thread of its own acknowledges a signal in one line: Python runs signal handlers only between two
 instructions of the main thread, which may be inside a compiler for minutes. What happens next
@@ -7,9 +7,9 @@ depends on where the main thread is:
 * anywhere: `Stopped` is raised there, so that `with` and `finally` clean up;
 * inside `deferred()`: nothing is raised; the code looks at `Request.name` when it can stop.
 
-A main thread that does not come out of a library within `PATIENCE` seconds is not waited for: the
-files and folders named by `removing` are removed and the process ends. Only work that can be made
-again lies outside of `deferred()`. A second signal ends a deferred stop in the same way.
+A main thread that does not end within `PATIENCE` seconds, outside of `deferred()`, is not waited
+for: the files and folders named by `removing` are removed and the process ends. Only work that can
+be made again is done outside of `deferred()`. A second signal ends the process in the same way.
 
 Nothing here imports the rest of the package, or anything slow: commands install it first.
 """
@@ -17,20 +17,29 @@ Nothing here imports the rest of the package, or anything slow: commands install
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from typing import Protocol
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
 EXIT_STOPPED = 75
 PATIENCE = 5.0  # seconds
+IMPATIENCE = 0.5  # seconds, after a second signal
+# Ctrl-C reaches a whole process group, and launchers pass on what they hear: one request, twice.
+SAME_REQUEST = 0.2  # seconds
+TICK = 0.1  # seconds
 
 
-class Stopped(BaseException):
+class Stopped(SystemExit):
   """A signal asked the process to stop. Not an Exception, so that nobody swallows it.
+
+  Where nothing catches it, the process ends with `EXIT_STOPPED` and without a traceback.
 
   Attributes:
     name: of the signal, such as 'SIGTERM'.
@@ -38,8 +47,11 @@ class Stopped(BaseException):
 
   def __init__(self, name: str):
     """Stores the name of the signal."""
-    super().__init__(name)
+    super().__init__(EXIT_STOPPED)
     self.name = name
+
+  def __str__(self) -> str:
+    return f"stopped by {self.name}"
 
 
 class Request:
@@ -57,21 +69,34 @@ class Request:
     return bool(self.name)
 
 
+class Process(Protocol):
+  """What `child` needs of a process that was started."""
+
+  def terminate(self) -> None:
+    """Sends SIGTERM."""
+
+
 class _State:
   """What the process knows; signals are a property of the process, so there is one."""
 
   def __init__(self):
     self.request = Request()
+    self.handled = 0.0  # when the main thread heard of it
     self.deferrals = 0
     self.left: set[pathlib.Path] = set()  # what a forced end removes
+    self.children: list[Process] = []
     self.installed = False
+    self.code: int | None = None  # of a process that has nothing left to do but end
+    # Taken by whoever writes the line; a lock, because taking it is one instruction.
+    self.lines = {again: threading.Lock() for again in (False, True)}
+    self.written = False
 
 
 _state = _State()
 
 
 def install() -> None:
-  """Takes over SIGINT and SIGTERM; does nothing off the main thread, or the second time."""
+  """Takes over the signals; does nothing off the main thread, or the second time."""
   if _state.installed or threading.current_thread() is not threading.main_thread():
     return
   _state.installed = True
@@ -79,8 +104,17 @@ def install() -> None:
   os.set_blocking(write, False)
   signal.set_wakeup_fd(write, warn_on_full_buffer=False)
   threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
+  sys.unraisablehook = _unraisable
   for number in SIGNALS:
-    signal.signal(number, _handle)
+    # `nohup` has the hang-up ignored: the run goes on without its terminal.
+    if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+      signal.signal(number, _handle)
+
+
+def finish(code: int) -> None:
+  """Tells that a command has ended: what is left is removed, and a signal ends the process."""
+  _remove_left()
+  _state.code = code
 
 
 @contextlib.contextmanager
@@ -115,61 +149,136 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def removing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Names a file or folder that is worth nothing while the context lasts.
+  """Removes a file or folder at the end, however the end comes; it need not exist.
 
-  The context's owner removes it as usual; a forced end, which runs no `finally`, removes it too.
+  Named before it is made, so that no moment is left in which a signal leaves it behind.
   """
   _state.left.add(path)
   try:
     yield path
   finally:
-    _state.left.discard(path)
+    _remove(path)
+    _state.left.discard(path)  # kept where a signal came into the removal: `finish` repeats it
+
+
+@contextlib.contextmanager
+def child(process: Process) -> Iterator[None]:
+  """Names a process that a forced end of this one terminates."""
+  _state.children.append(process)
+  try:
+    yield
+  finally:
+    _state.children.remove(process)
+
+
+def reset_in_worker() -> None:
+  """For worker processes: Ctrl-C is their parent's business, and they end when it has ended."""
+  import multiprocessing
+
+  signal.set_wakeup_fd(-1)
+  for number in SIGNALS:
+    signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent) -> None:
+  parent.join()
+  os._exit(EXIT_STOPPED)
 
 
 def _handle(number: int, frame) -> None:
   """Runs in the main thread."""
   del frame
-  again = bool(_state.request)
-  _state.request.name = signal.Signals(number).name
-  if again and _state.deferrals:
+  if _state.code is not None:
+    os._exit(_state.code)
+  now, first = time.monotonic(), not _state.request
+  if first:
+    _state.request.name, _state.handled = signal.Signals(number).name, now
+  again = now - _state.handled > SAME_REQUEST
+  _acknowledge(number, again=again)
+  if again:
     _end()
-  if not _state.deferrals:
+  if first and not _state.deferrals:
     raise Stopped(_state.request.name)
 
 
 def _watch(pipe: int) -> None:
   """Runs in its own thread: acknowledges, and ends a process that cannot end itself."""
-  seen = 0
-  while numbers := os.read(pipe, 16):
-    for number in numbers:
-      if number not in SIGNALS:
-        continue
-      seen += 1
-      _say(signal.Signals(number).name, again=seen > 1)
-      if seen == 1 or _state.deferrals:
-        threading.Timer(PATIENCE, _end_unless_deferred, [seen]).start()
+  since = deadline = None
+  second = False
+  while True:
+    ready, _, _ = select.select([pipe], [], [], None if since is None else TICK)
+    now = time.monotonic()
+    for number in os.read(pipe, 64) if ready else b"":
+      if number in SIGNALS:
+        since = since or now
+        second = second or now - since > SAME_REQUEST
+        _acknowledge(number, again=second)
+    if since is None:
+      continue
+    if second:  # the main thread hears it too, unless it is inside a library
+      deadline = min(deadline, now + IMPATIENCE)
+    elif deadline is None or _state.deferrals:
+      deadline = now + PATIENCE
+    if now > deadline:
+      _end()
 
 
-def _say(name: str, *, again: bool) -> None:
-  words = "stopping at once" if again else "stopping; a second signal stops at once"
-  # Straight to the file: a lock of Python's streams may be held by the main thread.
-  with contextlib.suppress(OSError):
-    os.write(2, f"\n{name}: {words}\n".encode())
+def _acknowledge(number: int, *, again: bool) -> None:
+  """Writes the line of a signal; both threads call it, and one line appears."""
+  if _state.lines[again].acquire(blocking=False):
+    words = "stopping at once" if again else "stopping; a second signal stops at once"
+    # Straight to the file: a lock of Python's streams may be held by the main thread.
+    with contextlib.suppress(OSError):
+      os.write(2, f"\n{signal.Signals(number).name}: {words}\n".encode())
+    _state.written = True
+  latest = time.monotonic() + 1
+  while not _state.written and time.monotonic() < latest:  # the other thread is about to
+    time.sleep(0.001)
 
 
-def _end_unless_deferred(seen: int) -> None:
-  if not _state.deferrals or seen > 1:
-    _end()
+def _unraisable(info) -> None:
+  """Keeps quiet about a `Stopped` that was raised inside a destructor: the watcher ends us."""
+  if not isinstance(info.exc_value, Stopped):
+    sys.__unraisablehook__(info)
 
 
 def _end() -> None:
-  for path in list(_state.left):
-    if path.is_dir():
-      shutil.rmtree(path, ignore_errors=True)
-    else:
-      with contextlib.suppress(OSError):
-        path.unlink()
+  for process in (*_state.children, *_workers()):
+    with contextlib.suppress(Exception):
+      process.terminate()
+  _remove_left()
+  # The main thread may hold the lock of a stream whose reader does not read.
+  flushing = threading.Thread(target=_flush, daemon=True)
+  flushing.start()
+  flushing.join(IMPATIENCE)
+  os._exit(EXIT_STOPPED if _state.code is None else _state.code)
+
+
+def _flush() -> None:
   for stream in (sys.stdout, sys.stderr):
     with contextlib.suppress(Exception):
       stream.flush()
-  os._exit(EXIT_STOPPED)
+
+
+def _workers() -> list[Process]:
+  if "multiprocessing" not in sys.modules:
+    return []
+  import multiprocessing
+
+  return multiprocessing.active_children()
+
+
+def _remove_left() -> None:
+  for path in list(_state.left):
+    _remove(path)
+
+
+def _remove(path: pathlib.Path) -> None:
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path, ignore_errors=True)
+  else:
+    with contextlib.suppress(OSError):
+      path.unlink()

@@ -2,15 +2,21 @@
 
 import pathlib
 import sys
+from typing import NoReturn
+
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from vireid_jax import config_file, config_flag
-from vireid_jax.errors import UserError
+from vireid_jax import command as command_lib
+from vireid_jax import config_file, config_flag, storage
+from vireid_jax.errors import UserError, printable
 
-# BSD's code for "temporary failure, try again": job schedulers may restart the same command.
-EXIT_PREEMPTED = 75
+HELP = {"-h", "-help", "--help", "--helpfull", "--helpshort"}
 RUNS = pathlib.Path("runs")
 MODES = ("train", "evaluate", "report")
 
@@ -64,7 +70,7 @@ def main(argv: list[str]) -> int:
     train.train(config, folder)
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
-    return EXIT_PREEMPTED
+    return interrupts.EXIT_STOPPED
   return 0
 
 
@@ -103,7 +109,7 @@ def write_page(items: list[str], file: str) -> None:
   page.needs.check()  # before JAX and a compilation are waited for
   prepare_devices()
   path = page.write(items, "" if file == "true" else file, step=_STEP.value)
-  print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+  print(f"{printable(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def read_config() -> ConfigDict:
@@ -119,7 +125,7 @@ def workdir(suffix: str = "") -> pathlib.Path:
     suffix: of that name, for commands that keep other things in their workdir than a run.
   """
   if _WORKDIR.value is not None:
-    return pathlib.Path(_WORKDIR.value).expanduser()
+    return storage.folder_named(_WORKDIR.value, "--workdir")
   given = config_flag.given()
   folder = RUNS / (config_file.name(given) + suffix) if given else RUNS
   # The tables of a report may go to a file.
@@ -128,12 +134,21 @@ def workdir(suffix: str = "") -> pathlib.Path:
   return folder
 
 
-def run(command=None) -> None:
-  """Entry point: parses, runs `main` or another command, prints a UserError without traceback."""
-  try:
-    app.run(command or main, flags_parser=config_flag.parse)
-  except UserError as error:
-    sys.exit(f"error: {error}")
+def run(command=None) -> NoReturn:
+  """Entry point: parses the flags, then runs `main` or another command in the common frame."""
+  command_lib.start(lambda: _call(command or main, sys.argv))
+
+
+def _call(command, argv: list[str]) -> int:
+  if HELP.intersection(argv[1:]):
+    flags.adopt_module_key_flags(sys.modules[__name__], flags.FLAGS)
+    app.usage(shorthelp=True, writeto_stdout=True)
+    return 0
+  return command(_parse_flags(argv))
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+  return config_flag.parse(argv)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,18 @@ what is made with it appear where the data set has masks, the network's own regi
 
 import argparse
 import pathlib
-import sys
 from collections.abc import Sequence
+
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
 
 import jax
 import numpy as np
 
+from vireid_jax import command, config_file, methods, storage
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, methods
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.data import cache, rendered, sampler
@@ -24,7 +28,7 @@ from vireid_jax.data import region as region_lib
 from vireid_jax.data.pedmix import PedMix
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 GAP, TITLE_HEIGHT = 2, 14  # pixels
 OUTSIDE = 0.25  # brightness of what is outside a region
@@ -127,30 +131,36 @@ def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=Non
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  parser = argparse.ArgumentParser(
+  return command.run(_parser(), _draw_and_write, arguments)
+
+
+def _draw_and_write(options: argparse.Namespace) -> None:
+  from PIL import Image
+
+  given = vars(options)
+  config, out = config_file.load(given.pop("config")), pathlib.Path(given.pop("out")).expanduser()
+  if out.suffix.lower() != ".png":
+    raise UserError(f"--out is {out}; expected a name that ends in .png")
+  command.check_writable(out.absolute().parent, "--out")
+  sheet = Image.fromarray(draw(config, **given))
+  with command.writing(out, "--out"), storage.replacing(out) as file:
+    sheet.save(file, "PNG")
+  print(f"wrote {printable(str(out))}")
+
+
+def _parser() -> command.Parser:
+  parser = command.Parser(
     prog="python -m vireid_jax.pedmix_sheet", description="Draws pairs before and after mixing."
   )
   parser.add_argument("--config", required=True, help="config of a run: FILE.py[:VARIANT]")
-  parser.add_argument("--out", required=True, type=pathlib.Path, help="the picture, PNG")
+  parser.add_argument("--out", required=True, type=command.place, help="the picture, PNG")
   parser.add_argument("--pairs", type=int, default=8, help="rows, at least 2")
   parser.add_argument("--ratio", type=float, default=0.5, help="share of the other modality")
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--scale", type=int, default=1, help="side of a pixel in the picture")
   parser.add_argument("--workdir", type=pathlib.Path, help="of a run, to show where it looks")
-  given = vars(parser.parse_args(arguments))
-  try:
-    config, out = config_file.load(given.pop("config")), given.pop("out").expanduser()
-    if out.suffix.lower() != ".png":
-      raise UserError(f"--out is {out}; expected a name that ends in .png")
-    from PIL import Image
-
-    Image.fromarray(draw(config, **given)).save(out)
-  except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-  print(f"wrote {out}")
-  return 0
+  return parser
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

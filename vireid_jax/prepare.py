@@ -19,9 +19,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import tqdm
 
-from vireid_jax import errors
+from vireid_jax import command, errors
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import location
 from vireid_jax.data.layout import common, summary, verify
@@ -217,15 +222,18 @@ def _train_command(name: str, data_dir: pathlib.Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
+  parser = command.Parser(
     prog="python -m vireid_jax.prepare", description="Prepares a data set for training."
   )
   parser.add_argument("name", help="sysu_mm01, regdb, llcm, own or vireid_synthetic/PRESET")
   parser.add_argument(
-    "--manual_dir", help="folder with the owner's files (docs/datasets.md, own_data.md)"
+    "--manual_dir",
+    type=command.place,
+    help="folder with the owner's files (docs/datasets.md, own_data.md)",
   )
   parser.add_argument(
     "--data_dir",
+    type=command.place,
     help="where prepared data sets go; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
   parser.add_argument(
@@ -237,17 +245,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  options = vars(_parser().parse_args(arguments))
-  try:
-    prepare(options.pop("name"), **options)
-  except UserError as error:
-    _say(f"error: {error}")
-    return 1
-  except KeyboardInterrupt:
-    _say("interrupted: the data set was not written")
-    return 130
-  return 0
+
+  def call(options: argparse.Namespace) -> None:
+    prepare(**vars(options))
+
+  return command.run(_parser(), call, arguments, compiles=False)
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

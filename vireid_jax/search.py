@@ -13,6 +13,11 @@ import sys
 import time
 from collections.abc import Sequence
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 from vireid_jax import command
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError, printable
@@ -102,8 +107,9 @@ def _write_page(options, model, queries: list[str], gallery: list[str], ranking)
 
 def _parser() -> argparse.ArgumentParser:
   parser = command.parser("search", "Ranks the pictures of a folder for each query picture.")
-  parser.add_argument("--gallery", required=True, help="folder of pictures to search in")
-  parser.add_argument("--query", required=True, help="a picture, or a folder of them")
+  place = {"required": True, "type": command.place}
+  parser.add_argument("--gallery", **place, help="folder of pictures to search in")
+  parser.add_argument("--query", **place, help="a picture, or a folder of them")
   parser.add_argument("--query_modality", required=True, choices=MODALITIES)
   parser.add_argument("--gallery_modality", choices=MODALITIES, default=MODALITIES[0])
   parser.add_argument("--top", type=int, default=10, help="length of the lists")
@@ -119,4 +125,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

@@ -11,6 +11,11 @@ import json
 import pathlib
 import sys
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import jax
 from absl import flags
 from ml_collections import ConfigDict
@@ -93,7 +98,7 @@ def main(argv: list[str]) -> int:
     print(train_splits(config, workdir, splits))
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
-    return main_lib.EXIT_PREEMPTED
+    return interrupts.EXIT_STOPPED
   return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from vireid_jax import interrupts
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 REASONS = {
   errno.ENOSPC: "the disk is full",
@@ -21,6 +21,7 @@ REASONS = {
   errno.ENOTDIR: "a part of its path is a file",
   errno.EEXIST: "it is a file",
 }
+NAME_BYTES, PATH_BYTES = 255, 3500  # of Linux; a path has 4,096, and files go below the folder
 PARTIAL = ".partial"  # ends the name of a file that is being written
 # Orbax reports some failed writes in words alone.
 WORDS = {
@@ -45,20 +46,33 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
   Yields:
     A binary file.
+
+  Raises:
+    UserError: a folder, device or pipe has that name.
   """
-  descriptor, name = tempfile.mkstemp(
-    prefix=f".{path.name[:100]}.", suffix=PARTIAL, dir=path.parent
-  )
-  partial = pathlib.Path(name)
-  try:
-    with interrupts.removing(partial), os.fdopen(descriptor, "wb") as file:
+  if path.exists() and not path.is_file():
+    raise UserError(f"{path} exists and is not a regular file; name another place to write to")
+  partial = beside(path, PARTIAL)
+  with interrupts.removing(partial):
+    with partial.open("xb") as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
-    partial.chmod(0o666 & ~_umask())
     partial.replace(path)
-  finally:
-    partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Makes a folder and removes it at the end with what is in it, also when a signal ends us."""
+  with interrupts.removing(path):
+    path.mkdir(parents=True)
+    yield path
+
+
+def beside(path: pathlib.Path, suffix: str) -> pathlib.Path:
+  """Returns a hidden name of its own in the folder of `path`, for what will be renamed to it."""
+  start = os.fsdecode(os.fsencode(path.name)[:100])  # names have at most 255 bytes
+  return path.with_name(f".{start}.{os.urandom(8).hex()}{suffix}")
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -67,10 +81,36 @@ def write_text(path: pathlib.Path, text: str) -> None:
     file.write(text.encode("utf-8"))
 
 
-def _umask() -> int:
-  mask = os.umask(0)  # the only way to read it is to set it
-  os.umask(mask)
-  return mask
+def folder_named(text: str, option: str) -> pathlib.Path:
+  """Returns the folder that an option names, which need not exist.
+
+  Args:
+    text: of the command line.
+    option: with its dashes, for messages.
+
+  Raises:
+    UserError: the name is empty, too long, not text, or leads through a link to nothing.
+  """
+  if not text.strip():
+    raise UserError(f"{option} is empty; name a folder, or '.' for the current one")
+  try:
+    path = pathlib.Path(text).expanduser()
+  except RuntimeError:  # ~somebody
+    raise UserError(f"{option}={text} is the home of an unknown user; name a folder") from None
+  wrong = ""
+  if printable(text) != text:
+    wrong = "holds characters or bytes that are not text"
+  elif any(len(part.encode()) > NAME_BYTES for part in path.parts):
+    wrong = f"has a name of more than {NAME_BYTES} bytes"
+  elif len(str(path.absolute()).encode()) > PATH_BYTES:
+    wrong = f"is a path of more than {PATH_BYTES} bytes"
+  else:
+    links = [part for part in (path, *path.parents) if part.is_symlink() and not part.exists()]
+    wrong = f"leads through {links[0]}, a link to nothing" if links else ""
+  if wrong:
+    shown = text if len(text) <= 100 else f"{text[:80]}..."
+    raise UserError(f"{option}={shown} {wrong}; name another folder")
+  return path
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -98,7 +138,7 @@ def explained(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[
   except UserError:
     raise
   except Exception as error:
-    reason = _reason(error)
+    reason = reason_of(error)
     if reason is None:
       raise
     raise UserError(
@@ -107,7 +147,8 @@ def explained(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[
     ) from error
 
 
-def _reason(error: BaseException) -> str | None:
+def reason_of(error: BaseException) -> str | None:
+  """Returns why something could not be written, in words; None for another kind of error."""
   if isinstance(error, OSError) and error.errno in REASONS:
     return REASONS[error.errno]
   found = [number for words, number in WORDS.items() if words in str(error)]

@@ -3,9 +3,14 @@
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Sequence
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
+from vireid_jax import command
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
 from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
 from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
@@ -29,14 +34,16 @@ EXAMPLES = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
   """Returns the parser of the command line."""
-  parser = argparse.ArgumentParser(
+  parser = command.Parser(
     prog="python -m vireid_jax.synthesize",
     description=__doc__,
     epilog=EXAMPLES,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument("what", help=f"{', '.join(WRITERS)} or {CONTACT_SHEET}")
-  parser.add_argument("--out", required=True, help="folder to write (contact_sheet: a picture)")
+  parser.add_argument(
+    "--out", required=True, type=command.place, help="folder to write (contact_sheet: a picture)"
+  )
   parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(PRESETS)}")
   parser.add_argument("--identities", type=int, help="total; shared out as the preset does")
   parser.add_argument("--images_per_camera", type=int, help="images per identity and camera")
@@ -92,7 +99,7 @@ def run(arguments: argparse.Namespace) -> str:
     A sentence that says what was written.
 
   Raises:
-    UserError: for anything the person can mend.
+    UserError: for anything the user can fix.
   """
   known = (*WRITERS, CONTACT_SHEET)
   if arguments.what not in known:
@@ -111,14 +118,13 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Runs the command line; returns its exit status."""
-  try:
-    print(run(build_parser().parse_args(arguments)))
-  except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-  return 0
+  """Runs the command line; returns its exit code."""
+
+  def call(given: argparse.Namespace) -> None:
+    print(run(given))
+
+  return command.run(build_parser(), call, arguments, compiles=False)
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  command.start(main)

@@ -247,7 +247,7 @@ def test_command_line_writes_a_contact_sheet(tmp_path):
 )
 def test_command_line_errors_are_sentences(tmp_path, capsys, arguments, message):
   out = tmp_path / "out"
-  assert synthesize.main([*arguments, "--out", str(out)]) == 2
+  assert synthesize.main([*arguments, "--out", str(out)]) == 1
   assert message in capsys.readouterr().err
   assert not out.exists()
 

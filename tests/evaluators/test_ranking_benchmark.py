@@ -7,6 +7,7 @@ import pytest
 
 from vireid_jax import benchmark
 from vireid_jax.data.schema import VISIBLE
+from vireid_jax.errors import UserError
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 from vireid_jax.evaluators import sysu_mm01
 
@@ -43,7 +44,7 @@ def test_both_sides_agree(monkeypatch, tmp_path, capsys):
 
 
 def test_unknown_benchmark_is_refused():
-  with pytest.raises(SystemExit):
+  with pytest.raises(UserError, match="invalid choice: 'nothing'"):
     benchmark.main(["nothing"])
 
 

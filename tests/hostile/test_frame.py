@@ -1,0 +1,148 @@
+"""The frame of all commands: exit codes, one line per error, no traceback for what is no bug."""
+
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from vireid_jax import command, interrupts, storage
+from vireid_jax.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+DOORS = (
+  *("main", "prepare", "embed", "search", "export", "ablate", "splits", "synthesize"),
+  *("import_weights", "benchmark", "cost", "pedmix_sheet"),
+)
+# Runs a door; the first import that is not Python's own or ours finds a signal in its way.
+SIGNALLED = """
+import os, runpy, signal, sys
+
+class Signal:
+  def find_spec(self, name, path=None, target=None):
+    ours = {"vireid_jax", "tfds_builders", "org"}  # org: copy.py looks for Java's
+    if name.split(".")[0] not in {*sys.stdlib_module_names, *ours}:
+      sys.meta_path.remove(self)
+      os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+
+sys.meta_path.insert(0, Signal())
+runpy.run_module(f"vireid_jax.{sys.argv[1]}", run_name="__main__", alter_sys=True)
+"""
+
+
+def start(door, *arguments, **options):
+  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
+  words = [sys.executable, "-m", f"vireid_jax.{door}", *arguments]
+  return subprocess.Popen(words, cwd=ROOT, env=environment, **pipes | options)
+
+
+def raising(error):
+  def function():
+    raise error
+
+  return function
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_door_listens_before_its_slow_imports(name):
+  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+  command = [sys.executable, "-c", SIGNALLED]
+  doors = {door: subprocess.Popen([*command, door, name], cwd=ROOT, **pipes) for door in DOORS}
+  for door, process in doors.items():
+    output, errors = process.communicate()
+    assert (door, process.returncode, output) == (door, 75, "")
+    assert errors == f"\n{name}: stopping; a second signal stops at once\n"
+
+
+def test_wrong_options_end_in_one_line_and_help_in_none():
+  wrong = {
+    "main": (["--mod=train"], "unknown option --mod"),
+    "synthesize": (["regdb", "--out", "x", "--presets=a"], "did you mean '--preset' or"),
+    "cost": ([], "required: configs"),
+  }
+  running = {door: start(door, *words) for door, (words, _) in wrong.items()}
+  helping = {door: start(door, "--help") for door in ("main", "splits", "ablate", "prepare")}
+  for door, process in running.items():
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith("error: ") and errors.count("\n") == 1
+    assert wrong[door][1] in errors
+  for process in helping.values():
+    output, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    assert "--" in output
+
+
+@pytest.mark.parametrize("characters", [10, 100_000])
+def test_a_reader_that_goes_ends_a_command_quietly(characters):
+  program = f"from vireid_jax import command\ncommand.start(lambda: print('x' * {characters}))"
+  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+  process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes)
+  process.stdout.close()
+  assert process.stderr.read() == ""
+  assert process.wait() == 1
+
+
+@pytest.mark.parametrize(
+  "error, words",
+  [
+    (UserError("no such thing as a\x1b[2Jb"), r"error: no such thing as a\x1b[2Jb"),
+    (MemoryError(), "error: not enough memory"),
+    (OSError(errno.ENOSPC, "No space", "/full/f"), "error: /full/f: the disk is full"),
+    (FileNotFoundError(errno.ENOENT, "No such file", b"a\xff"), r"error: a\xff: No such file"),
+    (RuntimeError("RESOURCE_EXHAUSTED: 9 GB\nmore"), "error: the device has not enough memory"),
+  ],
+)
+def test_expected_errors_are_explained(error, words, capsys):
+  assert command.guarded(raising(error)) == 1
+  said = capsys.readouterr().err
+  assert said.startswith(words) and said.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+  with pytest.raises(ZeroDivisionError):
+    command.guarded(lambda: 1 / 0)
+
+
+def test_a_stop_is_recognised_inside_a_library_s_error():
+  def wrapped():
+    try:
+      raise interrupts.Stopped("SIGTERM")
+    except BaseException as error:
+      raise ImportError("half a module") from error
+
+  assert command.guarded(wrapped) == command.guarded(raising(interrupts.Stopped("SIGINT"))) == 75
+  assert command.guarded(lambda: None) == 0 and command.guarded(lambda: 3) == 3
+
+
+@pytest.mark.parametrize(
+  "name, words",
+  [
+    ("", "--workdir is empty"),
+    ("  ", "--workdir is empty"),
+    ("a" * 300, "more than 255 bytes"),
+    ("人" * 90, "more than 255 bytes"),
+    ("/".join(["a" * 200] * 20), "more than 3500 bytes"),
+    (b"run\xff".decode("utf-8", "surrogateescape"), "not text"),
+    ("run\x1b[2J", "not text"),
+    ("~nobody_of_that_name/run", "unknown user"),
+    ("{tmp}/dangling", "a link to nothing"),
+    ("{tmp}/dangling/run", "a link to nothing"),
+    ("{tmp}/loop/run", "a link to nothing"),
+  ],
+)
+def test_workdirs_that_cannot_be_are_refused(name, words, tmp_path):
+  (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+  (tmp_path / "loop").symlink_to(tmp_path / "loop")
+  with pytest.raises(UserError, match=words):
+    storage.folder_named(name.format(tmp=tmp_path), "--workdir")
+  assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "loop"]
+
+
+def test_other_workdirs_are_taken_as_they_are(tmp_path):
+  (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+  for path in (tmp_path / "größe run", tmp_path / "link" / "new"):
+    assert storage.folder_named(str(path), "--workdir") == path
