@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from vireid_jax import command
+from vireid_jax import command, storage
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError
 
@@ -68,17 +68,14 @@ def facts(model, modality: str) -> dict:
 def write(path: pathlib.Path, found, known: dict) -> None:
   """Writes features, names and facts; the file appears when it is complete."""
   names = np.array([name.encode("utf-8", "replace").decode() for name in found.names])
-  partial = path.with_name(f".{path.name}.partial")
-  with command.writing(path, "--out"):
-    with partial.open("wb") as file:
-      np.savez(
-        file,
-        features=found.features,
-        names=names,
-        facts=np.array(json.dumps(known)),
-        skipped=np.array(json.dumps(found.skipped)),
-      )
-    partial.replace(path)
+  with command.writing(path, "--out"), storage.replacing(path) as file:
+    np.savez(
+      file,
+      features=found.features,
+      names=names,
+      facts=np.array(json.dumps(known)),
+      skipped=np.array(json.dumps(found.skipped)),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

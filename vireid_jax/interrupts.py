@@ -171,6 +171,19 @@ def child(process: Process) -> Iterator[None]:
     _state.children.remove(process)
 
 
+@contextlib.contextmanager
+def unheard_by_children() -> Iterator[None]:
+  """Worker processes that start inside do not hear Ctrl-C, not even during their first imports."""
+  from multiprocessing import resource_tracker
+
+  resource_tracker.ensure_running()  # starting later, it would unblock them
+  held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def reset_in_worker() -> None:
   """For worker processes: Ctrl-C is their parent's business, and they end when it has ended."""
   import multiprocessing

@@ -3,6 +3,7 @@
 import pathlib
 import tempfile
 
+from vireid_jax import storage
 from vireid_jax.data.location import default_data_dir, prepared_versions
 
 RENDERED_FOLDER = "rendered"
@@ -35,9 +36,10 @@ def ensure(config) -> None:
 def _prepare_rendered(name: str, root: pathlib.Path, preset: str) -> None:
   from vireid_jax import prepare
 
-  with tempfile.TemporaryDirectory(prefix="vireid_jax_") as tree:
-    _write(name, pathlib.Path(tree) / name, preset)
-    prepare.prepare(name, data_dir=root, manual_dir=pathlib.Path(tree) / name)
+  place = pathlib.Path(tempfile.gettempdir()) / "vireid_jax"
+  with storage.temporary_folder(storage.beside(place, "")) as folder:
+    _write(name, folder / name, preset)
+    prepare.prepare(name, data_dir=root, manual_dir=folder / name)
 
 
 def _write(name: str, folder: pathlib.Path, preset: str) -> None:

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from vireid_jax import command
+from vireid_jax import command, storage
 from vireid_jax.retrieval import pictures
 from vireid_jax.retrieval.model import Model, check_modality
 
@@ -123,14 +123,8 @@ def save(index: Index, path: pathlib.Path) -> None:
   }
   # JSON escapes whatever bytes a file name may hold; NumPy's text arrays would not.
   packed = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
-  partial = path.with_name(f".{path.name}.partial")
-  with command.writing(path, "--index"):
-    try:
-      with partial.open("wb") as file:
-        np.savez(file, header=packed, features=index.features)
-      partial.replace(path)
-    finally:
-      partial.unlink(missing_ok=True)
+  with command.writing(path, "--index"), storage.replacing(path) as file:
+    np.savez(file, header=packed, features=index.features)
 
 
 def load(path: pathlib.Path) -> Index | None:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+from vireid_jax import command, storage
 from vireid_jax.data import picture
 from vireid_jax.data.corruptions import KINDS, SEVERITIES, corrupt
 from vireid_jax.errors import UserError
@@ -44,11 +45,14 @@ def main(arguments: list[str]) -> None:
   if len(arguments) != 2 or not pathlib.Path(arguments[0]).is_file():
     raise UserError(f"expected a picture and the file to write, got {arguments}")
   pixels = np.asarray(picture.rgb(arguments[0], turn=True))
-  Image.fromarray(contact_sheet(pixels)).save(arguments[1])
+  out = pathlib.Path(arguments[1])
+  kind = Image.registered_extensions().get(out.suffix.lower())
+  if kind not in Image.SAVE:
+    raise UserError(f"{out} does not end like a picture; name it sheet.png, for example")
+  sheet = Image.fromarray(contact_sheet(pixels))
+  with storage.replacing(out) as file:
+    sheet.save(file, kind)
 
 
 if __name__ == "__main__":
-  try:
-    main(sys.argv[1:])
-  except UserError as error:
-    sys.exit(f"error: {error}")
+  command.start(lambda: main(sys.argv[1:]))

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from vireid_jax import storage
 from vireid_jax.data.schema import INFRARED, VISIBLE
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.stream import SUFFIXES, encode
@@ -56,5 +57,7 @@ def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pa
   if path.suffix.lower() not in SUFFIXES:
     raise UserError(f"{path} does not end like a picture; allowed: {', '.join(SUFFIXES)}")
   path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_bytes(encode(contact_sheet(spec, **shape), path.suffix.lower()))
+  sheet = encode(contact_sheet(spec, **shape), path.suffix.lower())
+  with storage.replacing(path) as file:
+    file.write(sheet)
   return path

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
+from vireid_jax import interrupts
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.world import WorldSpec
 from vireid_jax.errors import UserError
@@ -74,9 +75,16 @@ def render_encoded(
     return
   # Not fork: the caller may have started JAX's threads.
   context = multiprocessing.get_context("spawn")
-  with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+  pool = concurrent.futures.ProcessPoolExecutor(
+    workers, mp_context=context, initializer=interrupts.reset_in_worker
+  )
+  try:
     for start in range(0, len(keys), BLOCK):
-      yield from pool.map(one, keys[start : start + BLOCK], chunksize=32)
+      with interrupts.unheard_by_children():
+        rendered = pool.map(one, keys[start : start + BLOCK], chunksize=32)
+      yield from rendered
+  finally:
+    pool.shutdown(cancel_futures=True)
 
 
 def _render_one(spec: WorldSpec, suffix: str, masks: bool, key: Key) -> Encoded:

@@ -1,19 +1,22 @@
 """The folder of a written data set: its marker, and image files below it."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tqdm
 
+from vireid_jax import interrupts, storage
 from vireid_jax.data.synthetic.stream import Key, render_encoded
 from vireid_jax.data.synthetic.world import WorldSpec
 from vireid_jax.errors import UserError
 
 MARKER = "SYNTHETIC.txt"
 MASKS = "masks"
+INCOMPLETE = ".incomplete"  # ends the name of a tree that is being written
 # Everything that a writer may have left, and so may clear away.
 OWN_FOLDERS = (
   *(f"cam{camera}" for camera in range(1, 7)),
@@ -29,32 +32,53 @@ class Job:
   key: Key
 
 
-def open_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> pathlib.Path:
-  """Prepares the root folder and writes the marker, first of all files.
+@contextlib.contextmanager
+def new_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> Iterator[pathlib.Path]:
+  """Gives a folder with the marker to write into; its files move to `out_dir` when all are there.
+
+  What a writer of ours has left in `out_dir` is replaced then; stopped before, it stays.
 
   Args:
     out_dir: where to; created where missing.
     spec: the world, named in the marker.
 
-  Returns:
-    The root.
+  Yields:
+    A hidden folder in `out_dir`, or beside it where it does not exist.
 
   Raises:
     UserError: the folder holds files that no writer of ours left there.
   """
-  root = pathlib.Path(out_dir).expanduser()
+  root = pathlib.Path(out_dir).expanduser().absolute()
+  _check_ours(root)
+  place = root / root.name if root.is_dir() else root
+  place.parent.mkdir(parents=True, exist_ok=True)
+  with storage.temporary_folder(storage.beside(place, INCOMPLETE)) as folder:
+    (folder / MARKER).write_text(_marker_text(spec), encoding="utf-8")
+    yield folder
+    with interrupts.deferred():
+      _publish(folder, root)
+
+
+def _publish(folder: pathlib.Path, root: pathlib.Path) -> None:
+  if not root.exists():
+    folder.rename(root)
+    return
+  for name in OWN_FOLDERS:
+    shutil.rmtree(root / name, ignore_errors=True)
+  # The marker first: a tree that was killed here is known as ours by the next writer.
+  for path in sorted(folder.iterdir(), key=lambda path: path.name != MARKER):
+    path.replace(root / path.name)
+
+
+def _check_ours(root: pathlib.Path) -> None:
   if root.exists() and not root.is_dir():
     raise UserError(f"{root} is a file; name a folder to write the data set into")
-  if root.is_dir() and any(root.iterdir()) and not (root / MARKER).is_file():
+  found = [path for path in root.iterdir() if path.suffix != INCOMPLETE] if root.is_dir() else []
+  if found and not (root / MARKER).is_file():
     raise UserError(
       f"{root} is not empty and holds no {MARKER}: it may be somebody's data. "
       "Name another folder, or empty this one yourself"
     )
-  root.mkdir(parents=True, exist_ok=True)
-  (root / MARKER).write_text(_marker_text(spec), encoding="utf-8")
-  for name in OWN_FOLDERS:
-    shutil.rmtree(root / name, ignore_errors=True)
-  return root
 
 
 def _marker_text(spec: WorldSpec) -> str:
@@ -83,7 +107,7 @@ def write_images(
   suffix = pathlib.PurePosixPath(jobs[0].path).suffix
   keys = [job.key for job in jobs]
   rendered = render_encoded(spec, keys, suffix=suffix, masks=masks, workers=workers)
-  bar = tqdm.tqdm(rendered, total=len(jobs), unit="img", desc=root.name, disable=not progress)
+  bar = tqdm.tqdm(rendered, total=len(jobs), unit="img", desc="rendering", disable=not progress)
   for job, encoded in zip(jobs, bar, strict=True):
     (root / job.path).write_bytes(encoded.image)
     if masks:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.data.synthetic.permutations import TRIALS, gallery_permutation
-from vireid_jax.data.synthetic.tree import Job, open_tree, write_images, write_lines
+from vireid_jax.data.synthetic.tree import Job, new_tree, write_images, write_lines
 from vireid_jax.data.synthetic.world import SPLITS, WorldSpec, random_stream
 from vireid_jax.errors import UserError
 
@@ -43,15 +43,15 @@ def write_sysu_mm01(
   spec = dataclasses.replace(spec, world="sysu_mm01")
   if not spec.val_identities:
     raise UserError("exp/val_id.txt names at least one identity: val_identities must be at least 1")
-  root = open_tree(out_dir, spec)
-  jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
-  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
-  for camera in spec.mounts:
-    (root / f"cam{camera}").mkdir(exist_ok=True)
-  for split in SPLITS:
-    write_lines(root / f"exp/{split}_id.txt", [_comma_list(spec.identities(split))])
-  _write_permutations(root / "exp/rand_perm_cam.mat", spec)
-  return root
+  with new_tree(out_dir, spec) as root:
+    jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
+    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    for camera in spec.mounts:
+      (root / f"cam{camera}").mkdir(exist_ok=True)
+    for split in SPLITS:
+      write_lines(root / f"exp/{split}_id.txt", [_comma_list(spec.identities(split))])
+    _write_permutations(root / "exp/rand_perm_cam.mat", spec)
+  return pathlib.Path(out_dir).expanduser()
 
 
 def _comma_list(numbers) -> str:
@@ -107,15 +107,15 @@ def write_regdb(
       f"RegDB trains on one half of the identities and tests on the other; {len(identities)} "
       "cannot be halved, ask for one more or one less"
     )
-  root = open_tree(out_dir, spec)
-  jobs = [Job(_regdb_path(spec, *key), key) for key in spec.images()]
-  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
-  for split in range(1, REGDB_SPLITS + 1):
-    shuffled = random_stream(spec.seed, REGDB_STREAM, split).permutation(identities).tolist()
-    half = len(shuffled) // 2
-    for part, members in (("train", shuffled[:half]), ("test", shuffled[half:])):
-      _write_regdb_lists(root, split, part, sorted(members), jobs)
-  return root
+  with new_tree(out_dir, spec) as root:
+    jobs = [Job(_regdb_path(spec, *key), key) for key in spec.images()]
+    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    for split in range(1, REGDB_SPLITS + 1):
+      shuffled = random_stream(spec.seed, REGDB_STREAM, split).permutation(identities).tolist()
+      half = len(shuffled) // 2
+      for part, members in (("train", shuffled[:half]), ("test", shuffled[half:])):
+        _write_regdb_lists(root, split, part, sorted(members), jobs)
+  return pathlib.Path(out_dir).expanduser()
 
 
 def _regdb_path(spec: WorldSpec, identity: int, camera: int, index: int) -> str:
@@ -159,21 +159,21 @@ def write_llcm(
     UserError: the folder holds something else.
   """
   spec = dataclasses.replace(spec, world="llcm")
-  root = open_tree(out_dir, spec)
-  train = sorted([*spec.images("train"), *spec.images("val")])
-  train_jobs = [Job(_llcm_path(spec, key, test=False), key) for key in train]
-  test_jobs = [Job(_llcm_path(spec, key, test=True), key) for key in spec.images("test")]
-  jobs = train_jobs + test_jobs
-  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
-  labels = {identity: label for label, identity in enumerate(sorted({k[0] for k in train}))}
-  for modality, word in ((VISIBLE, "vis"), (INFRARED, "nir")):
-    chosen = [job for job in train_jobs if spec.modality(job.key[1]) == modality]
-    lines = [f"{job.path} {labels[job.key[0]]}" for job in chosen]
-    write_lines(root / f"idx/train_{word}.txt", lines)
-    for camera in spec.cameras(modality):
-      (root / f"test_{word}/cam{camera % 10}").mkdir(parents=True, exist_ok=True)
-  write_lines(root / "idx/test_id.txt", [_comma_list(spec.identities("test"))])
-  return root
+  with new_tree(out_dir, spec) as root:
+    train = sorted([*spec.images("train"), *spec.images("val")])
+    train_jobs = [Job(_llcm_path(spec, key, test=False), key) for key in train]
+    test_jobs = [Job(_llcm_path(spec, key, test=True), key) for key in spec.images("test")]
+    jobs = train_jobs + test_jobs
+    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    labels = {identity: label for label, identity in enumerate(sorted({k[0] for k in train}))}
+    for modality, word in ((VISIBLE, "vis"), (INFRARED, "nir")):
+      chosen = [job for job in train_jobs if spec.modality(job.key[1]) == modality]
+      lines = [f"{job.path} {labels[job.key[0]]}" for job in chosen]
+      write_lines(root / f"idx/train_{word}.txt", lines)
+      for camera in spec.cameras(modality):
+        (root / f"test_{word}/cam{camera % 10}").mkdir(parents=True, exist_ok=True)
+    write_lines(root / "idx/test_id.txt", [_comma_list(spec.identities("test"))])
+  return pathlib.Path(out_dir).expanduser()
 
 
 def _llcm_path(spec: WorldSpec, key: tuple[int, int, int], test: bool) -> str:
@@ -210,13 +210,14 @@ def write_own(
     UserError: the folder holds something else.
   """
   spec = dataclasses.replace(spec, world="sysu_mm01")
-  root, jobs, lines = open_tree(out_dir, spec), [], ["path,identity,camera,modality,split"]
+  jobs, lines = [], ["path,identity,camera,modality,split"]
   for split in SPLITS:
     for identity, camera, index in spec.images(split):
       modality = MODALITIES[spec.modality(camera)]
       path = f"pictures/{modality}/{identity:04d}_c{camera}_{index:04d}.jpg"
       jobs.append(Job(path, (identity, camera, index)))
       lines.append(f"{path},{identity},{camera},{modality},{split}")
-  write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
-  write_lines(root / "images.csv", lines)
-  return root
+  with new_tree(out_dir, spec) as root:
+    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    write_lines(root / "images.csv", lines)
+  return pathlib.Path(out_dir).expanduser()

@@ -110,11 +110,8 @@ def _features(
   )
   (features,) = embedder(trained.variables, images, progress=True).values()
   storage.make_workdir(path.parent)
-  partial = path.with_name(f".{path.name}.partial")
-  with storage.explained(workdir):
-    with partial.open("wb") as file:
-      np.savez(file, features=features, key=np.array(key))
-    partial.replace(path)
+  with storage.explained(workdir), storage.replacing(path) as file:
+    np.savez(file, features=features, key=np.array(key))
   return features
 
 
