@@ -5,20 +5,28 @@ meaningless is an error here and not a warning.
 """
 
 import hashlib
+import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from vireid_jax.data.layout import common
+from vireid_jax.data.layout import common, own_names
 from vireid_jax.data.layout.common import Image, Layout
-from vireid_jax.data.layout.own_listing import SPLITS, TABLE, Entry, from_folders, from_table
+from vireid_jax.data.layout.own_listing import (
+  SPLITS,
+  TABLE,
+  Entry,
+  Listing,
+  from_folders,
+  from_table,
+)
+from vireid_jax.data.layout.problems import quoted, shown
+from vireid_jax.data.layout.root import existing_folder
+from vireid_jax.data.regular_files import is_regular
 from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
-from vireid_jax.errors import UserError
-
-MOST_NUMBER = 2**31 - 1
 
 
 def read(root) -> Layout:
-  """Lists the pictures that `images.csv` names, or that lie in folders where there is no table.
+  """Lists the pictures that `images.csv` names, or those in folders where there is no table.
 
   Args:
     root: the folder that holds `images.csv`, or `visible/` and `infrared/`, or `train/` and `test/`
@@ -30,64 +38,91 @@ def read(root) -> Layout:
 
   Raises:
     UserError: a listed file is missing, a line of the table is wrong, an identity is in two
-      splits, or one of training has been seen in one modality only.
+      splits or in two spellings, or one of training has been seen in one modality only. Names up to
+      20 of such problems at once.
   """
-  root = pathlib.Path(root).expanduser()
-  if not root.is_dir():
-    raise UserError(f"{root} is not a folder. Pass the folder that holds {TABLE}.")
-  is_table = (root / TABLE).is_file()
-  entries = from_table(root) if is_table else from_folders(root)
-  _refuse_missing(root, entries)
-  split_by = ("table" if is_table else "folders") if entries[0].split else "halves"
-  split_of = _given_splits(entries) if entries[0].split else _halves(entries)
-  identities, identity_names = _numbers([entry.identity for entry in entries])
-  cameras, camera_names = _numbers(_cameras(entries))
-  images = [
-    _image(root, entry, identity, camera, split_of[entry.identity])
-    for entry, identity, camera in zip(entries, identities, cameras, strict=True)
-  ]
-  images.sort(key=lambda image: SPLITS.index(image.split))
+  root = existing_folder(root, TABLE)
+  is_table = is_regular(root / TABLE)
+  listing = from_table(root) if is_table else from_folders(root)
+  entries = listing.entries
+  given = bool(entries and entries[0].split)
+  split_of = {entry.identity: entry.split for entry in entries} if given else _halves(entries)
+  _refuse_problems(root / TABLE if is_table else root, root, listing, split_of)
+  images, names = _images(root, entries, split_of)
   common.refuse_empty_splits(images, ("train", "test"))
-  _refuse_unpaired(entries, split_of)
   metadata = {
     "synthetic": common.is_synthetic(root),
     "subsets": {},
     "skipped": [],
-    "split_by": split_by,
-    "identity_names": identity_names,
-    "camera_names": camera_names,
+    "split_by": ("table" if is_table else "folders") if given else "halves",
+    **names,
   }
-  return Layout(root, tuple(images), metadata, tuple(_warnings(images)), ())
+  return Layout(root, images, metadata, (*listing.warnings, *_warnings(images)), ())
 
 
-def _image(root: pathlib.Path, entry: Entry, identity: int, camera: int, split: str) -> Image:
-  mask = root / entry.mask if entry.mask else None
-  return Image(root / entry.name, identity, camera, entry.modality, entry.name, split, mask)
+def _refuse_problems(
+  place: pathlib.Path, root: pathlib.Path, listing: Listing, split_of: dict[str, str]
+) -> None:
+  entries = listing.entries
+  problems = [*listing.problems, *_missing(root, entries), *_two_splits(entries)]
+  problems += _camera_problems(entries)
+  problems += own_names.clashes("identity", [(e.identity, e.where) for e in entries])
+  problems += own_names.clashes("camera", [(e.camera, e.where) for e in entries if e.camera])
+  given = bool(entries and entries[0].split)  # halves are others while identities are missing
+  if None not in listing.doubtful and (given or not listing.doubtful):
+    sure = [entry for entry in entries if entry.identity not in listing.doubtful]
+    problems += _unpaired(sure, split_of)
+  if not problems:
+    problems += _no_match(entries, split_of)
+  common.refuse(problems, shown(str(place)))
 
 
-def _refuse_missing(root: pathlib.Path, entries: Sequence[Entry]) -> None:
-  wanted = [(name, e.where) for e in entries for name in (e.name, e.mask) if name]
-  missing = [f"{name} ({where})" for name, where in wanted if not (root / name).is_file()]
-  if missing:
-    lines = "\n  ".join(missing[:20])
-    more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
-    raise UserError(
-      f"{len(missing)} listed files are not in {root}:\n  {lines}{more}\n"
-      f"Add them, or take their lines out of {TABLE}; paths are relative to its folder"
+def _images(
+  root: pathlib.Path, entries: Sequence[Entry], split_of: dict[str, str]
+) -> tuple[tuple[Image, ...], dict[str, dict[str, str]]]:
+  """Returns the images by split, and the names that their numbers stand for."""
+  identities, identity_names = own_names.numbers([entry.identity for entry in entries])
+  cameras, camera_names = own_names.numbers(
+    [entry.camera or str(entry.modality + 1) for entry in entries]  # one per modality, as in RegDB
+  )
+  images = [
+    Image(
+      path=root / entry.name,
+      identity=identity,
+      camera=camera,
+      modality=entry.modality,
+      file_name=entry.name,
+      split=split_of[entry.identity],
+      mask=root / entry.mask if entry.mask else None,
+      turn=True,
     )
+    for entry, identity, camera in zip(entries, identities, cameras, strict=True)
+  ]
+  images.sort(key=lambda image: SPLITS.index(image.split))
+  return tuple(images), {"identity_names": identity_names, "camera_names": camera_names}
 
 
-def _given_splits(entries: Sequence[Entry]) -> dict[str, str]:
-  """Returns the split of each identity; raises UserError for one that is in two."""
-  found = {}
+def _missing(root: pathlib.Path, entries: Sequence[Entry]) -> list[str]:
+  wanted = [(name, e.where) for e in entries for name in (e.name, e.mask) if name]
+  return [
+    f"{where}: {shown(name)} is not a regular file"
+    if os.path.lexists(root / name)
+    else f"{where}: there is no file {shown(name)} (paths are relative to the folder of {TABLE})"
+    for name, where in wanted
+    if not is_regular(root / name)
+  ]
+
+
+def _two_splits(entries: Sequence[Entry]) -> list[str]:
+  problems, found = {}, {}
   for entry in entries:
     before = found.setdefault(entry.identity, entry.split)
-    if before != entry.split:
-      raise UserError(
-        f"{entry.where}: identity {entry.identity!r} is in {entry.split!r} and in {before!r}; a "
-        "test on people seen in training means nothing, so give each identity one split"
+    if before != entry.split and entry.identity not in problems:
+      problems[entry.identity] = (
+        f"{entry.where}: identity {quoted(entry.identity)} is in {entry.split!r} and in {before!r};"
+        " a test on people seen in training means nothing, so give each identity one split"
       )
-  return found
+  return list(problems.values())
 
 
 def _halves(entries: Sequence[Entry]) -> dict[str, str]:
@@ -105,47 +140,39 @@ def _hash(name: str) -> str:
   return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _cameras(entries: Sequence[Entry]) -> list[str]:
-  """Returns the cameras; where none is given, one per modality as in RegDB."""
-  given = [entry.camera for entry in entries]
-  if any(given) and not all(given):
-    entry = next(entry for entry in entries if not entry.camera)
-    raise UserError(f"{entry.where}: it names no camera, but others do; name all cameras or none")
-  return given if any(given) else [str(entry.modality + 1) for entry in entries]
-
-
-def _numbers(names: Sequence[str]) -> tuple[list[int], list[str]]:
-  """Returns a number for each name, and the names in the order of their numbers, from 1.
-
-  Names that are all whole numbers from 1 keep them, and the second result is empty.
-  """
-  if all(name.isdecimal() and 1 <= int(name) <= MOST_NUMBER for name in set(names)):
-    return [int(name) for name in names], []
-  known = sorted(set(names))
-  number = {name: place for place, name in enumerate(known, 1)}
-  return [number[name] for name in names], known
+def _camera_problems(entries: Sequence[Entry]) -> list[str]:
+  without = [entry for entry in entries if not entry.camera]
+  if not without or len(without) == len(entries):
+    return []
+  return [f"{without[0].where}: it names no camera, but others do; name all cameras or none"]
 
 
 def _seen(entries: Iterable, modality: int) -> set:
   return {entry.identity for entry in entries if entry.modality == modality}
 
 
-def _refuse_unpaired(entries: Sequence[Entry], split_of: dict[str, str]) -> None:
+def _unpaired(entries: Sequence[Entry], split_of: dict[str, str]) -> list[str]:
   training = [entry for entry in entries if split_of[entry.identity] == "train"]
+  problems = []
   for modality, other in ((VISIBLE, INFRARED), (INFRARED, VISIBLE)):
     lonely = sorted(_seen(training, modality) - _seen(training, other))
     if lonely:
-      raise UserError(
+      problems.append(
         f"{len(lonely)} identities for training have {MODALITIES[modality]} pictures only: "
         f"{common.enumeration(lonely)}. Training pairs both modalities of a person: add "
         f"{MODALITIES[other]} pictures, leave these identities out, or give them the split 'test'"
       )
+  return problems
+
+
+def _no_match(entries: Sequence[Entry], split_of: dict[str, str]) -> list[str]:
   test = [entry for entry in entries if split_of[entry.identity] == "test"]
-  if not _seen(test, VISIBLE) & _seen(test, INFRARED):
-    raise UserError(
-      "no identity for testing has been seen in both modalities, so that no query has a match; "
-      "give at least one paired identity the split 'test'"
-    )
+  if not test or _seen(test, VISIBLE) & _seen(test, INFRARED):
+    return []
+  return [
+    "no identity for testing has been seen in both modalities, so that no query has a match; give "
+    "at least one paired identity the split 'test'"
+  ]
 
 
 def _warnings(images: Sequence[Image]) -> list[str]:

@@ -2,10 +2,16 @@
 
 import csv
 import dataclasses
+import io
+import os
 import pathlib
 from collections.abc import Iterator
 
+from vireid_jax.data import regular_files
 from vireid_jax.data.layout import common
+from vireid_jax.data.layout.lists import inside
+from vireid_jax.data.layout.problems import quoted, shown
+from vireid_jax.data.layout.root import nearest_folder
 from vireid_jax.data.schema import INFRARED, MODALITIES
 from vireid_jax.errors import UserError, nearest
 
@@ -14,6 +20,7 @@ SPLITS = ("train", "val", "test")
 REQUIRED = ("path", "identity", "modality")
 COLUMNS = (*REQUIRED, "camera", "split", "mask")
 SUFFIXES = (*common.IMAGE_SUFFIXES, ".tif", ".tiff", ".webp")
+LONGEST_NAME = 200  # of an identity or a camera
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Entry:
     modality: `VISIBLE` or `INFRARED`.
     split: 'train', 'val' or 'test'.
     mask: path of its pedestrian mask, relative to the root.
-    where: which line or folder says so, for errors.
+    where: which line or file says so, for errors.
   """
 
   name: str
@@ -39,87 +46,131 @@ class Entry:
   where: str
 
 
-def from_table(root: pathlib.Path) -> list[Entry]:
+@dataclasses.dataclass
+class Listing:
+  """What was found, and what is wrong with it.
+
+  Attributes:
+    entries: the pictures that are described well.
+    problems: what is wrong with the others, each with its place.
+    doubtful: identities of the others; None among them where even that is unknown.
+    warnings: what was left out.
+  """
+
+  entries: list[Entry] = dataclasses.field(default_factory=list)
+  problems: list[str] = dataclasses.field(default_factory=list)
+  doubtful: set[str | None] = dataclasses.field(default_factory=set)
+  warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+def from_table(root: pathlib.Path) -> Listing:
   """Reads `images.csv`: separated by commas, semicolons or tabs, in any order of columns.
 
   Raises:
-    UserError: naming the line, for a missing column or value, an unknown modality or split, a path
-      outside the folder, or one that is listed twice.
+    UserError: the file is not such a table, or its columns are wrong. What is wrong with single
+      lines is listed in the result.
   """
   path = root / TABLE
+  lines = _lines(path)
+  columns = [name.strip().lower() for name in lines[0][1]] if lines else []
+  _check_columns(path, columns)
+  listing, first = Listing(), {}
+  for number, values in lines[1:]:
+    where = f"line {number}"
+    if len(values) != len(columns):
+      wrong = "it has more or fewer values than the first line has columns"
+      listing.problems.append(f"{where}: {wrong}")
+      listing.doubtful.add(None)
+      continue
+    row = {name: value.strip() for name, value in zip(columns, values, strict=True)}
+    wrong = [f"{where}: {text}" for text in _row_problems(row)]
+    name = inside(row["path"])
+    if name and first.setdefault(name, where) != where:
+      wrong.append(f"{where}: {shown(name)} is listed already ({first[name]})")
+    if wrong:
+      listing.problems += wrong
+      listing.doubtful.add(row["identity"] or None)
+    else:
+      listing.entries.append(_entry(row, where))
+  if not listing.entries and not listing.problems:
+    raise UserError(
+      f"{shown(str(path))} lists no picture; expected a line per picture below the header"
+    )
+  return listing
+
+
+def _lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+  """Returns the values of each line that has any, with the line's number."""
+  text = regular_files.read_text(path)
+  header = text.lstrip().partition("\n")[0]
+  separator = max(",;\t", key=header.count)
+  reader = csv.reader(
+    io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+  )
   try:
-    text = path.read_text(encoding="utf-8-sig")
-  except UnicodeDecodeError as error:
-    raise UserError(f"{path} is not UTF-8 ({error.reason}); save it as CSV in UTF-8") from None
-  lines = text.splitlines()
-  separator = max(",;\t", key=lines[0].count) if lines else ","
-  reader = csv.DictReader(lines, delimiter=separator, skipinitialspace=True)
-  _check_columns(path, [name.strip().lower() for name in reader.fieldnames or ()])
-  reader.fieldnames = [name.strip().lower() for name in reader.fieldnames]
-  entries = [_entry(row, f"{path}, line {reader.line_num}") for row in reader if any(row.values())]
-  if not entries:
-    raise UserError(f"{path} lists no picture; expected a line per picture below the header")
-  _refuse_repeated(entries)
-  return entries
+    rows = [(reader.line_num, values) for values in reader]
+  except csv.Error as error:
+    raise UserError(
+      f"{shown(str(path))}, line {reader.line_num}: {shown(str(error))}; is a quotation mark not "
+      "closed, or is it not a table in CSV?"
+    ) from None
+  return [(number, values) for number, values in rows if any(map(str.strip, values))]
 
 
 def _check_columns(path: pathlib.Path, columns: list[str]) -> None:
+  where = shown(str(path))
   for name in REQUIRED:
     if name not in columns:
+      optional = ", ".join(name for name in COLUMNS if name not in REQUIRED)
       raise UserError(
-        f"{path} has no column {name!r} in its first line (it has: "
-        f"{', '.join(columns) or 'nothing'}); needed: {', '.join(REQUIRED)}, and as you like: "
-        f"{', '.join(set(COLUMNS) - set(REQUIRED))}"
+        f"{where} has no column {name!r} in its first line (it has: "
+        f"{common.enumeration(columns) or 'nothing'}); needed: {', '.join(REQUIRED)}, optional: "
+        f"{optional}"
       )
   for name in columns:
     if name not in COLUMNS:
-      raise UserError(f"{path} has an unknown column {name!r}; {nearest(name, COLUMNS)}")
+      raise UserError(f"{where} has an unknown column {quoted(name)}; {nearest(name, COLUMNS)}")
+    if columns.count(name) > 1:
+      raise UserError(
+        f"{where} has the column {name!r} {columns.count(name)} times in its first line; keep one"
+      )
+
+
+def _row_problems(row: dict[str, str]) -> list[str]:
+  problems = [
+    f"its {name} is empty; fill it in, or leave the column out" for name in row if not row[name]
+  ]
+  modality, split = row["modality"].lower(), row.get("split", "").lower()
+  if modality and modality not in MODALITIES:
+    options = nearest(modality, MODALITIES)
+    problems.append(f"unknown modality {quoted(row['modality'])}; {options}")
+  if split and split not in SPLITS:
+    problems.append(f"unknown split {quoted(row['split'])}; {nearest(split, SPLITS)}")
+  for name in ("path", "mask"):
+    if row.get(name) and inside(row[name]) is None:
+      problems.append(
+        f"the {name} {quoted(row[name])} leaves the folder or names none; paths are relative to "
+        f"the folder of {TABLE}"
+      )
+  for name in ("identity", "camera"):
+    if len(row.get(name, "")) > LONGEST_NAME:
+      problems.append(f"its {name} has {len(row[name])} letters, at most {LONGEST_NAME} will do")
+  return problems
 
 
 def _entry(row: dict[str, str], where: str) -> Entry:
-  if None in row or None in row.values():
-    raise UserError(f"{where}: it has more or fewer values than the first line has columns")
-  row = {name: value.strip() for name, value in row.items()}
-  for name in [name for name in (*REQUIRED, "camera", "split", "mask") if name in row]:
-    if not row[name]:
-      raise UserError(f"{where}: its {name} is empty; fill it in, or leave the column out")
-  modality = row["modality"].lower()
-  if modality not in MODALITIES:
-    raise UserError(
-      f"{where}: unknown modality {row['modality']!r}; {nearest(modality, MODALITIES)}"
-    )
-  if row.get("split", "train") not in SPLITS:
-    raise UserError(f"{where}: unknown split {row['split']!r}; {nearest(row['split'], SPLITS)}")
   return Entry(
-    name=_inside(row["path"], where),
+    name=inside(row["path"]),
     identity=row["identity"],
     camera=row.get("camera", ""),
-    modality=MODALITIES.index(modality),
-    split=row.get("split", ""),
-    mask=_inside(row["mask"], where) if "mask" in row else "",
+    modality=MODALITIES.index(row["modality"].lower()),
+    split=row.get("split", "").lower(),
+    mask=inside(row["mask"]) if "mask" in row else "",
     where=where,
   )
 
 
-def _inside(text: str, where: str) -> str:
-  """Returns a path with forward slashes, once it stays inside the folder."""
-  path = pathlib.PurePosixPath(text.replace("\\", "/"))
-  if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-    raise UserError(
-      f"{where}: the path {text!r} leaves the folder; paths are relative to the folder of {TABLE}"
-    )
-  return path.as_posix()
-
-
-def _refuse_repeated(entries: list[Entry]) -> None:
-  first = {}
-  for entry in entries:
-    if entry.name in first:
-      raise UserError(f"{entry.where}: {entry.name} is listed already ({first[entry.name]})")
-    first[entry.name] = entry.where
-
-
-def from_folders(root: pathlib.Path) -> list[Entry]:
+def from_folders(root: pathlib.Path) -> Listing:
   """Lists [split/]modality/identity[/camera]/picture.
 
   Raises:
@@ -127,28 +178,68 @@ def from_folders(root: pathlib.Path) -> list[Entry]:
   """
   splits = [split for split in SPLITS if (root / split).is_dir()]
   places = [(split, root / split) for split in splits] or [("", root)]
-  entries = []
+  listing = Listing()
   for split, place in places:
     for modality, word in enumerate(MODALITIES):
       if not (place / word).is_dir():
-        raise UserError(
-          f"{place} has no folder {word}/, and {root} no table {TABLE}. Sort the pictures as "
-          f"{MODALITIES[0]}/IDENTITY/picture.jpg and {MODALITIES[INFRARED]}/IDENTITY/picture.jpg, "
-          f"or list them in {TABLE} (docs/own_data.md)"
-        )
-      entries += _of_modality(root, place / word, modality, split)
-  if not entries:
-    raise UserError(f"{root} holds no picture ({', '.join(SUFFIXES)}) in the folders of identities")
-  return entries
+        raise UserError(_missing_folder(root, place, word))
+      listing.entries += _of_modality(root, place / word, modality, split)
+  if not listing.entries:
+    raise UserError(
+      f"{shown(str(root))} holds no picture ({', '.join(SUFFIXES)}) in the folders of identities"
+    )
+  listing.warnings += _left_out(root, [place for _, place in places], listing.entries)
+  return listing
 
 
-def _of_modality(root: pathlib.Path, place: pathlib.Path, modality: int, split: str):
+def _missing_folder(root: pathlib.Path, place: pathlib.Path, word: str) -> str:
+  text = f"{shown(str(place))} has no folder {word}/, and {shown(str(root))} no table {TABLE}. "
+  better = nearest_folder(root, _is_own)
+  if better:
+    return text + f"{shown(str(better))} has one of them: pass that folder instead"
+  return text + (
+    f"Sort the pictures as {MODALITIES[0]}/IDENTITY/picture.jpg and "
+    f"{MODALITIES[INFRARED]}/IDENTITY/picture.jpg, or list them in {TABLE} (docs/own_data.md)"
+  )
+
+
+def _is_own(place: pathlib.Path) -> bool:
+  if regular_files.is_regular(place / TABLE):
+    return True
+  places = [place / split for split in SPLITS if (place / split).is_dir()] or [place]
+  return all((place / word).is_dir() for place in places for word in MODALITIES)
+
+
+def _of_modality(
+  root: pathlib.Path, place: pathlib.Path, modality: int, split: str
+) -> Iterator[Entry]:
   for identity in _folders(place):
     for camera, folder in [("", identity), *((path.name, path) for path in _folders(identity))]:
       for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if _is_picture(path) and regular_files.is_regular(path):
           name = path.relative_to(root).as_posix()
-          yield Entry(name, identity.name, camera, modality, split, "", name)
+          yield Entry(name, identity.name, camera, modality, split, "", shown(name))
+
+
+def _left_out(root: pathlib.Path, places: list[pathlib.Path], entries: list[Entry]) -> list[str]:
+  """Names files that look like pictures and belong to nobody: not regular, or at another depth."""
+  listed = {entry.name for entry in entries}
+  other = []
+  for place in [place / word for place in places for word in MODALITIES]:
+    for folder, _, files in os.walk(place):
+      paths = [pathlib.Path(folder, name) for name in files]
+      names = [path.relative_to(root).as_posix() for path in paths if _is_picture(path)]
+      other += [name for name in names if name not in listed]
+  if not other:
+    return []
+  return [
+    f"{len(other)} files are not regular files or not in the folder of an identity or camera, and "
+    f"are left out: {common.enumeration(sorted(other))}"
+  ]
+
+
+def _is_picture(path: pathlib.Path) -> bool:
+  return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _folders(place: pathlib.Path) -> Iterator[pathlib.Path]:

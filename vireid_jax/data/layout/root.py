@@ -3,7 +3,7 @@
 import itertools
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vireid_jax.data.layout.problems import shown
 from vireid_jax.errors import UserError, printable
@@ -37,17 +37,24 @@ def existing_folder(root, content: str) -> pathlib.Path:
   return root
 
 
+def nearest_folder(
+  root: pathlib.Path, holds: Callable[[pathlib.Path], bool]
+) -> pathlib.Path | None:
+  """Returns the nearest folder above or below that is the right one, or None."""
+  return next((place for place in _around(root)[1:] if holds(place)), None)
+
+
 def _advice(root: pathlib.Path, wanted: Sequence[str]) -> str:
-  near = [place for place in _around(root) if any((place / name).is_dir() for name in wanted)]
-  whole = [place for place in near if all((place / name).is_dir() for name in wanted)]
+  whole = nearest_folder(root, lambda place: all((place / name).is_dir() for name in wanted))
   if whole:
-    return f"{printable(str(whole[0]))} has one: pass that folder instead."
+    return f"{printable(str(whole))} has one: pass that folder instead."
+  near = _around(root)[1:]
   parts = [
     f"{name}/ is in {printable(str(place))}"
     for name in wanted
     if not (root / name).is_dir()
     for place in near
-    if place != root and (place / name).is_dir()
+    if (place / name).is_dir()
   ]
   if parts:
     return f"{parts[0]}: move it here, beside the other folders of the data set, or link it."
