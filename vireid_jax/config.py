@@ -74,7 +74,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
       "keep_best": "",
     }
   )
-  config.eval = _evaluation_defaults()
+  config.eval = evaluation_defaults()
   config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
   DATASETS[dataset](config)
   return config
@@ -98,7 +98,8 @@ def _optimizer_defaults() -> ConfigDict:
   )
 
 
-def _evaluation_defaults() -> ConfigDict:
+def evaluation_defaults() -> ConfigDict:
+  """Returns `eval` without a protocol."""
   return ConfigDict(
     {
       "every": "",
@@ -119,6 +120,7 @@ def _evaluation_defaults() -> ConfigDict:
       "mixed": False,
       "verification": False,  # ROC and distances, in --mode=evaluate
       "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},
+      "allow_mismatch": False,  # evaluate although the network sees something else than in training
     }
   )
 

@@ -1,7 +1,10 @@
 """The flag --config FILE.py[:VARIANT] with overrides --config.key=value, for absl's parser."""
 
+import contextlib
+import copy
 import re
 import sys
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -15,6 +18,10 @@ _EXPECTED = {
   "float": "a number",
   "tuple": "values between commas, in quotes such as \"('a', 'b')\" or '(1, 2)'",
 }
+
+
+# Overrides of a command without a config file, for a config that is found later.
+_kept: list[str] = []
 
 
 def define(name: str = "config") -> flags.FlagHolder:
@@ -31,16 +38,64 @@ def given(name: str = "config") -> str | None:
   return config_flags.get_config_filename(flags.FLAGS[name])
 
 
+def kept() -> list[str]:
+  """Returns the overrides `--config.key=value` of a command line that names no config file."""
+  return list(_kept)
+
+
 def parse(argv: list[str]) -> list[str]:
   """Parses a command line into absl's flags; returns the arguments that are no options.
 
   Raises:
     UserError: an unknown option or key, or a value of the wrong type.
   """
-  try:
+  argv, _kept[:] = _part(argv)
+  with _explained(flags.FLAGS):
     return flags.FLAGS(argv)
+
+
+def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
+  """Returns a config with overrides, read as they are behind a config file.
+
+  Args:
+    config: has every key that may be overridden; stays as it is.
+    overrides: such as '--config.eval.flip=True'.
+
+  Raises:
+    UserError: an unknown key, or a value of the wrong type.
+  """
+  if not overrides:
+    return config
+  values, argv = flags.FlagValues(), ["", *overrides]
+  _check_overrides(config, argv)
+  with _explained(values):
+    config = copy.deepcopy(config)
+    held = config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+    unused = values(argv)[1:]
+  if unused:
+    raise UserError(f"unexpected argument {shown(unused[0])}; write --config.key=value")
+  return held.value
+
+
+def _part(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+  """Parts overrides from the other arguments, where no `--config FILE` is among them."""
+  if any(re.match(r"--?config(=|$)", text) for text in argv[1:]):
+    return list(argv), []
+  others, found, waiting = [], [], False
+  for text in argv:
+    mine = re.match(r"--?(no)?config\.", text)
+    (found if mine or (waiting and not text.startswith("-")) else others).append(text)
+    waiting = bool(mine) and not mine[1] and "=" not in text
+  return others, found
+
+
+@contextlib.contextmanager
+def _explained(values: flags.FlagValues) -> Iterator[None]:
+  """Turns what absl raises for a command line into a UserError."""
+  try:
+    yield
   except flags.Error as error:
-    raise UserError(_explain(str(error))) from None
+    raise UserError(_explain(str(error), values)) from None
   except (AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
     raise UserError(f"--config: {printable(' '.join(str(error).split()))[:500]}") from None
   except (RecursionError, MemoryError):
@@ -73,7 +128,7 @@ def _holds(tree: dict, key: str) -> bool:
   return True
 
 
-def _explain(message: str) -> str:
+def _explain(message: str, values: flags.FlagValues) -> str:
   unknown = re.match(r"Unknown command line flag '(.*?)'", message, re.DOTALL)
   if unknown:
     known = [f"--{name}" for name in _own_options()]
@@ -81,7 +136,7 @@ def _explain(message: str) -> str:
     return f"unknown option {printable(name)[:100]}; {nearest(name, known)}"
   wrong = re.match(r"flag --(config\.[\w.]+)=(.*?): (.*)$", message, re.DOTALL)
   if wrong:
-    kind = flags.FLAGS[wrong[1]].parser.flag_type() if wrong[1] in flags.FLAGS else ""
+    kind = values[wrong[1]].parser.flag_type() if wrong[1] in values else ""
     expected = f"allowed: {_EXPECTED[kind]}" if kind in _EXPECTED else printable(wrong[3])[:200]
     return f"--{wrong[1]} = {shown(wrong[2])}; {expected}"
   return printable(message)[:500]

@@ -1,15 +1,25 @@
 """Evaluates a network under its data set's protocol: a table, a JSON file, scalars."""
 
-import json
 import pathlib
 import time
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import distributed, evaluators, methods, storage
+from vireid_jax import (
+  distributed,
+  evaluation_config,
+  evaluation_record,
+  evaluators,
+  first_state,
+  methods,
+  notices,
+  storage,
+  unseen,
+)
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints, versions
 from vireid_jax.data import placement, rendered
@@ -17,14 +27,14 @@ from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.schema import VISIBLE
 from vireid_jax.data.source import Dataset
 from vireid_jax.errors import UserError
+from vireid_jax.evaluation_record import FOLDER
+from vireid_jax.evaluators import chance, verification
 from vireid_jax.evaluators import suite as suite_lib
-from vireid_jax.evaluators import verification
 from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SettingResult, format_table
 from vireid_jax.methods.base import Method, Variables
 
-FOLDER = "eval"
 RECORD_FORMAT = 1
 
 Results = dict[str, SettingResult]
@@ -33,8 +43,23 @@ Results = dict[str, SettingResult]
 class Evaluation:
   """A test set and its protocol, ready to be applied to any step's variables."""
 
-  def __init__(self, config: ConfigDict, dataset: Dataset, method: Method, mesh):
+  def __init__(
+    self,
+    config: ConfigDict,
+    dataset: Dataset,
+    method: Method,
+    mesh,
+    *,
+    mismatch: Sequence[str] = (),
+  ):
     """Reads the encoded test images and compiles nothing yet.
+
+    Args:
+      config: of the evaluation.
+      dataset: that it names.
+      method: of the network.
+      mesh: the devices.
+      mismatch: lines that say what the network sees otherwise than in training, if anything.
 
     Raises:
       UserError: for an unknown protocol, argument or part of the data set.
@@ -45,6 +70,7 @@ class Evaluation:
       config_lib.part(config, config.eval.part), on_disk=config.data.placement == placement.STREAM
     )
     self._dataset, self._config = dataset, config
+    self.mismatch, self._same_data = tuple(mismatch), True
     self._embedder = Embedder(
       feature_methods(method, config.eval.features),
       mesh,
@@ -54,6 +80,17 @@ class Evaluation:
       batch=config.eval.batch,
       flip=config.eval.flip,
     )
+
+  def check_unseen(self, trained: Mapping, identities) -> None:
+    """Refuses test images of people whom the network was trained on; see `unseen.check`.
+
+    Args:
+      trained: the config of the training, plain.
+      identities: of the training, by their owner's numbers.
+    """
+    unseen.check(trained, identities, self._config, self._dataset, self.records)
+    own = (trained["data"], identities, self._config.data, self._dataset)
+    self._same_data = unseen.is_same(*own)
 
   def __call__(
     self,
@@ -107,16 +144,19 @@ class Evaluation:
       draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
     return suite_lib.join_draws(draws, config_lib.to_dict(self._config)["eval"]["corruption"])
 
-  @property
-  def config(self) -> ConfigDict:
-    """The config of the evaluation."""
-    return self._config
+  def chance(self, results: Results) -> str | None:
+    """Returns a sentence where results are no better than a random order's; see `chance`."""
+    if not hasattr(self._suite.protocol, "listings"):
+      return None
+    listings = self._suite.protocol.listings(self.records, self._dataset.metadata)
+    return chance.notice(results, listings, self.records)
 
   def title(self, label: str) -> str:
     """Names what was evaluated; says so when the images are synthetic."""
     synthetic = " (synthetic images)" if self._dataset.is_synthetic else ""
     part = config_lib.part(self._config, self._config.eval.part)
-    return f"{self._dataset.name}{synthetic}, {part}, {self._config.method.name}, {label}"
+    title = f"{self._dataset.name}{synthetic}, {part}, {self._config.method.name}, {label}"
+    return title + (f" (mismatch: {'; '.join(self.mismatch)})" if self.mismatch else "")
 
   def scalars(self, results: Results) -> dict[str, float]:
     """Returns 'eval/<data set>/<setting>/<metric>' -> mean over trials, in [0, 1]."""
@@ -126,62 +166,94 @@ class Evaluation:
       for metric, value in result.mean.items()
     }
 
-  def save(self, results: Results, path: pathlib.Path, **facts) -> None:
-    """Writes results as JSON, with the config and whatever else is to be known of them."""
-    record = {
+  def record(self, results: Results, *, trained: Mapping, step: int, **facts) -> dict:
+    """Returns what is kept of an evaluation: the results and whatever they depend on, JSON.
+
+    Args:
+      results: per setting.
+      trained: the config of the training run, plain.
+      step: of the checkpoint.
+      **facts: whatever else is to be known.
+    """
+    config = config_lib.to_dict(self._config)
+    own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))
+    other = "" if self._same_data else self._images.fingerprint()
+    return {
       "format": RECORD_FORMAT,
+      "name": evaluation_record.name(config, own, step, other_images=other),
+      "title": self.title(f"step {step}"),
       "dataset": self._dataset.name,
       "part": config_lib.part(self._config, self._config.eval.part),
       "synthetic": self._dataset.is_synthetic,
       "method": self._config.method.name,
+      "step": step,
+      "seed": own["seed"],
+      "split": own["data"]["split"],
+      "differs": list(evaluation_record.differing(config, own).values()),
+      "mismatch": list(self.mismatch),
       "results": {name: result.to_json() for name, result in results.items()},
-      "config": config_lib.to_dict(self._config),
+      evaluation_record.IMAGES: self._images.fingerprint(),
+      "config": config,
+      "trained": trained,
       "versions": versions(),
       "device": jax.devices()[0].device_kind,
       "devices": jax.device_count(),
       **facts,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage.write_text(path, json.dumps(record, indent=2) + "\n")
 
 
-def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = None) -> Results:
+def evaluate(
+  config: ConfigDict | None,
+  workdir: pathlib.Path,
+  *,
+  step: int | None = None,
+  overrides: Sequence[str] = (),
+) -> Results:
   """Restores a checkpoint and evaluates it.
 
   Args:
-    config: its method must be the checkpoint's; data set and evaluation may differ.
+    config: chooses the test set and the `eval` options; None for the checkpoint's own. In what the
+      network is or sees it must be the checkpoint's.
     workdir: holds the checkpoints.
     step: of the checkpoint; the latest when absent.
+    overrides: such as '--config.eval.flip=True', applied to the checkpoint's config.
 
   Returns:
-    A result per setting; also printed, and written to `workdir/eval/step_<step>.json`.
+    A result per setting; also printed, and written to `workdir/eval/step_<step>.json` or a name
+    that says how it differs from the run's own evaluation.
 
   Raises:
-    UserError: no such checkpoint, or one of another method.
+    UserError: no such checkpoint; a config that is not the checkpoint's in what the network sees;
+      people whom the network was trained on; or a workdir that cannot be written.
   """
   started = time.time()
-  config_lib.validate(config)
-  if not (workdir / "checkpoints").is_dir():
-    raise UserError(
-      f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
-    )
-  checkpoints = Checkpoints(workdir, keep=None)
-  step = choose_step(checkpoints, workdir, step)
+  checkpoints, step = open_checkpoints(workdir, step)
   meta = checkpoints.meta(step)
-  check_same_method(meta["config"], config)
+  resolved = evaluation_config.resolve(meta["config"], config, overrides)
+  config = resolved.config
+  _show_ignored(resolved.ignored)
+  evaluation_config.validate(config)
   distributed.in_turn(lambda: rendered.ensure(config.data))
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
   method = methods.create(
     config.method, num_classes=len(meta["identities"]), steps_per_epoch=meta["steps_per_epoch"]
   )
   mesh = mesh_lib.make_mesh()
-  evaluation = Evaluation(config, dataset, method, mesh)
+  evaluation = Evaluation(config, dataset, method, mesh, mismatch=resolved.mismatch)
+  evaluation.check_unseen(meta["config"], meta["identities"])
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh))
+  if resolved.mismatch:
+    _check_fits(method, config, variables)
+  storage.make_workdir(workdir / FOLDER)  # before minutes of work, not after
   features = evaluation.embed(variables, progress=True)
   results = evaluation(variables, features=features, progress=True)
   facts = {"selection": meta.get("best")}
   if config.eval.verification:
     facts["verification"] = evaluation.verification(features)
+  notice = evaluation.chance(results) if step else None
+  if notice:
+    notices.show("chance_level", notice)
+    facts["notices"] = [notice]
   seconds = time.time() - started
   report(evaluation, results, workdir, step, trained=meta["config"], seconds=seconds, **facts)
   return results
@@ -190,7 +262,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, *, step: int | None = No
 def report(
   evaluation: Evaluation, results: Results, workdir, step: int, *, trained, seconds: float, **facts
 ) -> None:
-  """Prints the table and writes the JSON record of a step, on the first process.
+  """Prints the table of a step and then writes its record, on the first process.
 
   Args:
     evaluation: made the results.
@@ -199,26 +271,54 @@ def report(
     step: of the checkpoint.
     trained: the config of the training run, plain.
     seconds: wall time of the evaluation.
-    **facts: whatever else is to be known of the results.
+    **facts: whatever else is to be known of the results; 'quick' for a look at trial 0 alone.
   """
   if jax.process_index():
     return
-  path = workdir / FOLDER / f"{record_name(evaluation.config, step)}.json"
-  facts = {"step": step, "seed": trained["seed"], "split": trained["data"]["split"], **facts}
-  evaluation.save(results, path, trained=trained, seconds=round(seconds, 2), **facts)
-  print(f"\n{format_table(results, evaluation.title(f'step {step}'))}\n{path}\n", flush=True)
+  facts["seconds"] = round(seconds, 2)
+  record = evaluation.record(results, trained=trained, step=step, **facts)
+  print(f"\n{format_table(results, record['title'])}", flush=True)
+  path = evaluation_record.write(workdir, record)
+  print(f"{path or 'the record of all trials stays as it is'}\n", flush=True)
 
 
-def record_name(config: ConfigDict, step: int) -> str:
-  """Names a record by step and by whatever in `config.eval` sets it apart from the plain one."""
-  options, words = config.eval, []
-  part = config_lib.part(config, options.part)
-  words += [] if part.startswith("test") else [part]
-  words += list(options.features)
-  words += [word for word in ("flip", "rerank", "mixed") if options[word]]
-  words += [] if options.normalize else ["not_normalized"]
-  words += ["corrupted"] if options.corruption.draws else []
-  return ".".join((f"step_{step:07d}", *words))
+def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoints, int]:
+  """Returns a workdir's checkpoints and the step that is meant, the latest where none is named.
+
+  Raises:
+    UserError: none there, or none of this step.
+  """
+  if not (workdir / "checkpoints").is_dir():
+    raise UserError(
+      f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
+    )
+  checkpoints = Checkpoints(workdir, keep=None)
+  return checkpoints, choose_step(checkpoints, workdir, step)
+
+
+def _show_ignored(lines: Sequence[str]) -> None:
+  if lines:
+    text = "; ".join(lines)
+    notices.show("training_settings", f"an evaluation reads no training settings; ignored: {text}")
+
+
+def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> None:
+  """Refuses settings under which the network would have other variables than were stored."""
+  wanted = first_state.abstract_variables(config, method)
+  shapes = [_shapes(tree) for tree in (variables, wanted)]
+  names = [name for name in shapes[0] | shapes[1] if shapes[0].get(name) != shapes[1].get(name)]
+  if names:
+    first = f"{names[0]}: {shapes[0].get(names[0])} -> {shapes[1].get(names[0])}"
+    raise UserError(
+      f"the checkpoint does not fit the network of these settings: {len(names)} of "
+      f"{len(shapes[0])} variables differ, the first {first}. Leave the settings of config.method "
+      "and config.data.image_size to the checkpoint"
+    )
+
+
+def _shapes(tree) -> dict[str, tuple]:
+  leaves = jax.tree.leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
 
 
 def make_suite(config: ConfigDict) -> suite_lib.Suite:
@@ -249,17 +349,6 @@ def make_corruptions(config: ConfigDict) -> list[Corruption]:
     Corruption(tuple(options.kinds), tuple(options.severities), options.seed + draw)
     for draw in range(options.draws)
   ]
-
-
-def check_same_method(stored: dict, config: ConfigDict) -> None:
-  """Raises UserError when a checkpoint's method settings differ from the config's."""
-  old, new = stored["method"], config_lib.to_dict(config)["method"]
-  lines = config_lib.differences({"method": old}, {"method": new})
-  if lines:
-    raise UserError(
-      "the checkpoint was trained with other method settings (checkpoint -> command):\n  "
-      + "\n  ".join(lines)
-    )
 
 
 def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:

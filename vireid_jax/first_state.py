@@ -24,6 +24,11 @@ def abstract(
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
 
 
+def abstract_variables(config: ConfigDict, method: Method):
+  """Returns the shapes and dtypes of a method's variables."""
+  return jax.eval_shape(lambda: _variables(config, method))
+
+
 def draw(
   config: ConfigDict,
   method: Method,
@@ -51,8 +56,11 @@ def draw_random(
 
 
 def _draw(config: ConfigDict, method: Method, optimizer: optax.GradientTransformation):
+  return train_state.create(_variables(config, method), optimizer)
+
+
+def _variables(config: ConfigDict, method: Method):
   height, width = config.data.image_size
   images = jnp.zeros((PAIRS, height, width, 3))
   batch = {"visible": images, "infrared": images, "label": jnp.zeros(PAIRS, jnp.int32)}
-  variables = method.init(jax.random.key(config.seed), batch)
-  return train_state.create(variables, optimizer)
+  return method.init(jax.random.key(config.seed), batch)

@@ -59,18 +59,28 @@ def main(argv: list[str]) -> int:
     return 0
   if _HTML.value is not None:
     raise UserError(f"--html is for --mode=report; --mode is {_MODE.value}")
+  if _MODE.value == "evaluate":
+    return evaluate_checkpoint()
   config, folder = read_config(), workdir()
   prepare_devices()
-  from vireid_jax import evaluate, train
+  from vireid_jax import train
 
-  if _MODE.value == "evaluate":
-    evaluate.evaluate(config, folder, step=_STEP.value)
-    return 0
   try:
     train.train(config, folder)
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return interrupts.EXIT_STOPPED
+  return 0
+
+
+def evaluate_checkpoint() -> int:
+  """Evaluates with the checkpoint's own config, unless a file is named; returns the exit code."""
+  config = read_config() if config_flag.given() else None
+  folder = workdir() if config else pathlib.Path(require("workdir")).expanduser()
+  prepare_devices()
+  from vireid_jax import evaluate
+
+  evaluate.evaluate(config, folder, step=_STEP.value, overrides=config_flag.kept())
   return 0
 
 

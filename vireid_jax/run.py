@@ -82,6 +82,8 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   optimizer = optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
   abstract = first_state.abstract(config, method, optimizer, mesh)
   optim.check_names(config.optim, abstract.params)
+  evaluation = evaluate.Evaluation(config, dataset, method, mesh)
+  evaluation.check_unseen(config_lib.to_dict(config), data.identities)
   return Run(
     config=config,
     workdir=workdir,
@@ -94,7 +96,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     optimizer=optimizer,
     abstract=abstract,
     checkpoints=checkpoints,
-    evaluation=evaluate.Evaluation(config, dataset, method, mesh),
+    evaluation=evaluation,
     best=BestCheckpoint(workdir, config.checkpoint.keep_best, first_trial=config.eval.quick),
     total_steps=clock.steps(config.train.duration, key="train.duration"),
     timer=timer,

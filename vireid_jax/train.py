@@ -203,7 +203,8 @@ def _evaluate(run: Run, state: TrainState, step: int, *, quick=False) -> evaluat
   with run.timer.measure(EVALUATION):
     results = run.evaluation(state.variables, quick=quick)
   seconds, trained = time.time() - started, run.meta["config"]
-  evaluate.report(run.evaluation, results, run.workdir, step, trained=trained, seconds=seconds)
+  facts = {"trained": trained, "seconds": seconds, "quick": quick}
+  evaluate.report(run.evaluation, results, run.workdir, step, **facts)
   with run.timer.measure(CHECKPOINT):
     run.best.offer(step, state, results, run.meta)
   return results

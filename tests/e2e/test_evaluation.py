@@ -110,7 +110,8 @@ def test_options_on_the_best_checkpoint(trained, data_dir):
   assert results[f"{SETTING}/corrupted"].trials[:2] != results[SETTING].trials
   (path,) = (trained / "seed_0" / "best" / "eval").glob("*.json")
   words = path.stem.split(".")[1:]
-  assert words == ["after_neck", "before_neck", "flip", "rerank", "mixed", "corrupted"]
+  options = ["after_neck", "before_neck", "flip", "rerank", "mixed", "verification", "corrupted"]
+  assert words[:-1] == options  # and a hash of how they were corrupted
   record = json.loads(path.read_text())
   assert record["selection"]["metric"] == f"{SETTING}/mAP"
   assert set(record["verification"]) == {"after_neck", "before_neck"}

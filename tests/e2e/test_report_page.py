@@ -2,18 +2,17 @@
 
 import json
 
+import command_lines
 import config_files
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from ml_collections import ConfigDict
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 pytest.importorskip("sklearn")
 
-from vireid_jax import evaluate, main, train
+from vireid_jax import evaluate, train
 from vireid_jax.errors import UserError
 from vireid_jax.report.page import cmc, network, runs
 
@@ -37,9 +36,7 @@ def workdir(data_dir, tmp_path_factory):
 
 
 def command(*arguments):
-  with flagsaver.flagsaver():
-    flags.FLAGS.unparse_flags()
-    main._parse_flags(["main", *arguments])
+  with command_lines.parsed(*arguments) as main:
     return main.main(["main"])
 
 

@@ -49,6 +49,8 @@ class Embedder:
     batch: int,
     flip: bool = False,
   ):
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+      raise UserError(f"the batch of an evaluation is {batch!r}; it must be a whole number from 1")
     self._mesh, self._size, self._resize = mesh, size, resize
     self._batch = -(-batch // mesh.size) * mesh.size
     self._mine = mesh_lib.local_rows(self._batch, mesh)
@@ -134,11 +136,14 @@ def feature_methods(method: Method, names) -> dict[str, Method]:
   Raises:
     UserError: the method has no choice, or not this one.
   """
+  names = (names,) if isinstance(names, str) and names else tuple(names)
   if not names:
     return {getattr(method, "feature", "feature"): method}
+  if len(set(names)) < len(names):
+    raise UserError(f"config.eval.features = {names!r} names a feature twice; name each once")
   if "feature" not in {field.name for field in dataclasses.fields(method)}:
     raise UserError(
-      f"config.eval.features = {tuple(names)!r}, but {type(method).__name__} has one feature only; "
+      f"config.eval.features = {names!r}, but {type(method).__name__} has one feature only; "
       "leave it empty"
     )
   return {name: dataclasses.replace(method, feature=name) for name in names}

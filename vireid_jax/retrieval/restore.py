@@ -15,6 +15,7 @@ from vireid_jax.checkpoint import FOLDER, Checkpoints
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError
 from vireid_jax.evaluate import choose_step
+from vireid_jax.evaluation_config import with_tuples
 from vireid_jax.methods.base import Method, Variables
 
 
@@ -99,13 +100,6 @@ def restore(folder: str | pathlib.Path, *, step: int | None = None) -> Trained:
   mesh = mesh_lib.make_mesh()
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh))
   return Trained(folder, step, config, method, variables, mesh)
-
-
-def with_tuples(value: Any) -> Any:
-  """Turns the lists of a config that was kept as JSON back into tuples."""
-  if isinstance(value, dict):
-    return {key: with_tuples(item) for key, item in value.items()}
-  return tuple(map(with_tuples, value)) if isinstance(value, list) else value
 
 
 def _check_folder(folder: pathlib.Path) -> None:

@@ -1,0 +1,64 @@
+"""What a random order of the gallery would score: the floor under every result."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from vireid_jax.data.schema import Records
+from vireid_jax.evaluators.listing import Listing
+from vireid_jax.evaluators.results import SettingResult
+
+# Networks that have learned anything are far above; those that have not differ by little.
+RATIO = 1.3
+
+
+def notice(
+  results: Mapping[str, SettingResult], listings: Mapping[str, Listing], records: Records
+) -> str | None:
+  """Says so where no setting is better than a random order of the gallery.
+
+  Args:
+    results: per setting, in [0, 1].
+    listings: what trial 0 of each setting compares, by the same names.
+    records: of the test images.
+
+  Returns:
+    A sentence with both values of the first setting; None where a setting is better, or where
+    chance alone finds half of everything, so that nothing can be told.
+  """
+  floors = {
+    name: expected(listing, records)
+    for name, listing in listings.items()
+    if name in results and results[name].trials
+  }
+  floors = {name: floor for name, floor in floors.items() if 0 < floor < 0.5}
+  if not floors or any(results[name].mean["mAP"] > RATIO * floors[name] for name in floors):
+    return None
+  name, floor = next(iter(floors.items()))
+  return (
+    f"the evaluation is at chance level: mAP {100 * results[name].mean['mAP']:.2f} % in {name}, "
+    f"where a random order of the gallery gives {100 * floor:.2f} %; the network has learned "
+    "nothing that transfers to unseen people. Look at the losses, the learning rate, and the data"
+  )
+
+
+def expected(listing: Listing, records: Records) -> float:
+  """Returns the mAP in [0, 1] that random orders of the gallery give on average.
+
+  With m right images among k in random order, the i-th place is right with probability m / k, and
+  given that, (i - 1)(m - 1) / (k - 1) of those before it are: E[AP] = (H_k + (m - 1)(k - H_k) /
+  (k - 1)) / k with the harmonic number H_k.
+  """
+  identities = records.identity
+  right = identities[listing.queries][:, None] == identities[listing.gallery][None]
+  kept = np.full(len(right), len(listing.gallery))
+  if listing.exclude is not None:
+    right = right & ~listing.exclude
+    kept = (~listing.exclude).sum(axis=1)
+  matches = right.sum(axis=1)
+  kept, matches = kept[matches > 0], matches[matches > 0]
+  if not len(kept):
+    return 0.0
+  harmonic = np.cumsum(1 / np.arange(1, kept.max() + 1))[kept - 1]
+  others = (matches - 1) * (kept - harmonic) / np.maximum(kept - 1, 1)
+  return float(np.mean((harmonic + others) / kept))
