@@ -1,6 +1,5 @@
 """Starting a run from ImageNet weights, whatever the method."""
 
-import pathlib
 import sys
 
 import jax
@@ -17,14 +16,11 @@ FULL_WIDTH = 64
 
 
 def check(source: str) -> None:
-  """Raises UserError when `config.init_from` names a file that is not there."""
-  if (
-    source and not source.startswith(hub.SCHEME) and not pathlib.Path(source).expanduser().exists()
-  ):
-    raise UserError(
-      f"config.init_from = {source!r}: no such file; give a file in torchvision's names "
-      f"(.safetensors, .npz, .pth) or a hub name such as {hub.EXAMPLE}"
-    )
+  """Raises UserError when `config.init_from` names no file of weights; a hub name is not asked."""
+  if source.startswith(hub.SCHEME):
+    hub.parse(source)
+  elif source and (reason := convert.unfit(source)):
+    raise UserError(f"config.init_from = {source!r}: {reason}")
 
 
 def fill(

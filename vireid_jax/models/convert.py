@@ -1,81 +1,99 @@
 """Weights from the PyTorch world: reading files, and moving tensors to our variables and back."""
 
 import pathlib
-from typing import Any
+import stat
 
 import numpy as np
 
-from vireid_jax.errors import UserError
-from vireid_jax.models.weights import hub, torch_file
+from vireid_jax.errors import UserError, printable
+from vireid_jax.models.weights import hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
 from vireid_jax.models.weights.names import NameTable, name_table
 
-__all__ = ["NameTable", "export_weights", "import_weights", "load_weights", "name_table"]
+__all__ = [
+  "NameTable",
+  "export_weights",
+  "find_file",
+  "import_weights",
+  "load_weights",
+  "name_table",
+  "unfit",
+]
 
-# Under which authors keep the state dict beside their scores.
-STATE_KEYS = ("state_dict", "net", "model")
-PARALLEL_PREFIX = "module."
 
-
-def load_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+def load_weights(source: str | pathlib.Path) -> dict[str, np.ndarray]:
   """Reads a PyTorch model's tensors; PyTorch itself is not needed.
 
   Args:
-    path: a file of type .safetensors, .npz, or whatever torch.save wrote (.pth, .pt, .t, ...); or
+    source: a file of type .safetensors, .npz, or what torch.save wrote (.pth, .pt, .t, ...); or
       'hf://owner/name[/file]'.
 
   Returns:
-    Arrays by PyTorch's name; the prefix of a data-parallel model is taken off.
+    Arrays by PyTorch's name: floats, all of them finite, and integers, which count batches. The
+    prefix of a data-parallel model is taken off. The memory taken is in proportion to the file.
 
   Raises:
-    UserError: no such file, a damaged one, one that holds no tensors, or a pickle that asks for
-      more than tensors. Nothing in a pickle is ever run.
+    UserError: no such file, a damaged one, one that holds no tensors, or others than a network's,
+      or a pickle that asks for more than tensors. Nothing in a pickle is ever run.
   """
-  if str(path).startswith(hub.SCHEME):
-    path = hub.fetch(str(path))
-  path = pathlib.Path(path).expanduser()
-  if not path.is_file():
-    raise UserError(
-      f"no file of weights at {path}; give a .safetensors, .npz or .pth file, or a name such as "
-      f"{hub.EXAMPLE}"
-    )
-  reader = _READERS.get(path.suffix, torch_file.read)
+  path = hub.fetch(str(source)) if str(source).startswith(hub.SCHEME) else source
+  path = find_file(path)
+  reader = _READERS.get(path.suffix.lower(), torch_file.read)
   try:
-    weights = _state_dict(reader(path))
+    weights = reader(path)
+    tensors.check_values(weights)
+    return weights
   except UserError as error:
-    raise UserError(f"{path}: {error}") from None
+    raise UserError(f"{printable(str(path))}: {error}") from None
+  except OSError as error:
+    reason = error.strerror or "the disk gave an error"
+    raise UserError(
+      f"{printable(str(path))} cannot be read: {reason}; check its rights, or give another file"
+    ) from error
   # A damaged file fails in as many ways as there are bytes.
   except Exception as error:
+    kind = printable(path.suffix) or "a file"
+    reason = printable(f"{type(error).__name__}: {error}")[:MOST_SHOWN]
     raise UserError(
-      f"{path} cannot be read as {path.suffix or 'a file'} of weights; it is truncated or of "
-      f"another format ({type(error).__name__}: {error}). Fetch it again"
+      f"{printable(str(path))} cannot be read as {kind} of weights; it is truncated or of "
+      f"another format ({reason}). Fetch it again"
     ) from error
-  if not weights:
-    raise UserError(f"{path} holds no tensors; expected a state dict: {{name: tensor}}")
-  return weights
 
 
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-  from safetensors import numpy as safetensors
+def find_file(source: str | pathlib.Path) -> pathlib.Path:
+  """Returns the path of a file of weights.
 
-  return safetensors.load_file(path)
-
-
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-  with np.load(path, allow_pickle=False) as archive:
-    return {name: archive[name] for name in archive.files}
-
-
-_READERS = {".safetensors": _read_safetensors, ".npz": _read_npz}
+  Raises:
+    UserError: there is none, or it is a folder, a pipe or the like.
+  """
+  if reason := unfit(source):
+    raise UserError(f"no file of weights at {printable(str(source))[:MOST_SHOWN]}: {reason}")
+  return pathlib.Path(source).expanduser()
 
 
-def _state_dict(saved: Any) -> dict[str, np.ndarray]:
-  if not isinstance(saved, dict):
-    return {}
-  for key in STATE_KEYS:
-    if isinstance(saved.get(key), dict):
-      return _state_dict(saved[key])
-  tensors = {name: value for name, value in saved.items() if isinstance(value, np.ndarray)}
-  if tensors and all(name.startswith(PARALLEL_PREFIX) for name in tensors):
-    tensors = {name.removeprefix(PARALLEL_PREFIX): value for name, value in tensors.items()}
-  return tensors
+def unfit(source: str | pathlib.Path) -> str:
+  """Returns why a path names no file of weights and what to give instead; empty if it does."""
+  try:
+    path = pathlib.Path(source).expanduser()
+    mode = path.stat().st_mode
+  except FileNotFoundError:
+    what = "a link to a file that is gone" if path.is_symlink() else "no such file"
+  # A path that is too long, holds a zero byte, names no user after ~, or crosses a closed folder.
+  except (OSError, ValueError, RuntimeError) as error:
+    what = str(getattr(error, "strerror", None) or error)
+  else:
+    if stat.S_ISREG(mode):
+      return ""
+    what = "it is a folder" if stat.S_ISDIR(mode) else "it is a pipe, device or socket"
+  return f"{what}; give a .safetensors, .npz or .pth file, or a name such as {hub.EXAMPLE}"
+
+
+def _plain(read):
+  return lambda path: state_dict.find(read(path), np.ndarray)
+
+
+MOST_SHOWN = 300
+_READERS = {
+  ".safetensors": _plain(plain_files.read_safetensors),
+  ".npz": _plain(plain_files.read_npz),
+}

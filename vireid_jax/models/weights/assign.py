@@ -9,6 +9,7 @@ import numpy as np
 from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Variables
 from vireid_jax.models.weights.names import NameTable
+from vireid_jax.models.weights.tensors import FLOATS, shown
 
 MOST_SHOWN = 20
 
@@ -34,7 +35,7 @@ def import_weights(
 
   Raises:
     UserError: lists with - what the network needs and the file has not in this shape, and with +
-      what the file has and the network has no place for.
+      what the file has and the network has no place for; or names a tensor that holds no floats.
   """
   if as_published:
     sources = {name: table.overwritten.get(name, name) for name in weights}
@@ -50,7 +51,7 @@ def import_weights(
     elif value is None or _to_ours(value).shape != leaf.shape:
       missing.append((name or "/".join(path), _torch_shape(leaf)))
     else:
-      filled[path] = _to_ours(value).astype(leaf.dtype)
+      filled[path] = _cast(name, _to_ours(value), leaf.dtype)
       used.add(name)
   wanted = set(names.values())
   ignored = [name for name in weights if name not in wanted and table.ignores(name)]
@@ -88,6 +89,20 @@ def _to_ours(value: np.ndarray) -> np.ndarray:
   return value.T
 
 
+def _cast(name: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+  """Casts floats to a variable's dtype; integers and complex numbers are no weights."""
+  if value.dtype not in FLOATS:
+    raise UserError(
+      f"tensor {name} holds {value.dtype} where the network needs floats; weights that were "
+      "quantised must be turned back into float32 first"
+    )
+  with np.errstate(over="ignore"):
+    cast = value.astype(dtype)
+  if not np.isfinite(cast).all():
+    raise UserError(f"tensor {name} holds numbers that are not finite as {np.dtype(dtype)}")
+  return cast
+
+
 def _to_torch(value: np.ndarray) -> np.ndarray:
   if value.ndim == 4:
     return np.ascontiguousarray(value.transpose(3, 2, 0, 1))
@@ -101,11 +116,11 @@ def _torch_shape(leaf: jax.Array) -> tuple[int, ...]:
 def _explain(table: NameTable, missing: list, extra: list) -> str:
   lines = [("-", *item) for item in missing] + [("+", *item) for item in extra]
   lines.sort(key=lambda line: (line[1], line[0]))
-  shown = [f"  {sign} {name} {shape}" for sign, name, shape in lines[:MOST_SHOWN]]
+  listed = [f"  {sign} {shown(name)} {shape}" for sign, name, shape in lines[:MOST_SHOWN]]
   if len(lines) > MOST_SHOWN:
-    shown.append(f"  ... and {len(lines) - MOST_SHOWN} more")
+    listed.append(f"  ... and {len(lines) - MOST_SHOWN} more")
   return (
     f"the weights are not those of this network (names of {table.name}; - the network needs it, "
     "+ only the file has it). Choose the depth, width and classes they were made with, or another "
-    "file:\n" + "\n".join(shown or ["  nothing in common"])
+    "file:\n" + "\n".join(listed or ["  nothing in common"])
   )

@@ -2,10 +2,26 @@
 
 import pathlib
 
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 SCHEME = "hf://"
 DEFAULT_FILE = "model.safetensors"
+
+
+MOST_SHOWN = 300
+
+
+def parse(name: str) -> tuple[str, str, str]:
+  """Returns the owner, the repository and the file of a hub name.
+
+  Raises:
+    UserError: a name of another form.
+  """
+  parts = name.removeprefix(SCHEME).split("/", 2)
+  owner, repository, file = (*parts, "", "", "")[:3]
+  if not name.startswith(SCHEME) or not owner or not repository or not name.isprintable():
+    raise UserError(f"{name!r} is no hub name; write hf://owner/name, for example {EXAMPLE}")
+  return owner, repository, file or DEFAULT_FILE
 
 
 def fetch(name: str) -> pathlib.Path:
@@ -17,9 +33,7 @@ def fetch(name: str) -> pathlib.Path:
   Raises:
     UserError: a name of another form, huggingface_hub not installed, no network, no such file.
   """
-  owner, repository, *file = name.removeprefix(SCHEME).split("/", 2) + [""]
-  if not name.startswith(SCHEME) or not owner or not repository:
-    raise UserError(f"{name!r} is no hub name; write hf://owner/name, for example {EXAMPLE}")
+  owner, repository, file = parse(name)
   try:
     import huggingface_hub
   except ModuleNotFoundError:
@@ -27,11 +41,10 @@ def fetch(name: str) -> pathlib.Path:
       f"{name} needs the package huggingface_hub: pip install 'vireid_jax[hub]'. {_WITHOUT}"
     ) from None
   try:
-    wanted = file[0] or DEFAULT_FILE
-    return pathlib.Path(huggingface_hub.hf_hub_download(f"{owner}/{repository}", wanted))
+    return pathlib.Path(huggingface_hub.hf_hub_download(f"{owner}/{repository}", file))
   # The hub's client raises its own errors and those of two HTTP libraries, by release.
   except Exception as error:
-    reason = str(error).strip().split("\n")[0]
+    reason = printable(str(error).strip().split("\n")[0])[:MOST_SHOWN]
     raise UserError(
       f"{name} is not in the local cache and cannot be fetched ({type(error).__name__}: {reason}). "
       f"{_WITHOUT}"

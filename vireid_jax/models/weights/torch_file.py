@@ -1,189 +1,205 @@
 """Files of torch.save, read without PyTorch and without running what their pickle asks for."""
 
-import collections
-import dataclasses
 import io
 import pathlib
-import pickle
 import zipfile
-from typing import Any
+from typing import Any, BinaryIO
 
-import ml_dtypes
 import numpy as np
 
 from vireid_jax.errors import UserError
+from vireid_jax.models.weights import archive, state_dict
+from vireid_jax.models.weights.interpreter import OPAQUE, Global, Interpreter
+from vireid_jax.models.weights.tensors import (
+  DTYPES,
+  Storage,
+  TensorView,
+  is_count,
+  read_all,
+  shown,
+)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-DTYPES = {
-  "DoubleStorage": np.float64,
-  "FloatStorage": np.float32,
-  "HalfStorage": np.float16,
-  "BFloat16Storage": ml_dtypes.bfloat16,
-  "LongStorage": np.int64,
-  "IntStorage": np.int32,
-  "ShortStorage": np.int16,
-  "CharStorage": np.int8,
-  "ByteStorage": np.uint8,
-  "BoolStorage": np.bool_,
-}
-# Authors keep their scores beside the weights. What NumPy values and losses are pickled with is
-# replaced by a placeholder that does nothing.
+LONGEST_LINE = 2**16
+# Authors keep their scores and options beside the weights. What those are pickled with is replaced
+# by a placeholder that does nothing.
 SKIPPED = {
   ("_codecs", "encode"),
+  ("argparse", "Namespace"),
+  ("builtins", "set"),
+  ("__builtin__", "set"),
   ("numpy", "dtype"),
   ("numpy", "ndarray"),
   ("numpy.core.multiarray", "_reconstruct"),
   ("numpy.core.multiarray", "scalar"),
   ("numpy._core.multiarray", "_reconstruct"),
   ("numpy._core.multiarray", "scalar"),
+  ("torch", "device"),
+  ("torch", "Size"),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage:
-  """A flat run of numbers in the file; tensors are views of it."""
-
-  key: str
-  dtype: np.dtype
-  size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorView:
-  """A tensor whose numbers are not read yet."""
-
-  storage: Storage
-  offset: int
-  shape: tuple[int, ...]
-  strides: tuple[int, ...]
-
-  def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns the tensor as an array of its own.
-
-    Raises:
-      ValueError: the view reaches beyond its storage.
-    """
-    sizes = (*self.shape, *self.strides, self.offset)
-    if len(self.shape) != len(self.strides) or any(size < 0 for size in sizes):
-      raise ValueError(f"impossible tensor {self}")
-    reach = sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
-    if 0 not in self.shape and self.offset + reach >= len(numbers):
-      raise ValueError(f"a tensor of shape {self.shape} reaches beyond its {len(numbers)} numbers")
-    if 0 in self.shape:
-      return np.zeros(self.shape, numbers.dtype)
-    strides = [stride * numbers.itemsize for stride in self.strides]
-    view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides)
-    return np.array(view)
-
-
-class Skipped:
-  """Stands for an object that is of no use here; accepts whatever a pickle does to it."""
-
-  def __init__(self, *args):
-    del args
-
-  def __setstate__(self, state):
-    del state
-
-
-class _Unpickler(pickle.Unpickler):
-  """Admits tensors and plain containers, and refuses every other global by name.
-
-  Attributes:
-    storages: what the object refers to, by key.
-  """
-
-  def __init__(self, file):
-    super().__init__(file)
-    self.storages: dict[str, Storage] = {}
-
-  def find_class(self, module: str, name: str) -> Any:
-    if (module, name) == ("collections", "OrderedDict"):
-      return collections.OrderedDict
-    if (module, name) in _REBUILDERS:
-      return _REBUILDERS[module, name]
-    if module == "torch" and name in DTYPES:
-      return np.dtype(DTYPES[name])
-    if (module, name) in SKIPPED:
-      return Skipped
-    raise UserError(
-      f"the file asks to run {module}.{name}, which a file of weights has no need of; nothing was "
-      "run. Save the state dict alone, torch.save(model.state_dict(), path), or as .safetensors"
-    )
-
-  def persistent_load(self, saved: Any) -> Storage:
-    kind, dtype, key, _, size, *_ = saved
-    if kind != "storage" or not isinstance(dtype, np.dtype):
-      raise pickle.UnpicklingError(f"unknown kind of stored object {kind!r}")
-    return self.storages.setdefault(str(key), Storage(str(key), dtype, size))
-
-
-def _rebuild_tensor(storage: Storage, offset: int, shape, strides, *_) -> TensorView:
-  return TensorView(storage, offset, tuple(shape), tuple(strides))
-
-
-_REBUILDERS = {
-  ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-  ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
-  ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+TENSORS = {
+  ("torch._utils", "_rebuild_tensor"),
+  ("torch._utils", "_rebuild_tensor_v2"),
 }
+PARAMETERS = {
+  ("torch._utils", "_rebuild_parameter"),
+  ("torch._utils", "_rebuild_parameter_with_state"),
+}
+DICT = ("collections", "OrderedDict")
 
 
-def read(path: pathlib.Path) -> Any:
-  """Reads what torch.save wrote, in the zip format or the one before PyTorch 1.6.
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads the state dict that torch.save wrote, in the zip format or the one before PyTorch 1.6.
 
   Args:
     path: of the file.
 
   Returns:
-    The saved object, with NumPy arrays for tensors; bfloat16 ones have ml_dtypes' type.
+    Arrays by name; bfloat16 ones have ml_dtypes' type. Tensors outside the state dict, such as an
+    optimiser's, are not read.
 
   Raises:
-    UserError: the pickle names anything but tensors and containers. It is not run.
+    UserError: the pickle names anything but tensors and containers, which is not run; or it holds
+      no state dict, or several.
     Exception: of many kinds, when the file is damaged.
   """
   return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
 
 
-def _read_zip(path: pathlib.Path) -> Any:
-  with zipfile.ZipFile(path) as archive:
-    names = archive.namelist()
-    root = next(name for name in names if name.endswith("data.pkl")).removesuffix("data.pkl")
-    if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
+class _Pickle:
+  """Reads the pickles of one file, and knows the storages that they refer to."""
+
+  def __init__(self):
+    self.storages: dict[str, Storage] = {}
+
+  def read(self, file: BinaryIO) -> Any:
+    return Interpreter(_admit, self._call, self._stored).run(file)
+
+  def _call(self, target: Global, arguments: tuple) -> Any:
+    key = (target.module, target.name)
+    if key in TENSORS:
+      return _tensor(*arguments[:4])
+    if key in PARAMETERS and isinstance(arguments[0], TensorView):
+      return arguments[0]
+    if key == DICT and not arguments:
+      return {}
+    if key in SKIPPED:
+      return OPAQUE
+    raise ValueError(f"{shown(target.name)} is not called like this")
+
+  def _stored(self, saved: Any) -> Storage:
+    kind, dtype, key, _, size, *views = saved
+    if kind != "storage" or not isinstance(dtype, Global) or dtype.module != "torch":
+      raise ValueError("unknown kind of stored object")
+    if any(views) or not isinstance(key, str) or not is_count(size):
+      raise ValueError("a storage of an unknown form")
+    storage = Storage(key, np.dtype(DTYPES[dtype.name]), size)
+    if self.storages.setdefault(key, storage) != storage:
+      raise ValueError("two storages have one name")
+    return storage
+
+
+def _admit(named: Global) -> None:
+  """Raises UserError for a global that tensors and plain containers have no need of."""
+  key = (named.module, named.name)
+  if key in TENSORS | PARAMETERS | SKIPPED | {DICT}:
+    return
+  if named.module == "torch" and named.name in DTYPES:
+    return
+  if named.module.split(".")[0] == "torch" and named.name.endswith("Storage"):
+    raise UserError(
+      f"it holds numbers of type {shown(named.name.removesuffix('Storage'))}, which no network "
+      "here computes with; save the weights as float32: "
+      "torch.save({k: v.float() for k, v in model.state_dict().items()}, path)"
+    )
+  raise UserError(
+    f"the file asks to run {shown(named.module)}.{shown(named.name)}, which a file of weights has "
+    "no need of; nothing was run. Save the state dict alone, torch.save(model.state_dict(), path), "
+    "or as .safetensors"
+  )
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorView:
+  if not isinstance(storage, Storage) or not all(isinstance(x, tuple) for x in (shape, strides)):
+    raise ValueError("a tensor of an unknown form")
+  return TensorView(storage, offset, shape, strides)
+
+
+def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
+  with archive.opened(path) as file:
+    pickles = [name for name in file.entries if name.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1:
+      raise ValueError(f"{len(pickles)} entries data.pkl instead of one")
+    root = pickles[0].removesuffix("data.pkl")
+    if f"{root}byteorder" in file.entries and file.read(f"{root}byteorder") != b"little":
       raise ValueError("the file was written on a big-endian machine")
-    saved = _Unpickler(io.BytesIO(archive.read(f"{root}data.pkl"))).load()
+    views = state_dict.find(_Pickle().read(io.BytesIO(file.read(pickles[0]))), TensorView)
 
     def numbers(storage: Storage) -> np.ndarray:
-      return np.frombuffer(archive.read(f"{root}data/{storage.key}"), storage.dtype)
+      name = f"{root}data/{storage.key}"
+      if file.entries[name].file_size != storage.nbytes:
+        raise ValueError("a storage has another size than its tensors expect")
+      return np.frombuffer(file.read(name), storage.dtype)
 
-    return _read_tensors(saved, numbers)
+    return read_all(views, numbers)
 
 
-def _read_legacy(path: pathlib.Path) -> Any:
-  with path.open("rb") as file:
+def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
+  with path.open("rb") as raw:
+    file = _Bounded(raw, path.stat().st_size)
     # Magic number, protocol and system, then the object, then the storages it refers to.
-    if _Unpickler(file).load() != LEGACY_MAGIC:
+    if _Pickle().read(file) != LEGACY_MAGIC:
       raise ValueError("not a file of torch.save")
-    for _ in range(2):
-      _Unpickler(file).load()
-    unpickler = _Unpickler(file)
-    saved = unpickler.load()
-    keys = _Unpickler(file).load()
-    content = {key: _read_storage(file, unpickler.storages[key]) for key in keys}
-    return _read_tensors(saved, lambda storage: content[storage.key])
+    _Pickle().read(file)
+    system = _Pickle().read(file)
+    if isinstance(system, dict) and system.get("little_endian") is False:
+      raise ValueError("the file was written on a big-endian machine")
+    pickle = _Pickle()
+    views = state_dict.find(pickle.read(file), TensorView)
+    places = _places(file, _Pickle().read(file), pickle.storages)
+
+    def numbers(storage: Storage) -> np.ndarray:
+      raw.seek(places[storage.key])
+      return np.frombuffer(raw.read(storage.nbytes), storage.dtype)
+
+    return read_all(views, numbers)
 
 
-def _read_storage(file, storage: Storage) -> np.ndarray:
-  size = int.from_bytes(file.read(8), "little")
-  content = file.read(size * storage.dtype.itemsize)
-  if size != storage.size or len(content) != size * storage.dtype.itemsize:
-    raise EOFError("the file ends within a tensor")
-  return np.frombuffer(content, storage.dtype)
+def _places(file: "_Bounded", keys: Any, storages: dict[str, Storage]) -> dict[str, int]:
+  """Returns where each storage's numbers begin, and checks that they are all there."""
+  places = {}
+  for key in keys:
+    size, storage = int.from_bytes(file.read(8), "little"), storages[key]
+    if size != storage.size:
+      raise ValueError("a storage has another size than its tensors expect")
+    places[key] = file.tell()
+    file.skip(storage.nbytes)
+  return places
 
 
-def _read_tensors(saved: Any, numbers) -> Any:
-  if isinstance(saved, TensorView):
-    return saved.read(numbers(saved.storage))
-  if isinstance(saved, dict):
-    return {key: _read_tensors(value, numbers) for key, value in saved.items()}
-  return saved
+class _Bounded:
+  """A file that is never asked for more than it holds: reading makes room for all that is asked."""
+
+  def __init__(self, file: BinaryIO, size: int):
+    self._file, self._size, self._position = file, size, 0
+
+  def tell(self) -> int:
+    return self._position
+
+  def read(self, count: int) -> bytes:
+    self._advance(count)
+    return self._file.read(count)
+
+  def readline(self) -> bytes:
+    line = self._file.readline(LONGEST_LINE)
+    self._position += len(line)
+    return line
+
+  def skip(self, count: int) -> None:
+    self._advance(count)
+    self._file.seek(count, io.SEEK_CUR)
+
+  def _advance(self, count: int) -> None:
+    self._position += count
+    if self._position > self._size:
+      raise EOFError("the file ends early")

@@ -1,0 +1,64 @@
+"""Zip files whose content stays in proportion to their size."""
+
+import contextlib
+import pathlib
+import zipfile
+from collections.abc import Iterator
+
+# Weights hardly compress, and torch.save does not try. What unpacks to more than this is a bomb:
+# a few bytes that fill the memory.
+MOST_BYTES_ANYWAY = 2**24
+MOST_TIMES_THE_FILE = 20
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> "Iterator[Archive]":
+  """Opens a zip file and checks what it declares, before anything is unpacked.
+
+  Yields:
+    Its entries.
+
+  Raises:
+    ValueError: entries of one name, encrypted or oddly compressed ones, or too many bytes.
+  """
+  with zipfile.ZipFile(path) as archive:
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    if len(entries) != len(archive.infolist()):
+      raise ValueError("two entries have one name")
+    _check(entries, path.stat().st_size)
+    yield Archive(archive, entries)
+
+
+def _check(entries: dict[str, zipfile.ZipInfo], size: int) -> None:
+  for entry in entries.values():
+    stored = entry.compress_type == zipfile.ZIP_STORED
+    if entry.compress_type not in METHODS or entry.flag_bits & 1:
+      raise ValueError("an entry is encrypted or compressed in a way that is not read here")
+    if stored and entry.file_size != entry.compress_size:
+      raise ValueError("an entry declares two sizes")
+  unpacked = sum(entry.file_size for entry in entries.values())
+  if unpacked > max(MOST_BYTES_ANYWAY, MOST_TIMES_THE_FILE * size):
+    raise ValueError(f"{size:,} bytes that would unpack to {unpacked:,} are no weights")
+
+
+class Archive:
+  """The entries of a checked zip file."""
+
+  def __init__(self, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]):
+    self._archive = archive
+    self.entries = entries
+
+  def read(self, name: str) -> bytes:
+    """Returns an entry's content, at most as many bytes as it declares.
+
+    Raises:
+      KeyError: there is no such entry.
+      ValueError: it ends early.
+    """
+    entry = self.entries[name]
+    with self._archive.open(entry) as file:
+      content = file.read(entry.file_size)  # without a number, it unpacks first and cuts afterwards
+    if len(content) != entry.file_size:
+      raise ValueError("an entry ends early")
+    return content
