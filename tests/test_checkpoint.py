@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from toys import config as toy_config
 
-from vireid_jax import metrics, storage, train
+from vireid_jax import checkpoint, metrics, storage, train
 from vireid_jax.checkpoint import FOLDER, Checkpoints
 from vireid_jax.errors import UserError
 from vireid_jax.train_state import TrainState
@@ -61,7 +61,8 @@ def test_a_half_written_checkpoint_is_ignored_and_removed_by_the_next_run(tmp_pa
   (half / "_CHECKPOINT_METADATA").unlink()
   assert Checkpoints(tmp_path).latest() == 2
   assert half.exists()  # who only reads may be beside a run that is writing it
-  assert Checkpoints(tmp_path, clean=True).latest() == 2
+  checkpoint.clean(tmp_path)
+  assert Checkpoints(tmp_path).latest() == 2
   assert not half.exists()
   assert_intact(tmp_path, 2)
 
@@ -109,7 +110,8 @@ def test_a_save_that_fails_midway_is_explained_and_damages_nothing(tmp_path):
     checkpoints.save(2, state_of(2, 1_000_000), {"config": {}})
     with pytest.raises(UserError, match=r"larger than this .*Checkpoint 1 is complete and stays"):
       checkpoints.close()
-  assert Checkpoints(tmp_path, clean=True).steps() == [1]
+  checkpoint.clean(tmp_path)
+  assert Checkpoints(tmp_path).steps() == [1]
   assert_intact(tmp_path, 1, 1000)
 
 

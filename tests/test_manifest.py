@@ -45,8 +45,8 @@ def test_manifest_metrics_and_refused_data_of_a_continued_run(data_dir, tmp_path
   for line in lines:
     assert set(line) >= SECONDS and 0 < line["goodput"] < 1
     assert line["seconds/compile"] > 0 and line["seconds/step"] > 0
-  # Nothing is saved before the last line: only asking whether the state is the best takes time.
-  assert 0 <= lines[3]["seconds/checkpoint"] < 0.1 * lines[3]["seconds/evaluation"]
+  # The state of step 3 is saved before it is evaluated: the evaluation may be given up.
+  assert lines[3]["seconds/checkpoint"] > 0 and lines[3]["seconds/evaluation"] > 0
   assert lines[1]["seconds/evaluation"] > 0
 
   run = train.build(config, tmp_path)
@@ -102,7 +102,7 @@ def test_seconds_add_up(monkeypatch):
   timer = timing.Stopwatch()
   spend(3)
   spend(2, timing.EVALUATION)
-  timer.begin_steps(10, logged=12)
+  timer.begin_steps(10, images=16, logged=12)
   assert timer.seconds[timing.SETUP] == 3
   spend(1, timing.DATA_WAIT)
   spend(5, timing.COMPILE)
@@ -110,6 +110,7 @@ def test_seconds_add_up(monkeypatch):
   spend(1, timing.CHECKPOINT)
   line = timer.line(14)
   assert line == {
+    "images_per_second": 7.11111,
     "seconds/step": 2.0,
     "seconds/data_wait": 0.25,
     "seconds/compile": 5,

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax import compilation, metrics
+from vireid_jax import compilation, interrupts, metrics, preemption
 from vireid_jax.models import summary
-from vireid_jax.preemption import StopSignal
 
 
 def test_metrics_are_appended_and_the_last_of_a_repeated_step_counts(tmp_path):
@@ -29,16 +28,20 @@ def test_disabled_writer_writes_nothing(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", StopSignal.SIGNALS)
+@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
 def test_first_signal_asks_and_handlers_are_restored(number):
   before = signal.getsignal(number)
-  with StopSignal() as stop:
-    assert not stop.requested
-    os.kill(os.getpid(), number)
-    assert stop.requested
-    assert stop.name == number.name
-    assert signal.getsignal(number) == before
+  with preemption.heard():
+    with pytest.raises(interrupts.Stopped, match=number.name), preemption.listen() as stop:
+      assert not stop.reached(1)
+      os.kill(os.getpid(), number)
+      assert stop.reached(1)
+      assert stop.name == number.name
+    with pytest.raises(interrupts.Stopped), preemption.listen() as stop, stop.interruptible():
+      pytest.fail("went on")
   assert signal.getsignal(number) == before
+  with preemption.heard(), preemption.listen() as stop:
+    assert not stop.reached(1)
 
 
 def test_summary_counts_by_module():

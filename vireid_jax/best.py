@@ -1,6 +1,6 @@
 """Keeping the best checkpoint by a metric of the periodic evaluation.
 
-It lies in `workdir/best`, a workdir of its own beside the latest checkpoints, so that it can be
+It is kept in `workdir/best`, a workdir of its own beside the latest checkpoints, so that it can be
 evaluated like any other: `--mode=evaluate --workdir RUN/best`.
 """
 
@@ -33,8 +33,8 @@ class BestCheckpoint:
     self._step, self._value = -1, float("-inf")
     latest = self._checkpoints.latest() if metric else None
     if latest is not None:
-      best = self._checkpoints.meta(latest)["best"]
-      _check_metric(workdir, best["metric"], metric)
+      best = self._checkpoints.meta(latest).get("best")
+      _check_metric(workdir, best["metric"] if best else "no metric", metric)
       self._step, self._value = latest, best["value"]
 
   def offer(self, step: int, state: TrainState, results, meta: dict) -> bool:
@@ -53,6 +53,11 @@ class BestCheckpoint:
     best = {"metric": self._metric, "value": value, "step": step}
     self._checkpoints.save(step, state, {**meta, "best": best})
     return True
+
+  def wait(self) -> None:
+    """Waits for a save that is under way, and goes on."""
+    if self._checkpoints:
+      self._checkpoints.wait()
 
   def close(self) -> None:
     """Waits for a save that is under way."""

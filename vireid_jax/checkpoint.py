@@ -1,8 +1,10 @@
 """Orbax checkpoints: the training state and what is needed to read it, saved as one."""
 
 import contextlib
+import logging
 import pathlib
 import shutil
+import threading
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
@@ -12,12 +14,14 @@ from jax.sharding import Sharding
 from orbax.checkpoint import v1 as ocp
 
 import vireid_jax
-from vireid_jax import finite, storage
+from vireid_jax import checkpoint_seal, finite, storage
 from vireid_jax.errors import UserError
 from vireid_jax.train_state import TrainState
 
 FOLDER = "checkpoints"
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
+METADATA = "_CHECKPOINT_METADATA"
+LONGEST_REASON = 200  # characters
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -29,20 +33,17 @@ class Checkpoints:
   config, label mapping, versions, ...) is saved with each.
   """
 
-  def __init__(self, workdir: pathlib.Path, *, keep: int | None = 1, clean: bool = False):
+  def __init__(self, workdir: pathlib.Path, *, keep: int | None = 1):
     """Opens or creates `workdir/checkpoints`.
 
     Args:
       workdir: of the run.
-      keep: how many of the latest are kept; None for all.
-      clean: remove what killed saves left behind. Only for the run that writes here: a save under
-        way looks the same.
+      keep: how many of the latest are kept, at least one; None for all.
     """
     self._workdir, self._preserve = workdir, _Preserve(keep)
+    self._sealing: threading.Thread | None = None
+    self._failure: Exception | None = None
     with storage.explained(workdir):
-      if clean and jax.process_index() == 0:
-        for path in (workdir / FOLDER).glob(f"*{UNFINISHED}*"):
-          shutil.rmtree(path)
       self._checkpointer = ocp.training.Checkpointer(
         (workdir / FOLDER).absolute(),
         # When to save is the training loop's decision alone.
@@ -82,6 +83,7 @@ class Checkpoints:
     meta = {**meta, "step": step, "versions": versions()}
     with self._explained():
       self._checkpointer.save_async(step, _as_tree(state), custom_metadata=meta)
+    self._seal_when_complete(step)
 
   def wait(self) -> None:
     """Waits for a save that is under way.
@@ -89,12 +91,18 @@ class Checkpoints:
     Raises:
       UserError: it could not be written.
     """
+    if self._sealing:
+      self._sealing.join()
     with self._explained():
       self._checkpointer.wait()
+      failure, self._failure = self._failure, None
+      if failure:
+        raise failure
 
   def meta(self, step: int) -> dict[str, Any]:
     """Returns the meta dictionary of a checkpoint."""
     with self._readable(step):
+      checkpoint_seal.check(self._folder(step), METADATA)
       meta = self._checkpointer.metadata(step).custom_metadata
       if not meta:
         raise ValueError("its metadata file is missing or empty")
@@ -107,11 +115,14 @@ class Checkpoints:
   def restore_variables(self, step: int, sharding: Sharding) -> dict[str, Any]:
     """Loads all collections, without the optimiser's state, whatever their shapes."""
     with self._readable(step):
+      checkpoint_seal.check(self._folder(step))
       stored = self._checkpointer.metadata(step).metadata
-    wanted = {name: stored[name] for name in ("params", "collections")}
-    abstract = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), wanted
-    )
+      if stored is None:
+        raise ValueError("what it says of its arrays cannot be read")
+      wanted = {name: stored[name] for name in ("params", "collections")}
+      abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), wanted
+      )
     context = ocp.Context()
     context.pytree.loading.partial_load = True
     with context:
@@ -120,40 +131,61 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits for saves that are under way; see `wait`."""
+    self.wait()
     with self._explained():
       self._checkpointer.close()
 
+  def _folder(self, step: int) -> pathlib.Path:
+    return self._workdir / FOLDER / str(step)
+
+  def _seal_when_complete(self, step: int) -> None:
+    if jax.process_index():
+      return
+
+    def seal() -> None:
+      try:
+        self._checkpointer.wait()
+      except Exception as error:
+        self._failure = error
+        return
+      # Without digests the checkpoint is complete all the same.
+      with contextlib.suppress(Exception):
+        checkpoint_seal.write(self._folder(step))
+
+    self._sealing = threading.Thread(target=seal, name="digests")
+    self._sealing.start()
+
   def _load(self, step: int, abstract: Any) -> Any:
     with self._readable(step):
+      checkpoint_seal.check(self._folder(step))
       return self._checkpointer.load(step, abstract)
 
   @contextlib.contextmanager
   def _readable(self, step: int) -> Iterator[None]:
     try:
       yield
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      reason = str(error).strip().splitlines()[0]
+    except Exception as error:
+      # Each of Orbax's readers would report the same once more when it is forgotten.
+      logging.getLogger("asyncio").setLevel(logging.CRITICAL)
       raise UserError(
-        f"checkpoint {step} in {self._workdir} cannot be read: {reason}. Checkpoints here: "
-        f"{self.steps()}; move the broken folder {self._workdir / FOLDER / str(step)} away to "
-        "continue from an earlier one"
+        f"checkpoint {step} in {self._workdir} cannot be read: {_reason(error)}. Checkpoints here: "
+        f"{self.steps()}; move the broken folder {self._folder(step)} away to continue from an "
+        "earlier one"
       ) from error
 
   def _explained(self):
     return storage.explained(self._workdir, self._describe_kept)
 
   def _describe_kept(self) -> str:
-    # What Orbax lists includes the save that has just failed.
-    names = [path.name for path in (self._workdir / FOLDER).glob("*")]
-    steps = [int(name) for name in names if name.isdecimal()]
-    return f"Checkpoint {max(steps)} is complete and stays. " if steps else ""
+    step = newest(self._workdir)
+    return "" if step is None else f"Checkpoint {step} is complete and stays. "
 
 
 class _Preserve:
   """The latest `keep` checkpoints (None: all), and those at multiples of `every` (0: none)."""
 
   def __init__(self, keep: int | None, every: int = 0):
-    self.keep, self.every = keep, every
+    self.keep, self.every = keep if keep is None else max(keep, 1), every
 
   def should_preserve(self, checkpoints, *, context) -> list[bool]:
     """Decides for each checkpoint, ascending by step."""
@@ -170,6 +202,43 @@ class _Always:
     """Saves whenever asked."""
     del args, kwargs
     return True
+
+
+def newest(workdir: pathlib.Path) -> int | None:
+  """Returns the newest step on disk; what Orbax lists includes a save that has just failed."""
+  return max(map(_step, _complete(workdir)), default=None)
+
+
+def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
+  """Removes what killed saves left behind; only for the run that holds the workdir's lock.
+
+  A save that is under way looks the same, so nobody else may.
+
+  Args:
+    workdir: of the run.
+    keep: how many of the latest are kept, where a killed run may not have removed the others.
+  """
+  folder = workdir / FOLDER
+  with storage.explained(workdir):
+    for path in folder.glob(f"*{UNFINISHED}*"):
+      shutil.rmtree(path)
+    for path in sorted(_complete(workdir), key=_step)[:-keep] if keep else ():
+      shutil.rmtree(path)
+
+
+def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
+  return [path for path in (workdir / FOLDER).glob("*") if path.name.isdecimal()]
+
+
+def _step(path: pathlib.Path) -> int:
+  return int(path.name)
+
+
+def _reason(error: Exception) -> str:
+  """The first line of an error, without what only its library's authors read."""
+  lines = str(error).strip().splitlines() or [type(error).__name__]
+  text = lines[0].partition(" [tensorstore_spec")[0]
+  return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
 def versions() -> dict[str, str]:

@@ -65,6 +65,11 @@ class CompiledStep:
     self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=results)
     self._mesh, self._timer, self._compiled = mesh, timer, None
 
+  def compile(self, *arguments) -> None:
+    """Compiles for the shapes, dtypes and shardings of these arguments; runs nothing."""
+    with self._timer.measure(COMPILE), jax.set_mesh(self._mesh):
+      self._compiled = self._jitted.lower(*arguments).compile()
+
   def __call__(self, *arguments):
     """Runs the step.
 
@@ -72,8 +77,7 @@ class CompiledStep:
       RuntimeError: the arguments' shapes, dtypes or shardings are not those of the first call.
     """
     if self._compiled is None:
-      with self._timer.measure(COMPILE), jax.set_mesh(self._mesh):
-        self._compiled = self._jitted.lower(*arguments).compile()
+      self.compile(*arguments)
     try:
       return self._compiled(*arguments)
     except (TypeError, ValueError) as error:

@@ -261,7 +261,7 @@ def evaluate(
 
 def report(
   evaluation: Evaluation, results: Results, workdir, step: int, *, trained, seconds: float, **facts
-) -> None:
+) -> pathlib.Path | None:
   """Prints the table of a step and then writes its record, on the first process.
 
   Args:
@@ -272,14 +272,18 @@ def report(
     trained: the config of the training run, plain.
     seconds: wall time of the evaluation.
     **facts: whatever else is to be known of the results; 'quick' for a look at trial 0 alone.
+
+  Returns:
+    The record's file; None off the first process, and where nothing was written.
   """
   if jax.process_index():
-    return
+    return None
   facts["seconds"] = round(seconds, 2)
   record = evaluation.record(results, trained=trained, step=step, **facts)
   print(f"\n{format_table(results, record['title'])}", flush=True)
   path = evaluation_record.write(workdir, record)
   print(f"{path or 'the record of all trials stays as it is'}\n", flush=True)
+  return path
 
 
 def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoints, int]:

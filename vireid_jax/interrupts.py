@@ -118,6 +118,21 @@ def finish(code: int) -> None:
 
 
 @contextlib.contextmanager
+def listening() -> Iterator[None]:
+  """Takes over the signals while the context lasts, where `install` was not called."""
+  if _state.installed or threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  previous = {number: signal.signal(number, _handle) for number in SIGNALS}
+  try:
+    yield
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+    _state.request.name = ""
+
+
+@contextlib.contextmanager
 def deferred() -> Iterator[Request]:
   """Gives a request to look at; a signal inside is only noted there.
 

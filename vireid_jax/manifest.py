@@ -68,7 +68,8 @@ def read(workdir: pathlib.Path) -> dict:
 
 
 def _store(workdir: pathlib.Path, record: dict) -> None:
-  storage.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")
+  with storage.explained(workdir):
+    storage.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")
 
 
 def describe(run: "Run", step: int) -> dict:

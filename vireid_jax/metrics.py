@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
 
 FILE = "metrics.jsonl"
+MOST_NAMED = 5
 
 
 class MetricWriter:
@@ -44,9 +46,16 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
   """Returns the lines of a workdir's metrics, oldest first.
 
   A resumed run repeats the steps after its last checkpoint: of several lines with the same step
-  and names, the last counts.
+  and names, the last counts. Lines that are damaged, such as the one that a killed process had
+  begun to write, are skipped and named on standard error.
   """
-  lines = filter(None, map(_parse, (workdir / FILE).read_text().splitlines()))
+  path = workdir / FILE
+  parsed = [_parse(line) for line in path.read_bytes().splitlines()]
+  damaged = [str(number) for number, line in enumerate(parsed, 1) if line is None]
+  if damaged:
+    shown = ", ".join(damaged[:MOST_NAMED]) + (", ..." * (len(damaged) > MOST_NAMED))
+    print(f"warning: {path}: damaged lines are skipped: {shown}", file=sys.stderr, flush=True)
+  lines = filter(None, parsed)
   latest = {(line["step"], *sorted(line)): line for line in lines}
   return list(latest.values())
 
@@ -58,11 +67,17 @@ def last_step(workdir: pathlib.Path) -> int:
   return max((line["step"] for line in read(workdir)), default=0)
 
 
-def _parse(line: str) -> dict[str, float] | None:
+def _parse(line: bytes) -> dict[str, float] | None:
+  """Returns the numbers of a line, {} where it is empty, None where it is damaged."""
+  if not line.strip():
+    return {}
   try:
-    return json.loads(line)
-  except json.JSONDecodeError:
-    return None  # what a killed process had begun to write
+    values = json.loads(line)
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(values, dict) or type(values.get("step")) is not int:
+    return None
+  return values if all(type(value) in (int, float) for value in values.values()) else None
 
 
 def _open_lines(path: pathlib.Path) -> TextIO:

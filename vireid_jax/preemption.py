@@ -1,65 +1,47 @@
-"""Stopping when asked: the signal is noted, the step finishes, the state is saved."""
+"""Stopping the training loop when asked: the step finishes, the state is saved.
 
+`vireid_jax.interrupts` hears the signals; this says when a loop has to look at them.
+"""
+
+import contextlib
+import os
 import signal
-import threading
+from collections.abc import Iterator
 
 import jax
 from jax.experimental import multihost_utils
 
+from vireid_jax import interrupts
+
 
 class StopSignal:
-  """A context in which SIGTERM and SIGINT ask for a stop instead of killing the process.
+  """The request to stop a process that trains alone."""
 
-  A second signal acts as it would without the context.
-
-  Attributes:
-    requested: whether a signal came.
-    name: of the signal that came, '' before.
-  """
-
-  SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-  def __init__(self):
-    self.name = ""
-    self._previous = {}
+  def __init__(self, request: interrupts.Request):
+    """Takes what `interrupts.deferred` gives."""
+    self._request = request
 
   @property
-  def requested(self) -> bool:
-    """Whether a signal asked to stop."""
-    return bool(self.name)
+  def name(self) -> str:
+    """Of the signal that came, '' before."""
+    return self._request.name
 
   def reached(self, step: int) -> bool:
     """Whether to stop after this step."""
     del step
-    return self.requested
+    return bool(self._request)
 
-  def __enter__(self) -> "StopSignal":
-    # Only the main thread may install handlers; elsewhere (a notebook's worker) signals stay
-    # with whoever has them.
-    if threading.current_thread() is threading.main_thread():
-      self._previous = {number: signal.signal(number, self._note) for number in self.SIGNALS}
-    return self
-
-  def __exit__(self, *_):
-    self._restore()
-
-  def _note(self, number, frame):
-    del frame
-    self.name = signal.Signals(number).name
-    self._restore()
-
-  def _restore(self):
-    while self._previous:
-      number, handler = self._previous.popitem()
-      signal.signal(number, handler)
+  def interruptible(self) -> contextlib.AbstractContextManager:
+    """A part of the loop that a signal ends at once, by raising `interrupts.Stopped`."""
+    return interrupts.interruptible()
 
 
 class GroupStop:
-  """A context in which SIGTERM to any process makes all stop after the same step.
+  """The request to one of several processes, which makes all stop after the same step.
 
-  JAX's coordination service hears the signal and passes it on; the processes agree on the first
-  step that none of them has completed. Asking costs no communication while nobody was signalled.
-  Other signals act as they would without the context.
+  JAX's coordination service hears SIGTERM and passes it on; the processes agree on the first step
+  that none of them has completed. Asking costs no communication while nobody was signalled. Any
+  other signal that asks to stop is turned into that one.
 
   Attributes:
     name: of the signal.
@@ -67,17 +49,29 @@ class GroupStop:
 
   name = "SIGTERM"
 
-  def __enter__(self) -> "GroupStop":
-    return self
-
-  def __exit__(self, *_):
-    pass
+  def __init__(self, request: interrupts.Request):
+    """Takes what `interrupts.deferred` gives."""
+    self._request, self._passed_on = request, False
 
   def reached(self, step: int) -> bool:
     """Whether to stop after this step; every process must ask after every step."""
+    if self._request and not self._passed_on:
+      self._passed_on = True
+      os.kill(os.getpid(), signal.SIGTERM)
     return multihost_utils.reached_preemption_sync_point(step)
 
+  def interruptible(self) -> contextlib.AbstractContextManager:
+    """Nothing: one process that leaves an evaluation would have the others wait for ever."""
+    return contextlib.nullcontext()
 
-def listen() -> StopSignal | GroupStop:
-  """Returns the context for this process alone, or for all of several."""
-  return StopSignal() if jax.process_count() == 1 else GroupStop()
+
+@contextlib.contextmanager
+def listen() -> Iterator[StopSignal | GroupStop]:
+  """Gives a loop the request of this process alone, or of several; no signal ends it inside."""
+  with interrupts.deferred() as request:
+    yield StopSignal(request) if jax.process_count() == 1 else GroupStop(request)
+
+
+def heard() -> contextlib.AbstractContextManager:
+  """Hears the signals in a process that no command does it for, such as a notebook."""
+  return interrupts.listening() if jax.process_count() == 1 else contextlib.nullcontext()

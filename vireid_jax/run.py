@@ -8,7 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import distributed, evaluate, first_state, methods, optim, storage
+from vireid_jax import distributed, evaluate, first_state, methods, optim
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.best import BestCheckpoint
 from vireid_jax.checkpoint import Checkpoints
@@ -60,11 +60,12 @@ class Run:
 
 
 def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
-  """Checks the config against data, devices and workdir, and builds the parts of a run."""
+  """Checks a valid config against data, devices and workdir, and builds the parts of a run.
+
+  What killed runs left is not removed: that is for the one that holds the workdir's lock.
+  """
   timer = Stopwatch()
-  config_lib.validate(config)
-  storage.make_workdir(workdir)
-  checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep, clean=True)
+  checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
   _check_continues(checkpoints, config, workdir)
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.identities * config.sampler.images

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import tempfile
@@ -55,10 +56,11 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
   partial = beside(path, PARTIAL)
   with interrupts.removing(partial):
     with partial.open("xb") as file:
+      _hold(file)
       yield file
       file.flush()
       os.fsync(file.fileno())
-    partial.replace(path)
+      partial.replace(path)
 
 
 @contextlib.contextmanager
@@ -73,6 +75,12 @@ def beside(path: pathlib.Path, suffix: str) -> pathlib.Path:
   """Returns a hidden name of its own in the folder of `path`, for what will be renamed to it."""
   start = os.fsdecode(os.fsencode(path.name)[:100])  # names have at most 255 bytes
   return path.with_name(f".{start}.{os.urandom(8).hex()}{suffix}")
+
+
+def _hold(file: BinaryIO) -> None:
+  """Tells `remove_partial` that the writer lives; the lock ends with it."""
+  with contextlib.suppress(OSError):  # not every file system has locks
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -153,3 +161,12 @@ def reason_of(error: BaseException) -> str | None:
     return REASONS[error.errno]
   found = [number for words, number in WORDS.items() if words in str(error)]
   return REASONS[found[0]] if found else None
+
+
+def remove_partial(*folders: pathlib.Path) -> None:
+  """Removes files whose writers were killed before they had their names; see `replacing`."""
+  for folder in folders:
+    for path in folder.glob(f".*{PARTIAL}"):
+      with contextlib.suppress(OSError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a living writer holds it
+        path.unlink()

@@ -22,7 +22,7 @@ class Stopwatch:
     self._started = time.perf_counter()
     self.seconds = collections.Counter()
     self._line = (0, self._started, collections.Counter())
-    self._repeated = 0
+    self._repeated = self._images = 0
 
   @contextlib.contextmanager
   def measure(self, purpose: str) -> Iterator[None]:
@@ -43,34 +43,39 @@ class Stopwatch:
         return
       yield item
 
-  def begin_steps(self, step: int, *, logged: int) -> None:
+  def begin_steps(self, step: int, *, images: int, logged: int) -> None:
     """Ends the set-up.
 
     Args:
       step: steps completed by now.
+      images: of a step, both modalities together.
       logged: the newest step in the metrics of an earlier process, which was killed after its last
         checkpoint; the steps up to there are made a second time.
     """
     now = time.perf_counter()
     self.seconds[SETUP] += now - self._started - sum(self.seconds.values())
     self._line = (step, now, self.seconds.copy())
-    self._first, self._repeated = step, max(logged - step, 0)
+    self._first, self._repeated, self._images = step, max(logged - step, 0), images
 
   def line(self, step: int) -> dict[str, float]:
     """Returns the scalars of a log line.
 
     Returns:
-      'seconds/step' and 'seconds/data_wait', means per step since the last line, of steps alone and
-      of waiting for their batches; 'seconds/compile', 'seconds/evaluation' and
-      'seconds/checkpoint', sums of this process; 'goodput', in [0, 1].
+      'images_per_second', of steps and of waiting for their batches; 'seconds/step' and
+      'seconds/data_wait', means per step since the last line, of steps alone and of waiting for
+      their batches; 'seconds/compile', 'seconds/evaluation' and 'seconds/checkpoint', sums of this
+      process; 'goodput', in [0, 1].
     """
     now, (last, then, before) = time.perf_counter(), self._line
     spent = self.seconds - before
     self._line = (step, now, self.seconds.copy())
     steps = max(step - last, 1)
+    training = max(now - then - spent.total(), 0.0) / steps
+    waiting = spent[DATA_WAIT] / steps
     values = {
-      "seconds/step": (now - then - spent.total()) / steps,
-      "seconds/data_wait": spent[DATA_WAIT] / steps,
+      "images_per_second": self._images / max(training + waiting, 1e-9),
+      "seconds/step": training,
+      "seconds/data_wait": waiting,
       **{f"seconds/{name}": self.seconds[name] for name in (COMPILE, EVALUATION, CHECKPOINT)},
       "goodput": self.goodput(step),
     }

@@ -1,42 +1,61 @@
 """Training: start or continue, loop, evaluate. No maths and no method names."""
 
+import collections
+import contextlib
+import itertools
 import pathlib
-import time
+from collections.abc import Callable, Iterator
 
 import jax
 from ml_collections import ConfigDict
 
 from vireid_jax import (
+  best,
+  checkpoint,
   compilation,
   evaluate,
+  evaluations,
   finite,
   first_state,
   gradients,
+  interrupts,
   manifest,
-  metrics,
   preemption,
   storage,
+  workdir_lock,
 )
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
 from vireid_jax import train_step as train_step_lib
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
+from vireid_jax.evaluations import Evaluations
 from vireid_jax.methods.base import Batch
-from vireid_jax.metrics import MetricWriter
 from vireid_jax.models import summary
-from vireid_jax.progress import Progress
+from vireid_jax.recorder import Recorder
 from vireid_jax.run import Run, build
-from vireid_jax.timing import CHECKPOINT, EVALUATION
+from vireid_jax.timing import CHECKPOINT
 from vireid_jax.train_state import TrainState
 
+IN_FLIGHT = 2  # steps that the devices may still have to make
 
-class Preempted(Exception):
+
+class Preempted(interrupts.Stopped):
   """The run was asked to stop; its state is saved and the same command continues it."""
+
+  def __init__(self, message: str, name: str = ""):
+    """Stores what to tell the user, and the name of the signal."""
+    super().__init__(name)
+    self._message = message
+
+  def __str__(self) -> str:
+    return self._message
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   """Trains, continuing from the workdir's latest checkpoint, and evaluates the last step.
+
+  A run that is finished already only prints its results again.
 
   Args:
     config: see `vireid_jax.config`.
@@ -47,19 +66,54 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
 
   Raises:
     UserError: for bad input, before anything compiles; for numbers that are not finite; or a
-      workdir that cannot be written.
+      workdir that cannot be written, or in which another run trains.
     Preempted: when a signal asked to stop; the state is saved.
   """
-  run = build(config, workdir)
-  with storage.explained(workdir):
-    state = _restore(run) or _initial_state(run)
-    manifest.write(run, int(state.step))
-    with preemption.listen() as stop:
-      state = _loop(run, state, stop)
+  config_lib.validate(config)
+  storage.make_workdir(workdir)
+  with _told(workdir), preemption.heard(), workdir_lock.hold(workdir):
+    clean(workdir)
+    return evaluations.finished(config, workdir) or _train(build(config, workdir))
+
+
+def clean(workdir: pathlib.Path) -> None:
+  """Removes what killed processes left in a workdir; only under its lock."""
+  if jax.process_index():
+    return
+  checkpoint.clean(workdir)
+  checkpoint.clean(workdir / best.FOLDER, keep=1)
+  for root in (workdir, workdir / best.FOLDER):
+    folders = (root / checkpoint.FOLDER).glob("*")
+    storage.remove_partial(root, root / evaluate.FOLDER, *folders)
+
+
+def _train(run: Run) -> evaluate.Results:
+  state = _restore(run) or _initial_state(run)
+  step = int(state.step)
+  manifest.write(run, step)
+  with contextlib.closing(Recorder(run)) as recorder:
+    evaluate_step = Evaluations(run, recorder)
+    if step < run.total_steps:
+      if evaluate_step.is_missing(step):
+        evaluate_step(state, step)
+      state = _loop(run, state, recorder, evaluate_step)
     run.checkpoints.close()
-    results = _evaluate(run, state, int(state.step))
-    run.best.close()
+    results = evaluate_step(state, int(state.step))
+  run.best.close()
   return results
+
+
+@contextlib.contextmanager
+def _told(workdir: pathlib.Path) -> Iterator[None]:
+  """Says of a stop outside the loop what is saved."""
+  try:
+    yield
+  except Preempted:
+    raise
+  except interrupts.Stopped as event:
+    step = checkpoint.newest(workdir)
+    saved = "before the first save" if step is None else f"at step {step}; the state is saved"
+    raise Preempted(f"stopped by {event.name} {saved}", event.name) from None
 
 
 def make_augment_pair(config: ConfigDict) -> train_step_lib.Augment | None:
@@ -111,11 +165,10 @@ def _initial_state(run: Run) -> TrainState:
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / "parameters.tsv"
-    storage.write_text(shapes, summary.list_shapes(state.variables))
+    with storage.explained(run.workdir):
+      storage.write_text(shapes, summary.list_shapes(state.variables))
+      config_lib.save(run.config, run.workdir / "config.json")
     print(f"every shape: {shapes}", flush=True)
-    config_lib.save(run.config, run.workdir / "config.json")
-  if run.config.eval.at_start:
-    _evaluate(run, state, 0, quick=run.config.eval.quick)
   return state
 
 
@@ -129,86 +182,83 @@ def _restore(run: Run) -> TrainState | None:
   return state
 
 
-def _loop(run: Run, state: TrainState, stop) -> TrainState:
-  step_function, first = make_step(run), int(state.step)
-  recorder = _Recorder(run, first)
-  placed = run.data.place(run.mesh)
-  watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
-  every = {key: run.every(key) for key in ("log", "checkpoint", "eval")}
-  batches = run.timer.waiting(run.data.batches(first, run.total_steps, run.mesh))
-  for step, batch in zip(range(first + 1, run.total_steps + 1), batches, strict=True):
-    state, watch, scalars = step_function(state, watch, batch, *placed)
-    last, stopping = step == run.total_steps, stop.reached(step)
-    due = {key: last or _is_due(step, steps) for key, steps in every.items()}
-    if stopping or any(due.values()):
-      recorder.check(step, watch, scalars)
-    if due["log"]:
-      recorder.log(step, scalars)
-    if due["checkpoint"] or stopping:
-      _save(run, step, state)
-    if stopping and not last:
-      run.checkpoints.close()
-      run.best.close()
-      raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved")
-    if due["eval"] and not last:
-      results = _evaluate(run, state, step, quick=run.config.eval.quick)
-      recorder.write(step, run.evaluation.scalars(results))
-  recorder.close()
+def _loop(
+  run: Run, state: TrainState, recorder: Recorder, evaluate_step: Evaluations
+) -> TrainState:
+  first = int(state.step)
+  recorder.begin_steps(first)
+  advance, watch, batches = _prepare(run, state)
+  with preemption.listen() as stop, _saves_complete(run):
+    for step, batch in enumerate(batches, first + 1):
+      state, watch, scalars = advance(state, watch, batch)
+      due = _due(run, step, evaluating=evaluate_step.is_due(step), stopping=stop.reached(step))
+      if due:
+        recorder.check(step, watch, scalars)
+      if "log" in due:
+        recorder.log(step, scalars)
+      if "checkpoint" in due:
+        _save(run, step, state)
+      if "stop" in due:
+        run.checkpoints.wait()
+        raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved", stop.name)
+      if "eval" in due:
+        with stop.interruptible():
+          evaluate_step(state, step)
   return state
 
 
-class _Recorder:
-  """Checks, shows and writes the scalars of a run's steps."""
+def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.Watch, Iterator]:
+  """Compiles the step; a signal is acted on at once here, as nothing can be lost yet.
 
-  def __init__(self, run: Run, first: int):
-    self._run, self._checked = run, first
-    self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
-    run.timer.begin_steps(first, logged=metrics.last_step(run.workdir))
-    self._writer = MetricWriter(
-      run.workdir, tensorboard=run.config.log.tensorboard, enabled=jax.process_index() == 0
-    )
-    self._progress = Progress(run.total_steps, first, run.clock.batch_images)
+  Returns:
+    (state, watch, batch) -> (state, watch, scalars), the watch to begin with, and the batches.
+  """
+  step_function = make_step(run)
+  placed = run.data.place(run.mesh)
+  watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
+  batches = run.timer.waiting(run.data.batches(int(state.step), run.total_steps, run.mesh))
+  batch = next(batches)
+  step_function.compile(state, watch, batch, *placed)
+  in_flight = collections.deque()
 
-  def check(self, step: int, watch: finite.Watch, scalars: dict[str, jax.Array]) -> None:
-    """Raises UserError when a scalar of any step so far was not finite."""
-    finite.check(
-      watch, scalars, since=self._checked, step=step, last_good=self._run.checkpoints.complete
-    )
-    self._checked = step
+  def advance(state: TrainState, watch: finite.Watch, batch: Batch):
+    # Far ahead of the devices, the host would hear of a signal long before it could save.
+    if len(in_flight) == IN_FLIGHT:
+      jax.block_until_ready(in_flight.popleft())
+    state, watch, scalars = step_function(state, watch, batch, *placed)
+    in_flight.append(scalars)
+    return state, watch, scalars
 
-  def log(self, step: int, scalars: dict[str, jax.Array]) -> None:
-    # A schedule counts the steps completed before.
-    rate = self._rate(jax.device_put(step - 1))
-    values = jax.device_get({**scalars, "lr": rate})
-    values = {name: float(value) for name, value in values.items()}
-    values["epoch"] = step / self._run.clock.steps_per_epoch
-    self.write(step, {**values, **self._progress.rate(step), **self._run.timer.line(step)})
-    self._progress.show(step, values)
+  return advance, watch, itertools.chain([batch], batches)
 
-  def write(self, step: int, values: dict[str, float]) -> None:
-    self._writer.write(step, values)
 
-  def close(self) -> None:
-    self._progress.close()
-    self._writer.close()
+def _due(run: Run, step: int, *, evaluating: bool, stopping: bool) -> set[str]:
+  """Returns what follows a step: 'log', 'checkpoint', 'eval', 'stop'.
+
+  An evaluation may take long and is given up when a signal comes: the state is saved before it.
+  The last one follows the loop.
+  """
+  last = step == run.total_steps
+  due = {key for key in ("log", "checkpoint") if last or _is_due(step, run.every(key))}
+  if stopping:
+    return due | {"checkpoint", "stop"}
+  return due | {"checkpoint", "eval"} if evaluating and not last else due
+
+
+def _is_due(step: int, every: int) -> bool:
+  return every > 0 and step % every == 0
+
+
+@contextlib.contextmanager
+def _saves_complete(run: Run) -> Iterator[None]:
+  """Waits for begun saves at the end, also when an evaluation is given up."""
+  try:
+    yield
+  finally:
+    run.checkpoints.wait()
+    run.best.wait()
 
 
 def _save(run: Run, step: int, state: TrainState) -> None:
   with run.timer.measure(CHECKPOINT):
     run.checkpoints.save(step, state, run.meta)
-
-
-def _evaluate(run: Run, state: TrainState, step: int, *, quick=False) -> evaluate.Results:
-  started = time.time()
-  with run.timer.measure(EVALUATION):
-    results = run.evaluation(state.variables, quick=quick)
-  seconds, trained = time.time() - started, run.meta["config"]
-  facts = {"trained": trained, "seconds": seconds, "quick": quick}
-  evaluate.report(run.evaluation, results, run.workdir, step, **facts)
-  with run.timer.measure(CHECKPOINT):
-    run.best.offer(step, state, results, run.meta)
-  return results
-
-
-def _is_due(step: int, every: int) -> bool:
-  return every > 0 and step % every == 0

@@ -1,4 +1,4 @@
-"""Between two log lines the training loop neither compiles, nor transfers, nor waits."""
+"""Between two log lines the training loop neither compiles, nor transfers, nor runs far ahead."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,8 @@ from toys import config as toy_config
 
 from vireid_jax import compilation, train
 from vireid_jax.data import placement
-from vireid_jax.preemption import StopSignal
+from vireid_jax.evaluations import Evaluations
+from vireid_jax.recorder import Recorder
 
 STEPS, LOG = 12, 4
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -80,11 +81,29 @@ def test_steady_loop(place, data_dir, tmp_path, observed, guarded, monkeypatch):
   monkeypatch.setattr(train, "_save", lambda *_: None)
   run = train.build(config, tmp_path)
   state = train._initial_state(run)
+  recorder = Recorder(run)
   guarded()
-  train._loop(run, state, StopSignal())
+  train._loop(run, state, recorder, Evaluations(run, recorder))
   run.checkpoints.close()
-  assert observed.steps == STEPS
+  assert observed.steps == STEPS and observed.compiled[0] > 0
   lines = set(range(LOG, STEPS + 1, LOG))
   assert {step for step in observed.read if step > 0} == lines
-  # The step itself, and the learning rate for the first line.
-  assert {step for step in observed.compiled if step > 0} == {1, LOG}
+  # The learning rate for the first line; the step itself before it was first called.
+  assert {step for step in observed.compiled if step > 0} == {LOG}
+
+
+def test_at_most_two_steps_are_in_flight(data_dir, tmp_path, monkeypatch):
+  given, waited = [], []
+  call, wait = compilation.CompiledStep.__call__, jax.block_until_ready
+
+  def step(compiled_step, *arguments):
+    assert len(waited) == max(len(given) - 1, 0)
+    state, watch, scalars = call(compiled_step, *arguments)
+    given.append(scalars)
+    return state, watch, scalars
+
+  monkeypatch.setattr(compilation.CompiledStep, "__call__", step)
+  monkeypatch.setattr(jax, "block_until_ready", lambda x: (waited.append(x), wait(x))[1])
+  train.train(toy_config.make(data_dir, steps=STEPS, save=STEPS, log=STEPS), tmp_path)
+  assert len(given) == STEPS
+  assert all(one is other for one, other in zip(waited, given, strict=False))

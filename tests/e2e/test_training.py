@@ -1,16 +1,17 @@
 """Training in one process: it learns, stops, continues exactly, and refuses what it must."""
 
 import json
+import os
+import signal
 
 import config_files
 import jax
 import numpy as np
 import pytest
 
-from vireid_jax import evaluate, metrics, train
+from vireid_jax import compilation, evaluate, metrics, train
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.errors import UserError
-from vireid_jax.preemption import StopSignal
 
 SETTINGS = {
   f"{mode}/{shots}-shot/{gallery}"
@@ -40,6 +41,10 @@ def test_run_leaves_everything_a_reader_needs(trained):
   workdir, results = trained
   assert set(results) == SETTINGS
   lines = metrics.read(workdir)
+  evaluated = [line for line in lines if "loss" not in line]
+  assert [line["step"] for line in evaluated] == [0, 4]
+  assert all(f"eval/vireid_synthetic/smoke/{name}/mAP" in evaluated[1] for name in SETTINGS)
+  lines = [line for line in lines if "loss" in line]
   assert [line["step"] for line in lines] == [2, 4]
   assert {"loss", "loss/identity", "loss/wrt", "lr", "epoch", "grad_norm"} <= set(lines[-1])
   np.testing.assert_allclose(
@@ -85,9 +90,13 @@ def test_evaluation_of_a_restored_checkpoint_equals_the_run_s(trained, config):
 
 
 def test_stop_signal_saves_and_the_run_continues(config, tmp_path, monkeypatch):
-  asked = StopSignal()
-  asked.name = "SIGTERM"
-  monkeypatch.setattr(train.preemption, "listen", lambda: asked)
+  call = compilation.CompiledStep.__call__
+
+  def call_and_signal(step, *arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return call(step, *arguments)
+
+  monkeypatch.setattr(compilation.CompiledStep, "__call__", call_and_signal)
   config.eval.at_start = False
   with pytest.raises(train.Preempted, match="SIGTERM at step 1"):
     train.train(config, tmp_path)

@@ -10,6 +10,7 @@ import config_files
 from toys import config as toy_config
 
 from vireid_jax import train
+from vireid_jax.recorder import Recorder
 
 TOY = "toys.linear"
 
@@ -46,7 +47,7 @@ def final_state(config, workdir, step):
 
 def main(data_dir, workdir, kill_at=0, **options):
   """Trains; kills its own process after step `kill_at`, once all begun saves are complete."""
-  log = train._Recorder.log
+  log = Recorder.log
 
   def log_and_die(recorder, step, scalars):
     log(recorder, step, scalars)
@@ -54,7 +55,7 @@ def main(data_dir, workdir, kill_at=0, **options):
       recorder._run.checkpoints.wait()
       os.kill(os.getpid(), signal.SIGKILL)
 
-  train._Recorder.log = log_and_die
+  Recorder.log = log_and_die
   train.train(make_config(data_dir, **options), pathlib.Path(workdir))
 
 
