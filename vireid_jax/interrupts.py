@@ -105,10 +105,7 @@ def install() -> None:
   signal.set_wakeup_fd(write, warn_on_full_buffer=False)
   threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
   sys.unraisablehook = _unraisable
-  for number in SIGNALS:
-    # `nohup` has the hang-up ignored: the run goes on without its terminal.
-    if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-      signal.signal(number, _handle)
+  _take_over()
 
 
 def finish(code: int) -> None:
@@ -123,13 +120,23 @@ def listening() -> Iterator[None]:
   if _state.installed or threading.current_thread() is not threading.main_thread():
     yield
     return
-  previous = {number: signal.signal(number, _handle) for number in SIGNALS}
+  previous = _take_over()
   try:
     yield
   finally:
     for number, handler in previous.items():
-      signal.signal(number, handler)
+      signal.signal(number, handler or signal.SIG_DFL)
     _state.request.name = ""
+
+
+def _take_over() -> dict:
+  """Sets the handlers; returns those before, by signal."""
+  previous = {}
+  for number in SIGNALS:
+    # `nohup` has the hang-up ignored: the run goes on without its terminal.
+    if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+      previous[number] = signal.signal(number, _handle)
+  return previous
 
 
 @contextlib.contextmanager

@@ -54,13 +54,12 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
   if path.exists() and not path.is_file():
     raise UserError(f"{path} exists and is not a regular file; name another place to write to")
   partial = beside(path, PARTIAL)
-  with interrupts.removing(partial):
-    with partial.open("xb") as file:
-      _hold(file)
-      yield file
-      file.flush()
-      os.fsync(file.fileno())
-      partial.replace(path)
+  with interrupts.removing(partial), partial.open("xb") as file:
+    _hold(file)
+    yield file
+    file.flush()
+    os.fsync(file.fileno())
+    partial.replace(path)
 
 
 @contextlib.contextmanager
