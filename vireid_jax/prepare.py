@@ -13,10 +13,10 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 
 from vireid_jax import interrupts
@@ -26,13 +26,14 @@ if __name__ == "__main__":
 
 import tqdm
 
-from vireid_jax import command, errors
+from vireid_jax import command, errors, folders
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import location
 from vireid_jax.data.layout import common, summary, verify
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 SYNTHETIC = "vireid_synthetic"
+INCOMPLETE = ".incomplete-"  # begins the name of a folder in which a data set is being written
 
 
 def prepare(
@@ -139,17 +140,15 @@ def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layo
 
 @contextlib.contextmanager
 def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[pathlib.Path]:
-  """Gives a hidden folder beside the prepared data sets, removed at the end come what may."""
-  try:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    staging = pathlib.Path(tempfile.mkdtemp(prefix=".incomplete-", dir=data_dir))
-  except OSError as error:
-    raise UserError(f"cannot write to {data_dir}: {error}. Pass another --data_dir.") from error
-  try:
+  """Gives a hidden folder beside the prepared data sets, removed at the end."""
+  staging = data_dir / f"{INCOMPLETE}{os.urandom(8).hex()}"
+  with interrupts.removing(staging):
+    try:
+      staging.mkdir(parents=True)
+    except OSError as error:
+      raise UserError(f"cannot write to {data_dir}: {error}. Pass another --data_dir.") from error
     _refuse_full_disk(data_dir, layout)
     yield staging
-  finally:
-    shutil.rmtree(staging, ignore_errors=True)
 
 
 def _refuse_full_disk(data_dir: pathlib.Path, layout: layouts.Layout) -> None:
@@ -191,15 +190,11 @@ def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path)
 def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None:
   """Renames the complete data set into place; another process may have been faster."""
   target.parent.mkdir(parents=True, exist_ok=True)
-  replaced = built.with_name("replaced")
-  if overwrite and target.exists():
-    target.replace(replaced)
   try:
-    built.replace(target)
+    with interrupts.deferred():
+      folders.put(built, target) if overwrite else built.replace(target)
   except OSError:  # a folder that is not empty is never replaced
     if not (target / "dataset_info.json").is_file():
-      if replaced.exists():
-        replaced.replace(target)
       raise
     _say(f"another process has prepared {target} meanwhile; its data set is used")
 
@@ -210,7 +205,7 @@ def _progress(total: int, what: str) -> tqdm.tqdm:
 
 
 def _say(text: str) -> None:
-  print(text, file=sys.stderr)
+  print(printable(text, keep="\n"), file=sys.stderr)
 
 
 def _train_command(name: str, data_dir: pathlib.Path) -> str:

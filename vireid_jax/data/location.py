@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 
+from vireid_jax import folders
 from vireid_jax.errors import UserError
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -24,6 +25,8 @@ def prepare_command(name: str, data_dir=None) -> str:
 def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:
   """Returns the folders of the complete prepared versions of `name`, oldest first."""
   folder = pathlib.Path(data_dir or default_data_dir()).expanduser() / name
+  for path in folders.moved_away(folder):
+    folders.recover(path)
   found = []
   for path in folder.iterdir() if folder.is_dir() else ():
     version = _VERSION.fullmatch(path.name)
