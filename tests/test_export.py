@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import jax.export
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 import vireid_jax
 from vireid_jax import export
 from vireid_jax.data.schema import MODALITIES
+from vireid_jax.models.head import POOLINGS, pool
 
 # What a stranger would write: no package of ours, no flax, no Pillow's resize of ours.
 STRANGER = """
@@ -114,6 +116,24 @@ def test_features_of_unit_length_are_the_default_and_only_read_weights_are_kept(
   ]
   with pytest.raises(ValueError, match=r"expected uint8 \[n, \*\(48, 24, 3\)\]"):
     retrieval.embed(pixels[:, :9], "visible")
+
+
+@pytest.mark.parametrize("kind", POOLINGS)
+def test_pooling_has_any_batch_size(kind):
+  (count,) = jax.export.symbolic_shape("n")
+  maps = jax.ShapeDtypeStruct((count, 4, 2, 3), np.float32)
+  exported = jax.export.export(jax.jit(lambda maps: pool(maps, kind)))(maps)
+  found = exported.call(np.full((5, 4, 2, 3), 2, np.float32))
+  np.testing.assert_allclose(found, np.full((5, 3), 2), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["agw", "mun", "tmpa"])
+def test_average_pooling_has_any_batch_size(name, tmp_path):
+  trained_models.save(tmp_path / "run", name, pooling="average")
+  model = vireid_jax.load(tmp_path / "run", normalize=False)
+  exported, _ = export._export_used(model, "visible", export._leaves(model))
+  assert str(exported.out_avals[0].shape[0]) == "n"
 
 
 def test_a_method_that_counts_its_images_is_refused(tmp_path, capsys):

@@ -4,7 +4,9 @@
 
 The folder receives `visible.stablehlo` and `infrared.stablehlo` (jax.export, any batch size, CPU,
 CUDA and TPU), `weights.npz`, `card.json` and `reader.py`, which runs them with jax alone (and the
-flatbuffers that jax.export asks for).
+flatbuffers that jax.export asks for). It appears as a whole: an earlier export of that name is
+replaced in one step, and a folder with other files is refused. The card holds the SHA-256 of the
+weights and the functions, which the reader checks.
 
 Choices, whatever device exports:
 
@@ -23,6 +25,7 @@ Choices, whatever device exports:
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -36,11 +39,12 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from vireid_jax import command
-from vireid_jax.errors import UserError
+from vireid_jax import command, folders, storage
+from vireid_jax.errors import UserError, printable
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 CARD, WEIGHTS, READER = "card.json", "weights.npz", "reader.py"
+OWN = (CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__")
 NUMERICS = {"dtype": "float32", "conv_impl": "xla"}
 FORMAT = 1
 
@@ -55,23 +59,50 @@ def export(options: argparse.Namespace) -> None:
   from vireid_jax.retrieval import model as model_lib
 
   out = pathlib.Path(options.out).expanduser()
-  command.check_writable(out, "--out")
+  check_replaceable(out)
+  command.check_writable(out.absolute().parent, "--out")
   model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
   started = time.perf_counter()
   with command.writing(out, "--out"):
     write(model, out)
   size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-  seconds = time.perf_counter() - started
-  print(f"{out}: {size:.1f} MB in {seconds:.1f} s, {model.feature_size} dimensions; see {CARD}")
+  seconds, place = time.perf_counter() - started, printable(str(out))
+  print(f"{place}: {size:.1f} MB in {seconds:.1f} s, {model.feature_size} dimensions; see {CARD}")
+
+
+def check_replaceable(out: pathlib.Path) -> None:
+  """Raises UserError for a folder that holds anything but an earlier export."""
+  if out.exists() and not out.is_dir():
+    raise UserError(f"--out={out} is a file; name a folder")
+  found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+  foreign = sorted(name for name in found if name not in OWN and not name.startswith("."))
+  if foreign:
+    names = ", ".join(foreign[:3]) + (" ..." if len(foreign) > 3 else "")
+    raise UserError(
+      f"--out={out} holds {names}, which no export wrote: the folder is replaced as a whole. Name "
+      "another folder, or move these files away"
+    )
 
 
 def write(model, out: pathlib.Path) -> None:
-  """Writes the artifact of a `retrieval.model.Model` into a folder.
+  """Writes the artifact of a `retrieval.model.Model`; it appears as a whole or not at all.
 
   Args:
     model: its `normalize` says whether the exported features have unit length.
-    out: an existing folder.
+    out: folder to make; one with an earlier export is replaced.
+
+  Raises:
+    UserError: `out` holds other files.
   """
+  check_replaceable(out)
+  out = out.absolute()
+  out.parent.mkdir(parents=True, exist_ok=True)
+  with storage.temporary_folder(storage.beside(out, ".incomplete")) as folder:
+    _fill(model, folder)
+    folders.put(folder, out)
+
+
+def _fill(model, out: pathlib.Path) -> None:
   from vireid_jax.data.schema import MODALITIES
 
   leaves, weights, parts = _leaves(model), {}, {}
@@ -83,12 +114,19 @@ def write(model, out: pathlib.Path) -> None:
     parts[modality] = {"file": file, "arguments": names}
     weights |= {name: np.asarray(leaves[name]) for name in names}
   np.savez(out / WEIGHTS, **weights)
-  (out / CARD).write_text(json.dumps(card(model, parts), indent=2) + "\n", encoding="utf-8")
+  hashes = {path.name: _sha256(path) for path in sorted(out.iterdir())}
+  known = card(model, parts) | {"sha256": hashes}
+  storage.write_text(out / CARD, json.dumps(known, indent=2) + "\n")
   shutil.copyfile(pathlib.Path(__file__).with_name("export_reader.py"), out / READER)
 
 
+def _sha256(path: pathlib.Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def card(model, parts: dict) -> dict:
-  """Returns what a user of the artifact must know, JSON.
+  """Returns what a user of the artifact must know, JSON, but for the hashes of its files.
 
   Args:
     model: what is exported.

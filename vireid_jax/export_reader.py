@@ -12,6 +12,7 @@ On the command line, where Pillow is installed as well:
   python exported/reader.py infrared night_1.png night_2.png
 """
 
+import hashlib
 import json
 import pathlib
 import sys
@@ -40,9 +41,14 @@ class Retrieval:
   """
 
   def __init__(self, folder):
-    """Reads the card, the weights and the functions below `folder`."""
+    """Reads the card, the weights and the functions below `folder`.
+
+    Raises:
+      ValueError: a file is not the one that the card was written for.
+    """
     folder = pathlib.Path(folder)
     self.card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    _check(folder, self.card["sha256"])
     with np.load(folder / self.card["weights"]) as weights:
       self._weights = {name: jax.numpy.asarray(weights[name]) for name in weights.files}
     self._functions = {
@@ -100,6 +106,17 @@ def _upright(picture):
     return picture
   turn = UPRIGHT.get(orientation)
   return picture if turn is None else picture.transpose(Image.Transpose[turn])
+
+
+def _check(folder, hashes):
+  for name, expected in hashes.items():
+    with (folder / name).open("rb") as file:
+      found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+      raise ValueError(
+        f"{folder / name} is not the file that card.json belongs to (sha256 {found[:16]}, expected "
+        f"{expected[:16]}): it is damaged, or of another export. Export again, or copy all files"
+      )
 
 
 def load(folder):

@@ -47,8 +47,9 @@ def _mean_over_positions(x: Array) -> Array:
   comes after it and then walks through memory channel by channel, ten times slower.
   """
   positions = x.shape[1] * x.shape[2]
-  weights = jnp.full((len(x), 1, positions), 1 / positions, x.dtype)
-  rows = x.reshape(len(x), positions, x.shape[-1])
+  count = x.shape[0]  # `len` would make a number of it, and an exported program has any batch size
+  weights = jnp.full((count, 1, positions), 1 / positions, x.dtype)
+  rows = x.reshape(count, positions, x.shape[-1])
   return jnp.matmul(weights, rows, precision="highest")[:, 0]
 
 
