@@ -69,6 +69,10 @@ class Evaluations:
       run.best.wait()
     self._recorder.write(step, run.evaluation.scalars(results))
     facts = {"trained": run.meta["config"], "seconds": seconds, "quick": quick}
+    if 0 < step >= run.total_steps and (text := run.evaluation.chance(results)):
+      run.notices.step = step
+      run.notices("chance_level", text)
+      facts["notices"] = [text]
     with storage.explained(run.workdir):
       path = evaluate.report(run.evaluation, results, run.workdir, step, **facts)
       self._note(step, path, quick=quick)

@@ -8,7 +8,7 @@ import numpy as np
 from vireid_jax.notices import Tell
 
 NEAR = 0.01  # of the trivial value
-STILL = 0.01  # of the first epoch's mean
+STILL = 0.05  # of the first epoch's mean
 FEWEST = 2  # log lines of an epoch
 
 

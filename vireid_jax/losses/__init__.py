@@ -5,7 +5,7 @@ from vireid_jax.losses.cross_entropy import cross_entropy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
 from vireid_jax.losses.identity_alignment import identity_alignment
-from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss
+from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.shared_specific import shared_specific
 from vireid_jax.losses.triplet import batch_hard_triplet
@@ -23,6 +23,7 @@ __all__ = [
   "pairwise_distance",
   "separation",
   "shared_specific",
+  "trivial_value",
   "unit",
   "weighted_regularized_triplet",
 ]

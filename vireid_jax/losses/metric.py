@@ -1,5 +1,7 @@
 """The metric losses that methods let a config choose from."""
 
+import math
+
 from jax import Array
 
 from vireid_jax.losses.triplet import batch_hard_triplet
@@ -10,6 +12,19 @@ METRIC_LOSSES = {
   "wrt_legacy": lambda x, y, margin: weighted_regularized_triplet(x, y, legacy=True),
   "triplet": lambda x, y, margin: batch_hard_triplet(x, y, margin=margin),
 }
+
+
+SOFT_MARGINS = ("wrt", "wrt_legacy")
+
+
+def trivial_value(name: str, *, margin: float) -> float:
+  """Returns what a metric loss is when all features are equal, and nothing is told apart.
+
+  Args:
+    name: see `metric_loss`.
+    margin: of 'triplet'.
+  """
+  return math.log(2) if name in SOFT_MARGINS else margin
 
 
 def metric_loss(name: str, features: Array, labels: Array, *, margin: float) -> Array:

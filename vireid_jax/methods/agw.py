@@ -105,6 +105,12 @@ class AGW:
     )
     return AGWNetwork(backbone, Head(self.num_classes, numerics), self.pooling)
 
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """What terms are when all features are equal; see `methods.base.Method`."""
+    value = losses.trivial_value(self.metric_loss, margin=self.margin)
+    return {self.metric_loss: self.metric_weight * value}
+
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics; see `methods.base.Method`."""
     return dict(self.network.init(rng, batch["visible"], batch["infrared"]))

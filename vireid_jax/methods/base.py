@@ -48,6 +48,10 @@ class Method(Protocol):
   by one; labels and shapes stay. `needs_masks`, a bool, asks for the pedestrian masks of the data
   set: `mix` then finds `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1].
 
+  `trivial_values`, {term: value}, says what a term of the loss is, its weight applied, when all
+  features are equal: ln 2 for a soft margin, the margin for a hinge. The trainer tells the user of
+  a term that stays there.
+
   Three optional members let people see where a network looks; images and modality are as for
   `embed`. `attention(variables, images, modality) -> {name: [n, h, w]}` gives maps of the method's
   own, at any resolution, larger where it looks. `last_map(variables, images, modality) ->

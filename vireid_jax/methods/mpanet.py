@@ -155,6 +155,11 @@ class MPANet:
       ),
     )
 
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """What terms are when all features are equal; see `methods.base.Method`."""
+    return {"center_cluster": self.center_cluster_weight * self.margin}
+
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters, statistics and averages; see `methods.base.Method`."""
     return dict(self.network.init(rng, batch["visible"], batch["infrared"], jnp.float32(0)))

@@ -262,6 +262,15 @@ class MUN:
     head, own = Head(self.num_classes, numerics), self.auxiliary_statistics == "own"
     return MUNNetwork(backbone, generator, head, self.pooling, own)
 
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """What terms are when all features are equal; see `methods.base.Method`."""
+    value = losses.trivial_value(self.metric_loss, margin=self.margin)
+    return {
+      self.metric_loss: self.metric_weight * value,
+      "identity_alignment": self.ia_weight * self.ia_margin,
+    }
+
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
     image = self._image(batch)

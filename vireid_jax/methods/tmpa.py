@@ -218,6 +218,13 @@ class TMPA:
       pooling=self.pooling,
     )
 
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """What terms are when all features are equal; see `methods.base.Method`."""
+    value = losses.trivial_value(self.metric_loss, margin=self.margin)
+    count = 3 if self._transfers and self.metric_feature == "each" else 1
+    return {self.metric_loss: self.metric_weight * count * value}
+
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics; see `methods.base.Method`."""
     return dict(self.network.init(rng, batch["visible"], batch["infrared"]))
