@@ -132,7 +132,7 @@ def test_report_over_two_seeds(trained):
     for seed in (0, 1)
   ]
   assert f"{100 * np.mean(rates):.2f} ± {100 * np.std(rates):.2f}" in text
-  assert "| toys.linear, after_neck | 2 seeds |" in text
+  assert "/seed_* | toys.linear, after_neck | 2 seeds |" in text
   assert "vireid_synthetic/smoke (synthetic images), val, sysu_mm01, 1-shot" in text
 
 

@@ -1,6 +1,6 @@
 """Tables from the JSON records that evaluations leave behind."""
 
-from vireid_jax.report import layout, tables, thresholds
+from vireid_jax.report import layout, records, tables, thresholds
 
 
 def render(items: list[str], *, step: int | None = None) -> str:
@@ -20,4 +20,5 @@ def render(items: list[str], *, step: int | None = None) -> str:
   parts = [layout.markdown(table) for table in found]
   parts += [text for text in [thresholds.markdown(items, step=step)] if text]
   parts += [layout.latex(table) for table in found]
-  return "\n".join(parts)
+  parts += [layout.notes(records.skipped(items, step=step) + tables.absent(items, step=step))]
+  return "\n".join(filter(None, parts))

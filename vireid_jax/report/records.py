@@ -3,12 +3,17 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 from vireid_jax.config import differences
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.evaluators.results import SettingResult
 
 EVAL_FOLDER = "eval"
+_NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
+# Said by the record's table or the label of its row.
+_SAID = ("data.name", "data.render", "eval.part", "eval.features", "eval.flip", "eval.normalize",
+         "eval.rerank", "eval.mixed", "eval.verification", "eval.corruption")  # fmt: skip
 # How a run was watched or stored, and where its data lay; everything else changes the numbers.
 FREE = ("config.checkpoint", "config.data.dir", "config.eval", "config.log")
 
@@ -32,6 +37,16 @@ class Run:
     return {name: SettingResult.from_json(value) for name, value in results.items()}
 
   @property
+  def departures(self) -> dict[str, str]:
+    """Value by key where the evaluation departs from the run's own in what no label says."""
+    pairs = [line.split(": ", 1) for line in self.stored.get("differs", ())]
+    return {
+      key: change.rsplit(" -> ", 1)[1]
+      for key, change in pairs
+      if not any(key == name or key.startswith(f"{name}.") for name in _SAID)
+    }
+
+  @property
   def unit(self) -> tuple[int, int]:
     """(seed, split): of which no two may be averaged."""
     split = self.stored["split"] if _is_split(self.stored["trained"]) else 0
@@ -51,6 +66,7 @@ class Run:
       "checkpoint chosen by": selection["metric"] if selection else "last step",
       "step": "any" if selection else self.stored["step"],
       "config": trained,
+      "departures": self.departures,
       "results": {name: _conditions(result) for name, result in self.results.items()},
     }
 
@@ -59,18 +75,41 @@ def read(path: pathlib.Path) -> Run:
   """Reads one record.
 
   Raises:
-    UserError: the file is no record of this version.
+    UserError: the file is no record of this version, or it is torn.
   """
   try:
     stored = json.loads(path.read_text(encoding="utf-8"))
     stored.setdefault("selection", None)
-    Run(path, stored).settings  # noqa: B018
-    return Run(path, stored)
-  except (ValueError, KeyError, TypeError) as error:
+    run = Run(path, stored)
+    _check(run)
+    return run
+  except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
-      f"{path} is no evaluation record of this version ({error!r}); evaluate again with "
-      "--mode=evaluate, or move it away"
+      f"{printable(str(path))} is no evaluation record of this version "
+      f"({printable(repr(error))[:200]}); evaluate again with --mode=evaluate, or move it away"
     ) from error
+
+
+def _check(run: Run) -> None:
+  """Touches everything that a report reads; raises what a wrong value raises."""
+  run.settings, run.unit, run.departures  # noqa: B018
+  kinds = dict.fromkeys(("dataset", "part", "method"), str)
+  kinds |= dict.fromkeys(("seed", "split", "step"), int)
+  for name, kind in kinds.items():
+    if not isinstance(run.stored[name], kind):
+      raise TypeError(f"{name} is {run.stored[name]!r}")
+  for result in run.results.values():
+    rates = [*result.mean.values(), *result.std.values()]
+    if not all(0 <= rate <= 1 for rate in rates):
+      raise ValueError("a rate lies outside of [0, 1]")
+  for pairs in run.stored.get("verification", {}).values():
+    for found in pairs.values():
+      numbers = [number for rates in found["tar"].values() for number in rates.values()]
+      numbers += [found["distance"][side][name] for side in ("intra", "inter") for name in _SPREAD]
+      sum(numbers)
+
+
+_SPREAD = ("mean", "std")
 
 
 def find(pattern: str, *, step: int | None = None) -> list[Run]:
@@ -88,12 +127,21 @@ def find(pattern: str, *, step: int | None = None) -> list[Run]:
   Raises:
     UserError: no folder matches.
   """
-  runs = []
+  return [run for workdir in workdirs(pattern) for run in of_workdir(workdir, step)]
+
+
+def skipped(items: list[str], *, step: int | None = None) -> list[str]:
+  """Says which files `find` passes over for all items, and why: one text each."""
+  found = [workdir for item in items for workdir in workdirs(item)]
+  return [text for workdir in dict.fromkeys(found) for text in _scan(workdir, step)[1]]
+
+
+def workdirs(pattern: str) -> list[pathlib.Path]:
+  """Returns the workdirs that `find` reads."""
+  found = []
   for folder in folders(pattern):
-    inner = [folder] if (folder / EVAL_FOLDER).is_dir() else sorted(folder.iterdir())
-    for workdir in inner:
-      runs.extend(of_workdir(workdir, step))
-  return runs
+    found += [folder] if (folder / EVAL_FOLDER).is_dir() else sorted(folder.iterdir())
+  return found
 
 
 def folders(pattern: str) -> list[pathlib.Path]:
@@ -112,13 +160,32 @@ def folders(pattern: str) -> list[pathlib.Path]:
 
 
 def of_workdir(workdir: pathlib.Path, step: int | None) -> list[Run]:
-  """Reads all records of one workdir and step, the latest when None; sorted by path."""
-  by_step = {}
+  """Reads all records of one workdir and step, the latest when None; sorted by path.
+
+  Files that are no records are passed over; `skipped` names them.
+  """
+  return _scan(workdir, step)[0]
+
+
+def _scan(workdir: pathlib.Path, step: int | None) -> tuple[list[Run], list[str]]:
+  """Returns the records of a step and what is wrong with the files that are none."""
+  by_step, reasons = {}, []
   for path in sorted((workdir / EVAL_FOLDER).glob("step_*.json")):
-    by_step.setdefault(int(path.stem.split(".")[0].removeprefix("step_")), []).append(path)
-  if not by_step:
-    return []
-  return [read(path) for path in by_step.get(max(by_step) if step is None else step, ())]
+    match = _NAME.fullmatch(path.stem)
+    if match:
+      by_step.setdefault(int(match[1]), []).append(path)
+    else:
+      reasons.append(f"{printable(str(path))}: its name holds no step, such as step_0000100.json")
+  for number in sorted(by_step, reverse=True) if step is None else [step]:
+    runs = []
+    for path in by_step.get(number, ()):
+      try:
+        runs.append(read(path))
+      except UserError as error:
+        reasons.append(str(error))
+    if runs:
+      return runs, reasons
+  return [], reasons
 
 
 def check_alike(runs: list[Run]) -> None:

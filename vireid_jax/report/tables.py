@@ -3,9 +3,9 @@
 import dataclasses
 import statistics
 
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.evaluators.results import METRICS, SettingResult
-from vireid_jax.report import records
+from vireid_jax.report import naming, records
 from vireid_jax.report.records import Run
 
 NOT_RUN = "not run"
@@ -33,11 +33,13 @@ class Row:
   """What one item of `--workdir` has to say in one table.
 
   Attributes:
+    run: name of the item, and the settings in which items differ.
     label: method, and what sets the result apart from the plain one.
     runs: how many, in words.
     cells: per block of columns; absent where nothing was run.
   """
 
+  run: str
   label: str
   runs: str
   cells: dict[str, Cell]
@@ -75,16 +77,46 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
   Raises:
     UserError: nothing was evaluated at all, or runs of one item must not be averaged.
   """
+  found = _read(items, step)
+  names = naming.names(found) if found else {}
   tables: dict[str, dict] = {}
-  for item in items:
-    for runs in _by_suffix(records.find(item, step=step)):
+  for item, all_runs in found.items():
+    for runs in _by_suffix(all_runs):
       records.check_alike(runs)
       for title, label, block, cell in _place(runs):
-        cells = tables.setdefault(title, {}).setdefault((item, label, _count(runs)), {})
+        rows = tables.setdefault(title, {})
+        place = (names[item], label, _count(runs))
+        if _differ(rows.get(place, {}).get(block), cell):
+          place = (names[item], f"{label} [{records.suffix(runs[0]) or 'plain'}]", _count(runs))
+        cells = rows.setdefault(place, {})
         _check_same_trials(cells.setdefault(block, cell), cell, f"{item}, {label}, {block}")
   if not tables:
-    raise UserError(f"--workdir: nothing was evaluated in {', '.join(items)}; run --mode=evaluate")
+    reasons = records.skipped(items, step=step)
+    because = f" (passed over: {'; '.join(reasons)})" if reasons else ""
+    raise UserError(
+      f"--workdir: nothing was evaluated in {printable(', '.join(items))}{because}; run "
+      "--mode=evaluate"
+    )
   return [_table(title, rows) for title, rows in sorted(tables.items())]
+
+
+def absent(items: list[str], *, step: int | None = None) -> list[str]:
+  """Says of which items there is nothing in the tables."""
+  found = _read(items, step)
+  return [f"{printable(item)}: nothing was evaluated" for item in items if item not in found]
+
+
+def _read(items: list[str], step: int | None) -> dict[str, list[Run]]:
+  """Returns the records of each item that has any."""
+  found = {item: records.find(item, step=step) for item in items}
+  return {item: runs for item, runs in found.items() if runs}
+
+
+def _differ(kept: Cell | None, other: Cell | None) -> bool:
+  """Says whether two records of as many trials give a row different numbers, as printed."""
+  if kept is None or other is None or kept.trials != other.trials:
+    return False
+  return any(abs(kept.mean[name] - other.mean[name]) >= 5e-5 for name in METRICS)
 
 
 def _by_suffix(runs: list[Run]) -> list[list[Run]]:
@@ -134,6 +166,7 @@ def _label(run: Run, conditions) -> str:
   if corruption:
     kinds = ", ".join(corruption["kinds"]) or "all kinds"
     words.append(f"corrupted ({kinds}, {corruption['draws']} draws)")
+  words += [f"{key.removeprefix('eval.')} {value}" for key, value in run.departures.items()]
   if run.stored["selection"]:
     words.append(f"best by {run.stored['selection']['metric']}")
   return ", ".join(word for word in words if word)
@@ -181,7 +214,7 @@ def _table(title: str, rows: dict) -> Table:
     title,
     blocks,
     tuple(
-      Row(label, count, {block: cell for block, cell in cells.items() if cell})
-      for (_, label, count), cells in rows.items()
+      Row(run, label, count, {block: cell for block, cell in cells.items() if cell})
+      for (run, label, count), cells in rows.items()
     ),
   )

@@ -1,0 +1,74 @@
+"""What sets the rows of a table apart: the run's name, and the settings in which runs differ."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+
+from vireid_jax import config_keys
+from vireid_jax.errors import printable
+from vireid_jax.report.records import Run
+
+# Of a training config: how a run was watched or kept; no row is another because of it.
+UNREMARKED = ("checkpoint", "data.dir", "data.placement", "eval", "log")
+KEYS = 4  # named in a row
+ABSENT = "(absent)"
+
+
+def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
+  """Names the row of each item.
+
+  Args:
+    runs: the records of each item of `--workdir`, at least one.
+
+  Returns:
+    By item the shortest path that tells it from the others, and the values of the settings in
+    which the items differ: 'mun_a (optim.lr 0.1)'.
+  """
+  short, differing = _short(list(runs)), _differing(runs)
+  found = {}
+  for item in runs:
+    words = [f"{key} {value}" for key, value in list(differing[item].items())[:KEYS]]
+    more = len(differing[item]) - KEYS
+    words += [f"{more} more"] if more > 0 else []
+    found[item] = printable(short[item]) + (f" ({', '.join(words)})" if words else "")
+  return found
+
+
+def _short(items: list[str]) -> dict[str, str]:
+  """Returns each item below what all of them share; alone, its last part."""
+  paths = {item: pathlib.Path(item).expanduser().absolute() for item in items}
+  if len(set(paths.values())) == 1:
+    # Of a glob such as runs/agw/* the star alone says nothing.
+    return {
+      item: "/".join(path.parts[-2:] if "*" in path.name else path.parts[-1:])
+      for item, path in paths.items()
+    }
+  shared = pathlib.Path(os.path.commonpath(list(paths.values())))
+  return {
+    item: shared.name or str(shared) if path == shared else path.relative_to(shared).as_posix()
+    for item, path in paths.items()
+  }
+
+
+def _differing(runs: Mapping[str, list[Run]]) -> dict[str, dict[str, str]]:
+  """Returns by item the settings of training that are not the same in all items, with values."""
+  settings = {item: _settings(found) for item, found in runs.items()}
+  keys = sorted(set().union(*settings.values()))
+  if len({each.get("method.name") for each in settings.values()}) > 1:
+    # The label says which method; its options mean nothing to another's.
+    keys = [key for key in keys if not key.startswith("method.")]
+  varied = [key for key in keys if len({each.get(key, ABSENT) for each in settings.values()}) > 1]
+  return {
+    item: {key: each[key] for key in varied if key in each} for item, each in settings.items()
+  }
+
+
+def _settings(runs: list[Run]) -> dict[str, str]:
+  """Returns the training settings that an item's runs share, as text by key."""
+  each = [config_keys.flatten(run.stored["trained"]) for run in runs]
+  return {
+    key: str(value)
+    for key, value in each[0].items()
+    if all(other.get(key) == value for other in each)
+    and not any(key == name or key.startswith(f"{name}.") for name in UNREMARKED)
+  }
