@@ -6,7 +6,7 @@ import time
 from vireid_jax import __version__, storage
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators.results import METRICS
-from vireid_jax.report import layout, tables, thresholds
+from vireid_jax.report import layout, records, tables, thresholds
 from vireid_jax.report.page import (
   cmc,
   curves,
@@ -29,13 +29,15 @@ def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.
   found = runs.find(items, step=step)
   storage.make_workdir(file.absolute().parent)
   folder = figures.Folder(file.with_name(f"{file.stem}_figures"))
-  notes: list[str] = []
+  notes = [text for run in found for text in (*run.damaged, *curves.notes(run))]
   embedded = _embed(found, notes)
   content = {
     "title": _title(found),
     "runs": [{"label": run.label, "facts": network.identify(run)} for run in found],
     "differences": network.config_differences(found),
-    "synthetic": any(each.dataset.is_synthetic for each in embedded.values()),
+    # Where the network cannot be read, its records and config still tell.
+    "synthetic": any(each.dataset.is_synthetic for each in embedded.values())
+    or any(map(network.is_synthetic, found)),
     "metrics": METRICS,
     "tables": _tables(items, step, notes),
     "verification": thresholds.lines(items, step=step),
@@ -71,12 +73,13 @@ def _tables(items: list[str], step: int | None, notes: list[str]) -> list[dict]:
   except UserError as error:
     notes.append(f"No tables: {error}")
     return []
+  notes += records.skipped(items, step=step) + tables.absent(items, step=step)
   return [
     {
       "title": table.title,
       "note": table.note,
       "rows": [
-        (block, row.label, row.runs, *layout.texts(row.cells.get(block), " ± "))
+        (row.run, block, row.label, row.runs, *layout.texts(row.cells.get(block), " ± "))
         for block in table.blocks
         for row in table.rows
       ],

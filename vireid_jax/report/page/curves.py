@@ -26,16 +26,36 @@ def read(path: pathlib.Path) -> dict[str, Series]:
     Name -> values by step, ascending; empty where there is no file.
   """
   found: dict[str, Series] = {}
-  for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-    try:
-      scalars = json.loads(line)
-      step = int(scalars["step"])
-    except (ValueError, KeyError, TypeError):
-      continue
+  for step, scalars in filter(None, _parsed(path)):
     for name, value in scalars.items():
-      if name not in SKIPPED and isinstance(value, int | float) and math.isfinite(value):
-        found.setdefault(name, {})[step] = float(value)
+      number = float(value) if isinstance(value, float | int) and abs(value) < 1e300 else math.nan
+      if name not in SKIPPED and math.isfinite(number):
+        found.setdefault(name, {})[step] = number
   return {name: dict(sorted(series.items())) for name, series in found.items()}
+
+
+def damaged(path: pathlib.Path) -> int:
+  """Returns how many lines of a metrics file, but for the last one, hold no scalars of a step."""
+  return sum(line is None for line in _parsed(path)[:-1])
+
+
+def _parsed(path: pathlib.Path) -> list[tuple[int, dict] | None]:
+  """Reads (step, scalars) per line; None for a line that holds none."""
+  return list(map(_parse, path.read_bytes().splitlines())) if path.is_file() else []
+
+
+def _parse(line: bytes) -> tuple[int, dict] | None:
+  try:
+    scalars = json.loads(line)
+    return int(scalars["step"]), scalars
+  except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    return None
+
+
+def notes(run: runs.PageRun) -> list[str]:
+  """Says how many lines of a run's metrics cannot be read, if any."""
+  count = damaged(run.workdir / runs.METRICS)
+  return [f"{run.label}: {count} lines of {runs.METRICS} are damaged"] if count else []
 
 
 def group(name: str) -> str:

@@ -30,6 +30,7 @@ STYLE = {
   "lines.linewidth": 1.6,
   "axes.prop_cycle": matplotlib.cycler(color=COLORS),
   "svg.hashsalt": "vireid_jax",
+  "text.parse_math": False,  # names of runs may hold a dollar sign
 }
 
 
@@ -81,7 +82,8 @@ class Folder:
     return Drawn(data_uri(data[kind], mime), text, caption, width, height)
 
   def _stem(self, name: str) -> str:
-    stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name).strip("_")[:100]
+    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
+    stem = "".join(kept).strip("_")[:100] or "figure"
     while stem in self._names:
       stem += "_"
     self._names.add(stem)
@@ -101,6 +103,7 @@ def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
 
 def short(label: str) -> str:
   """Cuts the middle out of a label that would not fit beside a curve."""
+  label = f" {label}" if label.startswith("_") else label  # or a legend leaves it out
   return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-LABEL // 2 :]}"
 
 

@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluators, storage
+from vireid_jax import config_keys, evaluators, storage
 from vireid_jax.data import augment, cache, rendered
 from vireid_jax.data.schema import MODALITIES, Records
 from vireid_jax.data.source import Dataset, ImageSet
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.evaluators.listing import Listing
 from vireid_jax.methods.base import Method
@@ -127,19 +127,28 @@ def identify(run: PageRun) -> dict[str, str]:
   """Returns what the head of the page says of a run, from its config and records."""
   config, records = run.config, run.records
   trained = config or (records[0].stored["trained"] if records else {})
-  if not trained:
-    return {"workdir": str(run.workdir)}
+  flat = config_keys.flatten(trained)
+  has_splits = "{split}" in str(flat.get("data.train"))
   facts = {
-    "method": trained.get("method", {}).get("name", "?"),
-    "data set": trained["data"]["name"],
-    "images": " x ".join(map(str, trained["data"].get("image_size", ()))),
-    "seed": str(trained["seed"]),
-    "split": str(trained["data"]["split"]) if _has_splits(trained) else "",
-    "training": str(trained["train"]["duration"]),
+    "method": flat.get("method.name", ""),
+    "data set": flat.get("data.name", ""),
+    "images": " x ".join(map(str, flat.get("data.image_size", ()))),
+    "seed": str(flat.get("seed", "")),
+    "split": str(flat.get("data.split", "")) if has_splits else "",
+    "training": str(flat.get("train.duration", "")),
     "evaluated": ", ".join(f"step {step}" for step in sorted({r.stored["step"] for r in records})),
-    "workdir": str(run.workdir),
+    "workdir": printable(str(run.workdir)),
   }
   return {name: value for name, value in facts.items() if value}
+
+
+def is_synthetic(run: PageRun) -> bool:
+  """Says whether a run's images are rendered, from its records or from its config."""
+  if any(record.stored["synthetic"] for record in run.records):
+    return True
+  flat = config_keys.flatten(run.config)
+  name = str(flat.get("data.name", ""))
+  return name.split("/")[0] == rendered.SYNTHETIC or bool(flat.get("data.render"))
 
 
 def config_differences(runs: list[PageRun]) -> list[tuple[str, list[str]]]:
@@ -153,7 +162,3 @@ def config_differences(runs: list[PageRun]) -> list[tuple[str, list[str]]]:
     (run.label, config_lib.differences(configs[0], config, free=("checkpoint", "log", "data.dir")))
     for run, config in zip(runs[1:], configs[1:], strict=True)
   ]
-
-
-def _has_splits(trained: dict) -> bool:
-  return any("{split}" in part for part in trained["data"].get("train", ()))

@@ -47,6 +47,8 @@ class Pair:
 def pairs(embedded: Embedded, best: list[RankedList], worst: list[RankedList]) -> list[Pair]:
   """Computes the maps of some queries and their first matches."""
   chosen = [("best", item) for item in best[:EACH]] + [("worst", item) for item in worst[:EACH]]
+  if not chosen:
+    return []
   rows = np.array([row for _, item in chosen for row in (item.query, item.first_match.row)])
   partners = rows.reshape(-1, 2)[:, ::-1].ravel()
   tiles = _tiles(embedded, rows, partners)

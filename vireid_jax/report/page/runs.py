@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from vireid_jax.checkpoint import FOLDER as CHECKPOINTS
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.report import records
 
 METRICS = "metrics.jsonl"
@@ -30,9 +30,18 @@ class PageRun:
 
   @property
   def config(self) -> dict[str, Any]:
-    """The run's config, plain; empty where it was not kept."""
-    path = self.workdir / CONFIG
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """The run's config, plain; empty where it was not kept, or is damaged."""
+    try:
+      kept = json.loads((self.workdir / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+      return {}
+    return kept if isinstance(kept, dict) else {}
+
+  @property
+  def damaged(self) -> list[str]:
+    """Says which of its files cannot be read."""
+    found = [] if self.config or not (self.workdir / CONFIG).exists() else [CONFIG]
+    return [f"{self.label}: {name} is damaged" for name in found]
 
   @property
   def records(self) -> list[records.Run]:
@@ -62,7 +71,9 @@ def find(items: list[str], *, step: int | None) -> list[PageRun]:
       f"{records.EVAL_FOLDER}/. Train or evaluate first"
     )
   labels = _labels(folders)
-  return [PageRun(label, path, step) for label, path in zip(labels, folders, strict=True)]
+  return [
+    PageRun(printable(label), path, step) for label, path in zip(labels, folders, strict=True)
+  ]
 
 
 def _workdirs(item: str) -> list[pathlib.Path]:
