@@ -29,7 +29,9 @@ NONE, PRODUCTS, BLOCKS = REMAT = ("none", "products", "blocks")
 Gradient = Callable[[Variables, Batch, Array, Array], tuple[LossOutput, Variables]]
 
 
-def make(method: Method, *, remat: str = NONE, accumulate: int = 1, images: int = 1) -> Gradient:
+def make(
+  method: Method, *, remat: str = NONE, accumulate: int = 1, images: int = 1, unroll: bool = False
+) -> Gradient:
   """Builds the function that differentiates a method's loss with respect to its parameters.
 
   Args:
@@ -37,6 +39,8 @@ def make(method: Method, *, remat: str = NONE, accumulate: int = 1, images: int 
     remat: one of `REMAT`.
     accumulate: blocks into which a batch is cut; 1 leaves it whole.
     images: rows of the batch that stand together because they show one identity.
+    unroll: write the blocks one after the other instead of as a loop, of which the compiler counts
+      the operations of one turn only; the numbers are the same.
 
   Returns:
     A function of (variables, batch, key, step) to the loss output and the gradients. With several
@@ -44,7 +48,7 @@ def make(method: Method, *, remat: str = NONE, accumulate: int = 1, images: int 
     one after the other.
   """
   whole = _of_one_block(method, remat)
-  return whole if accumulate == 1 else _of_blocks(whole, accumulate, images)
+  return whole if accumulate == 1 else _of_blocks(whole, accumulate, images, unroll)
 
 
 def check(remat: str, accumulate: int, identities: int) -> None:
@@ -127,7 +131,7 @@ def _recomputed_blocks():
   return nn.intercept_methods(intercept)
 
 
-def _of_blocks(whole: Gradient, blocks: int, images: int) -> Gradient:
+def _of_blocks(whole: Gradient, blocks: int, images: int, unroll: bool) -> Gradient:
   def gradient(variables: Variables, batch: Batch, key: Array, step: Array):
     params = variables["params"]
     others = {name: value for name, value in variables.items() if name != "params"}
@@ -144,7 +148,8 @@ def _of_blocks(whole: Gradient, blocks: int, images: int) -> Gradient:
 
     start = (others, jax.tree.map(jnp.zeros_like, params))
     rows = split(batch, blocks, images)
-    (others, total), scalars = jax.lax.scan(add, start, (jnp.arange(blocks), rows))
+    every = jnp.arange(blocks), rows
+    (others, total), scalars = jax.lax.scan(add, start, every, unroll=blocks if unroll else 1)
     terms, metrics = jax.tree.map(lambda values: values.mean(axis=0), scalars)
     return LossOutput(terms, metrics, others), jax.tree.map(lambda sum_: sum_ / blocks, total)
 

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import jax
+import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import (
@@ -30,7 +31,7 @@ from vireid_jax import train_step as train_step_lib
 from vireid_jax.data import augment
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.evaluations import Evaluations
-from vireid_jax.methods.base import Batch
+from vireid_jax.methods.base import Batch, Method
 from vireid_jax.models import summary
 from vireid_jax.recorder import Recorder
 from vireid_jax.run import Run, build
@@ -138,21 +139,40 @@ def make_augment(config: ConfigDict) -> train_step_lib.Augment:
   return apply
 
 
-def make_step(run: Run) -> compilation.CompiledStep:
-  """Builds the step of a run: (state, watch, batch, *placed) -> (state, watch, scalars)."""
-  step = train_step_lib.make_train_step(
-    run.method,
-    run.optimizer,
-    make_augment(run.config),
-    seed=run.config.seed,
-    augment_pair=make_augment_pair(run.config),
+def build_step(
+  config: ConfigDict,
+  method: Method,
+  optimizer: optax.GradientTransformation,
+  *,
+  unroll: bool = False,
+) -> train_step_lib.TrainStep:
+  """Builds the pure step of a config, which benchmarks share with training.
+
+  Args:
+    config: of the run; its sampler, augmentations, seed, `train.remat` and `train.accumulate`.
+    method: the config's.
+    optimizer: the config's.
+    unroll: write the blocks of an accumulated batch one after the other; see `gradients.make`.
+  """
+  return train_step_lib.make_train_step(
+    method,
+    optimizer,
+    make_augment(config),
+    seed=config.seed,
+    augment_pair=make_augment_pair(config),
     gradient=gradients.make(
-      run.method,
-      remat=run.config.train.remat,
-      accumulate=run.config.train.accumulate,
-      images=run.config.sampler.images,
+      method,
+      remat=config.train.remat,
+      accumulate=config.train.accumulate,
+      images=config.sampler.images,
+      unroll=unroll,
     ),
   )
+
+
+def make_step(run: Run) -> compilation.CompiledStep:
+  """Builds the step of a run: (state, watch, batch, *placed) -> (state, watch, scalars)."""
+  step = build_step(run.config, run.method, run.optimizer)
 
   def complete_and_step(state, batch, *placed):
     return step(state, run.data.complete(batch, *placed))

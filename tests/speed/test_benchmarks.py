@@ -90,6 +90,64 @@ def test_floor_is_the_longer_of_arithmetic_and_traffic(capsys):
   assert "GFLOP per image" in capsys.readouterr().out
 
 
+def variant(folder, **changes):
+  """Writes a config file that is AGW's small one but for some values."""
+  lines = [f"  config.{key} = {value!r}" for key, value in changes.items()]
+  name = "_".join(key.replace(".", "_") for key in changes) or "plain"
+  (folder / f"{name}.py").write_text(
+    "from vireid_jax import config_file\n\ndef get_config(arg=''):\n"
+    f"  config = config_file.load({AGW!r})\n" + "\n".join(lines) + "\n  return config\n"
+  )
+  return str(folder / f"{name}.py")
+
+
+def count(path):
+  """Returns the operations per image of a step of eight pairs."""
+  flags = ["--identities", "6", "--batch-pairs", "8", "--dtype", "float32", "--no-bytes"]
+  return benchmark.main(["floor", path, *flags])[path]["flops"]
+
+
+def test_floor_counts_the_step_that_the_config_trains_with(tmp_path):
+  plain = count(AGW)
+  # Blocks of half the identities do the same work, and add up their gradients.
+  assert plain < count(variant(tmp_path, **{"train.accumulate": 2})) < 1.05 * plain
+  # The forward pass of every block once more: about a third of the whole.
+  assert 1.2 < count(variant(tmp_path, **{"train.remat": "blocks"})) / plain < 1.4
+  assert count(variant(tmp_path, **{"augment.pair": ("flip()",)})) > plain
+
+
+@pytest.mark.slow  # compiles two whole steps
+def test_step_counts_all_blocks_of_a_batch(tmp_path):
+  flags = ["--identities", "6", "--repeats", "1", "--batch-pairs", "8", "--dtype", "float32"]
+  path = variant(tmp_path, **{"train.accumulate": 2})
+  side = benchmark.main(["step", path, *flags])["sides"][path]
+  assert side["images"] == 16
+  assert side["flops"] / 16 == pytest.approx(count(path), rel=0.02)
+  # Each block reads all parameters and writes all gradients.
+  parameters = parameter_bytes(path)
+  assert side["bytes"] > 2 * 2 * parameters
+
+
+def parameter_bytes(path):
+  method = setting.create_method(setting.config_file.load(path), 6)
+  return 4 * cost.count(cost.abstract_variables(method, (48, 24))["params"])
+
+
+def test_embed_counts_mirror_images(tmp_path):
+  flags = ["--identities", "6", "--repeats", "1", "--batch", "3", "--dtype", "float32"]
+  path = variant(tmp_path, **{"eval.flip": True})
+  method = setting.create_method(setting.config_file.load(AGW), 6)
+  side = benchmark.main(["embed", path, *flags])["sides"][path]
+  assert side["flops"] / 3 == pytest.approx(2 * cost.measure(method, (48, 24)).operations, rel=0.05)
+
+
+def test_blocks_that_the_identities_do_not_fill_are_refused(tmp_path):
+  path = variant(tmp_path, **{"train.accumulate": 3})
+  for command in ("step", "floor"):
+    with pytest.raises(UserError, match=r"config\.train\.accumulate = 3"):
+      benchmark.main([command, path, "--batch-pairs", "8"])
+
+
 def test_sizes_that_cannot_be_are_refused():
   for flags, message in (
     (["step", AGW, "--batch-pairs", "3"], "choose a multiple of 2 from 4 on"),

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vireid_jax.data.picture import PictureError
 from vireid_jax.data.source import ImageSet, decode, decode_mask
 from vireid_jax.errors import UserError, printable
 
@@ -79,6 +78,8 @@ def decode_row(
   images: ImageSet, row: int, size: tuple[int, int], resize: str, change=None
 ) -> np.ndarray:
   """Decodes one image of a set; see `fill`."""
+  from vireid_jax.data.picture import PictureError  # needs Pillow, which a benchmark may lack
+
   name = str(images.records.name[row])
   change = functools.partial(change, name) if change else None
   try:
@@ -90,6 +91,8 @@ def decode_row(
 
 
 def _decode_mask_row(images: ImageSet, row: int, size: tuple[int, int]) -> np.ndarray:
+  from vireid_jax.data.picture import PictureError
+
   try:
     return decode_mask(images.masks[row], size)
   except PictureError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vireid_jax.data import picture, stored
+from vireid_jax.data import stored
 from vireid_jax.data.location import dataset_folder, prepare_command
 from vireid_jax.data.schema import Records
 from vireid_jax.errors import UserError, nearest
@@ -202,6 +202,8 @@ def decode(
   """
   from PIL import Image
 
+  from vireid_jax.data import picture
+
   filters = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
   if resize not in filters:
     raise UserError(f"config.data.resize = {resize!r}; {nearest(resize, filters)}")
@@ -224,6 +226,8 @@ def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
     uint8 [height, width, 1], 255 on the pedestrian.
   """
   from PIL import Image
+
+  from vireid_jax.data import picture
 
   resized = picture.grey(encoded).resize((size[1], size[0]), Image.Resampling.BILINEAR)
   return np.asarray(resized)[..., None]

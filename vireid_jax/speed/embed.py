@@ -9,7 +9,12 @@ from vireid_jax import first_state
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.errors import UserError
-from vireid_jax.evaluators.embed import goes_in_pieces, jitted, retrieval_function
+from vireid_jax.evaluators.embed import (
+  feature_methods,
+  goes_in_pieces,
+  jitted,
+  retrieval_function,
+)
 from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
 
@@ -40,8 +45,9 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
   variables = first_state.draw_random(config, method, optimizer, mesh).variables
   images = setting.on_devices({"images": setting.random_images(config, options.batch)})["images"]
-  embed = jitted({"feature": method}, MODALITY, config.augment[MODALITY], mesh)
-  plain = retrieval_function({"feature": method}, MODALITY, config.augment[MODALITY])
+  what = feature_methods(method, config.eval.features), MODALITY, config.augment[MODALITY]
+  embed = jitted(*what, mesh, flip=config.eval.flip)
+  plain = retrieval_function(*what, flip=config.eval.flip)
   written = jax.jit(plain).lower(variables, images)  # what a loop does is counted once only
   started = time.perf_counter()
   compiled = embed.lower(variables, images).compile()

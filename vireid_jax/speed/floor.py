@@ -10,10 +10,10 @@ import argparse
 
 import jax
 
-from vireid_jax import first_state, train, train_step
+from vireid_jax import first_state
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.errors import UserError
-from vireid_jax.speed import setting
+from vireid_jax.speed import setting, step
 
 # Published peaks, dense bfloat16 products and memory, per second. Sources: NVIDIA's H100 SXM data
 # sheet; Google's page on TPU v5e.
@@ -71,14 +71,7 @@ def count(path: str, options: argparse.Namespace) -> dict:
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=mesh_lib.by_rows(mesh)),
     setting.random_batch(config, options.identities),
   )
-  step = train_step.make_train_step(
-    method,
-    optimizer,
-    train.make_augment(config),
-    seed=0,
-    augment_pair=train.make_augment_pair(config),
-  )
-  lowered = jax.jit(step, donate_argnums=0).lower(state, batch)
+  lowered = step.lower(config, method, optimizer, state, batch, unroll=True)
   images, moved = 2 * batch["label"].shape[0], None
   if not options.no_bytes:
     moved = lowered.compile().cost_analysis()["bytes accessed"] / images

@@ -8,7 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, methods, optim
+from vireid_jax import config_file, gradients, methods, optim
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.durations import Clock
 from vireid_jax.errors import UserError
@@ -58,6 +58,8 @@ def load(path: str, options: argparse.Namespace) -> ConfigDict:
     config.data.image_size = tuple(options.image_size)
   if getattr(options, "batch_pairs", None):
     config.sampler.identities = _identities(options.batch_pairs, config.sampler.images)
+  if hasattr(options, "batch_pairs"):
+    gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
   return config
 
 

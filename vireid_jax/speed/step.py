@@ -5,7 +5,7 @@ import time
 
 import jax
 
-from vireid_jax import first_state, train, train_step
+from vireid_jax import first_state, train
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
@@ -33,22 +33,33 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
   state = first_state.draw_random(config, method, optimizer, mesh)
   batch = setting.on_devices(setting.random_batch(config, options.identities))
-  step = train_step.make_train_step(
-    method,
-    optimizer,
-    train.make_augment(config),
-    seed=0,
-    augment_pair=train.make_augment_pair(config),
-  )
   started = time.perf_counter()
-  lowered = jax.jit(step, donate_argnums=0).lower(state, batch)
-  compiled = lowered.compile()
+  written = lower(config, method, optimizer, state, batch)
+  compiled = fused = written.compile()
   seconds = time.perf_counter() - started
+  if config.train.accumulate > 1:
+    written = lower(config, method, optimizer, state, batch, unroll=True)
+    fused = written.compile()
 
   def call() -> None:
     nonlocal state
     state, scalars = compiled(state, batch)
     jax.block_until_ready((state, scalars))
 
-  facts = {"dtype": setting.compute_dtype(config), **comparison.facts(lowered, compiled, seconds)}
+  facts = {
+    "dtype": setting.compute_dtype(config),
+    **comparison.facts(written, compiled, seconds, fused=fused),
+  }
   return Side(path, call, images=2 * len(batch["label"]), facts=facts)
+
+
+def lower(config, method, optimizer, state, batch, *, unroll: bool = False) -> jax.stages.Lowered:
+  """Lowers the step that training runs, `train.remat` and `train.accumulate` included.
+
+  Args:
+    config, method, optimizer: see `train.build_step`.
+    state, batch: arrays or shapes.
+    unroll: of a loop over blocks, the compiler counts one turn only; without a loop, all of them.
+  """
+  step = train.build_step(config, method, optimizer, unroll=unroll)
+  return jax.jit(step, donate_argnums=0).lower(state, batch)
