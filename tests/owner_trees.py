@@ -87,6 +87,18 @@ def llcm(root: pathlib.Path, *, synthetic: bool = True) -> pathlib.Path:
   return _marked(root, synthetic)
 
 
+def own(root: pathlib.Path, people, cameras=("1", "2")) -> pathlib.Path:
+  """A table with one picture per person and modality; `people` are (identity, split)."""
+  lines = ["path,identity,camera,modality,split"]
+  for place, (identity, split) in enumerate(people):
+    for camera, modality in zip(cameras, ("visible", "infrared"), strict=True):
+      path = f"{modality}/{place}.png"
+      picture(root / path, place)
+      lines.append(f'{path},"{identity}",{camera},{modality},{split}')
+  _write(root / "images.csv", "\n".join(lines))
+  return root
+
+
 def _marked(root: pathlib.Path, synthetic: bool) -> pathlib.Path:
   if synthetic:
     _write(root / "SYNTHETIC.txt", "not real\n")

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import importlib
 import io
-import json
 import os
 import pathlib
 import shutil
@@ -95,11 +94,10 @@ def _synthetic_names() -> list[str]:
 
 def _is_outdated(builder_class, config: str | None, target: pathlib.Path) -> bool:
   """Says whether `target` holds a rendered data set of a preset that has changed since."""
-  path = target / "metadata.json"
-  if config is None or not path.is_file():
+  if config is None or not (target / "dataset_info.json").is_file():
     return False
   current = builder_class.listing(config).metadata["world"]
-  if json.loads(path.read_text(encoding="utf-8")).get("world") == current:
+  if location.stored_world(target) == current:
     return False
   _say(f"{target} was rendered with other settings than the preset now has: rendering it again")
   return True

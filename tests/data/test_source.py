@@ -137,5 +137,5 @@ def test_batch_that_devices_do_not_divide_is_refused():
 def test_unknown_render_preset_is_named(data_dir):
   config = config_files.smoke("agw_llcm", data_dir)
   config.data.render = "smok"
-  with pytest.raises(UserError, match="'smok' is no preset; did you mean 'smoke'"):
+  with pytest.raises(UserError, match="'smok' is not a preset; did you mean 'smoke'"):
     rendered.ensure(config.data)

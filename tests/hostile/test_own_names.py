@@ -9,19 +9,7 @@ from vireid_jax.data import layout
 from vireid_jax.data.layout import common, own_names
 from vireid_jax.errors import UserError
 
-HEADER = "path,identity,camera,modality,split"
-
-
-def table(root, people, cameras=("1", "2")):
-  """Writes a picture per person and modality; `people` are (identity, split)."""
-  lines = [HEADER]
-  for place, (identity, split) in enumerate(people):
-    for camera, modality in zip(cameras, ("visible", "infrared"), strict=True):
-      path = f"{modality}/{place}.png"
-      owner_trees.picture(root / path, place)
-      lines.append(f'{path},"{identity}",{camera},{modality},{split}')
-  (root / "images.csv").write_text("\n".join(lines), encoding="utf-8")
-  return root
+table = owner_trees.own
 
 
 def refused(root):

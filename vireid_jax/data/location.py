@@ -1,12 +1,16 @@
-"""Where prepared data sets lie, without importing the library that wrote them."""
+"""Where prepared data sets are, without importing the library that wrote them."""
 
+import json
 import os
 import pathlib
 import re
+from typing import Any
 
 from vireid_jax import folders
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
+METADATA_FILE = "metadata.json"
+RENDERED_FOLDER = "rendered"  # below the root: stand-ins that are rendered when first asked for
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
@@ -25,10 +29,12 @@ def prepare_command(name: str, data_dir=None) -> str:
 def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:
   """Returns the folders of the complete prepared versions of `name`, oldest first."""
   folder = pathlib.Path(data_dir or default_data_dir()).expanduser() / name
+  if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises for names that are too long)
+    return []
   for path in folders.moved_away(folder):
     folders.recover(path)
   found = []
-  for path in folder.iterdir() if folder.is_dir() else ():
+  for path in folder.iterdir():
     version = _VERSION.fullmatch(path.name)
     if version and (path / "dataset_info.json").is_file():
       found.append((tuple(map(int, version.groups())), path))
@@ -51,8 +57,58 @@ def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
   versions = prepared_versions(name, data_dir)
   if not versions:
     place = pathlib.Path(data_dir or default_data_dir()).expanduser()
-    state = "has no prepared" if place.is_dir() else "does not exist, so it has no prepared"
+    is_folder = os.path.isdir(place)  # noqa: PTH112 (never raises)
+    state = "has no prepared" if is_folder else "is not a folder, so it has no prepared"
     raise UserError(
-      f"{place} {state} data set {name!r}. Prepare it with\n  {prepare_command(name, data_dir)}"
+      f"{printable(str(place))} {state} data set {name!r}. Prepare it with\n  "
+      + printable(prepare_command(name, data_dir))
     )
   return versions[-1]
+
+
+def read_metadata(folder: pathlib.Path) -> dict[str, Any]:
+  """Returns what a builder recorded beside the images.
+
+  Raises:
+    OSError, ValueError: the file cannot be read, or does not hold that.
+  """
+  found = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+  subsets = found.get("subsets") if isinstance(found, dict) else None
+  if not isinstance(subsets, dict) or not isinstance(found.get("synthetic"), bool):
+    raise ValueError("it does not hold the keys 'synthetic' and 'subsets'")
+  for name, subset in subsets.items():
+    if not isinstance(subset, dict) or not isinstance(subset.get("split"), str):
+      raise ValueError(f"its subset {printable(name)} names no split")
+    identities = subset.get("identities")
+    if not isinstance(identities, list) or not all(type(i) is int for i in identities):
+      raise ValueError(f"its subset {printable(name)} lists no identities")
+  return found
+
+
+def damaged(name: str, folder: pathlib.Path, what: str, error: BaseException) -> UserError:
+  """Returns the error for a prepared data set that cannot be read.
+
+  Args:
+    name: of the data set.
+    folder: of its version.
+    what: the file or part that failed.
+    error: what reading it raised.
+  """
+  root = folder.parents[len(name.split("/"))]
+  reason = printable(str(error).partition("\n")[0][:300]) or type(error).__name__
+  if RENDERED_FOLDER in root.parts:
+    advice = f"Delete {printable(str(folder))}: the next start renders it again"
+  else:
+    advice = f"Prepare it again with\n  {printable(prepare_command(name, root))} --overwrite"
+  place = printable(str(folder))
+  return UserError(
+    f"{what} of the prepared data set {name} in {place} cannot be read ({reason}). {advice}"
+  )
+
+
+def stored_world(folder: pathlib.Path) -> dict[str, Any] | None:
+  """Returns the settings that a prepared data set was rendered with; None where none are known."""
+  try:
+    return read_metadata(folder).get("world")
+  except (OSError, ValueError, RecursionError):
+    return None

@@ -1,13 +1,25 @@
 """Data sets that need no owner: rendered and prepared when first asked for."""
 
+import contextlib
+import dataclasses
+import json
+import os
 import pathlib
+import sys
 import tempfile
+from collections.abc import Iterator
 
-from vireid_jax import storage
-from vireid_jax.data.location import default_data_dir, prepared_versions
+from vireid_jax.data.location import (
+  RENDERED_FOLDER,
+  default_data_dir,
+  prepared_versions,
+  stored_world,
+)
+from vireid_jax.errors import UserError, nearest
 
-RENDERED_FOLDER = "rendered"
 SYNTHETIC = "vireid_synthetic"
+STAND_INS = ("llcm", "own", "regdb", "sysu_mm01")
+LOCK = ".rendering.lock"
 
 
 def data_dir(config) -> pathlib.Path:
@@ -22,33 +34,61 @@ def data_dir(config) -> pathlib.Path:
 
 
 def ensure(config) -> None:
-  """Renders and prepares the config's data set if it is a synthetic one and not there yet."""
+  """Renders and prepares the config's data set if it is a rendered one and not there yet.
+
+  It is rendered again where the settings of its preset have changed. Of several processes that need
+  it one renders, and the others wait.
+
+  Raises:
+    UserError: an unknown preset or data set, or a place that cannot be written.
+  """
   name, root = config["name"], data_dir(config)
   if name.split("/")[0] == SYNTHETIC:
     from vireid_jax import prepare
 
-    # Returns at once where the data set is there, and renders again where its preset has changed.
-    prepare.prepare(name, data_dir=root)
-  elif config["render"] and not prepared_versions(name, root):
-    _prepare_rendered(name, root, config["render"])
+    with _alone(root):
+      # Returns at once where the data set is there, and renders again where its preset has changed.
+      prepare.prepare(name, data_dir=root)
+  elif config["render"]:
+    world = _world(name, config["render"])
+    if not _is_current(name, root, world):
+      with _alone(root):
+        if not _is_current(name, root, world):  # another process may have rendered it meanwhile
+          _prepare_rendered(name, root, config["render"], world)
 
 
-def _prepare_rendered(name: str, root: pathlib.Path, preset: str) -> None:
-  from vireid_jax import prepare
-
-  place = pathlib.Path(tempfile.gettempdir()) / "vireid_jax"
-  with storage.temporary_folder(storage.beside(place, "")) as folder:
-    _write(name, folder / name, preset)
-    prepare.prepare(name, data_dir=root, manual_dir=folder / name)
-
-
-def _write(name: str, folder: pathlib.Path, preset: str) -> None:
+def _world(name: str, preset: str) -> dict:
+  """Returns the settings of a preset, once it and the data set are known."""
   from vireid_jax.data import synthetic
-  from vireid_jax.errors import UserError, nearest
 
   if preset not in synthetic.PRESETS:
     raise UserError(
-      f"config.data.render = {preset!r} is no preset; {nearest(preset, synthetic.PRESETS)}"
+      f"config.data.render = {preset!r} is not a preset; {nearest(preset, synthetic.PRESETS)}"
+    )
+  if name not in STAND_INS:
+    raise UserError(
+      f"config.data.name = {name!r} cannot be rendered (config.data.render = {preset!r}); "
+      f"{nearest(name, STAND_INS)}"
+    )
+  return dataclasses.asdict(synthetic.PRESETS[preset])
+
+
+def _is_current(name: str, root: pathlib.Path, world: dict) -> bool:
+  versions = prepared_versions(name, root)
+  return bool(versions) and stored_world(versions[-1]) == world
+
+
+def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -> None:
+  from vireid_jax import prepare
+  from vireid_jax.data import synthetic
+  from vireid_jax.data.layout import extras
+
+  outdated = bool(prepared_versions(name, root))
+  if outdated:
+    print(
+      f"{name} in {root} was rendered with other settings than the preset {preset!r} now has: "
+      "rendering it again",
+      file=sys.stderr,
     )
   writers = {
     "sysu_mm01": synthetic.write_sysu_mm01,
@@ -56,4 +96,38 @@ def _write(name: str, folder: pathlib.Path, preset: str) -> None:
     "llcm": synthetic.write_llcm,
     "own": synthetic.write_own,
   }
-  writers[name](folder, synthetic.PRESETS[preset], masks=True)
+  with tempfile.TemporaryDirectory(prefix="vireid_jax_") as place:
+    tree = pathlib.Path(place) / name
+    writers[name](tree, synthetic.PRESETS[preset], masks=True)
+    (tree / extras.WORLD).write_text(json.dumps(world), encoding="utf-8")
+    prepare.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
+
+
+@contextlib.contextmanager
+def _alone(root: pathlib.Path) -> Iterator[None]:
+  """Keeps other processes of this machine from rendering into the same root meanwhile.
+
+  The operating system gives the lock back when its holder ends, in whatever way.
+  """
+  try:
+    import fcntl
+
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+  except (ImportError, OSError):  # without a lock both render, and the first to finish wins
+    yield
+    return
+  try:
+    with contextlib.suppress(OSError):  # some network file systems have no locks
+      _lock(descriptor, fcntl, root)
+    yield
+  finally:
+    os.close(descriptor)
+
+
+def _lock(descriptor: int, fcntl, root: pathlib.Path) -> None:
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    print(f"another process is rendering into {root}: waiting for it", file=sys.stderr)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)

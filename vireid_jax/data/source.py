@@ -1,23 +1,23 @@
 """Reading prepared data sets: which images there are, and their bytes."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from vireid_jax.data import stored
+from vireid_jax.data import location, stored
 from vireid_jax.data.location import dataset_folder, prepare_command
 from vireid_jax.data.schema import Records
 from vireid_jax.errors import UserError, nearest
 
 CHUNK = 1024  # examples read at once
-METADATA_FILE = "metadata.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +73,15 @@ class Dataset:
       data_dir: the root of all prepared data sets; empty for the default.
 
     Raises:
-      UserError: nothing is prepared there; names the command that prepares it.
+      UserError: nothing is prepared there, or its metadata cannot be read; names the command that
+        prepares it.
     """
     self.name = name
     self.folder = dataset_folder(name, data_dir or None)
-    path = self.folder / METADATA_FILE
-    self.metadata: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    try:
+      self.metadata: dict[str, Any] = location.read_metadata(self.folder)
+    except (OSError, ValueError, RecursionError) as error:
+      raise location.damaged(name, self.folder, location.METADATA_FILE, error) from error
 
   @property
   def is_synthetic(self) -> bool:
@@ -112,7 +115,8 @@ class Dataset:
       on_disk: keep the records alone in memory, and read each image when it is asked for.
 
     Raises:
-      UserError: for an unknown part, parts that hold no image, or masks that were not prepared.
+      UserError: for an unknown part, parts that hold no image, masks that were not prepared, or
+        files that cannot be read.
     """
     if masks and not self.has_masks:
       raise UserError(
@@ -157,24 +161,45 @@ class Dataset:
 
     pictures = ("image", "mask") if self.has_masks else ("image",)
     decoders = {name: tfds.decode.SkipDecoding() for name in pictures}
-    source = self._builder().as_data_source(split, decoders=decoders)
-    columns = {name: [] for name in ("identity", "camera", "modality", "name", "checksum")}
-    pictures = {name: [] for name in (("image", "mask") if masks else ("image",))}
-    for start in range(0, len(source), CHUNK):
-      for example in source.__getitems__(range(start, min(start + CHUNK, len(source)))):
-        _append(columns, example)
-        for name, kept in pictures.items():
-          kept += [] if on_disk else [bytes(example[name])]
-    if on_disk:
-      pictures = {name: stored.whole(source, name) for name in pictures}
-    checksums = np.asarray(columns.pop("checksum"), np.uint32)
-    return ImageSet(Records(**columns), pictures["image"], pictures.get("mask"), checksums)
+    what = f"split {split} ({self.name.split('/')[0]}-{split}.array_record-*)"
+    with self._readable(what):
+      source = _Readable(self._builder().as_data_source(split, decoders=decoders), self, what)
+      return _whole_split(source, ("image", "mask") if masks else ("image",), on_disk)
 
   @functools.cache  # noqa: B019 (data sets live as long as the process)
   def _builder(self):
     import tensorflow_datasets as tfds
 
-    return tfds.builder_from_directory(str(self.folder))
+    with self._readable("the description (dataset_info.json, features.json)"):
+      return tfds.builder_from_directory(str(self.folder))
+
+  @contextlib.contextmanager
+  def _readable(self, what: str) -> Iterator[None]:
+    """Turns whatever reading a damaged file raises inside the context into a UserError."""
+    try:
+      yield
+    except (UserError, MemoryError):
+      raise
+    except Exception as error:  # the library raises many kinds, of several other libraries
+      raise location.damaged(self.name, self.folder, what, error) from error
+
+
+class _Readable:
+  """A data source whose errors name the data set and what to do."""
+
+  def __init__(self, source, dataset: Dataset, what: str):
+    self._source, self._dataset, self._what = source, dataset, what
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, row: int) -> dict[str, Any]:
+    with self._dataset._readable(self._what):
+      return self._source[row]
+
+  def __getitems__(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    with self._dataset._readable(self._what):
+      return self._source.__getitems__(rows)
 
 
 def decode(
@@ -231,6 +256,20 @@ def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
 
   resized = picture.grey(encoded).resize((size[1], size[0]), Image.Resampling.BILINEAR)
   return np.asarray(resized)[..., None]
+
+
+def _whole_split(source: _Readable, fields: Sequence[str], on_disk: bool) -> ImageSet:
+  columns = {name: [] for name in ("identity", "camera", "modality", "name", "checksum")}
+  pictures = {name: [] for name in fields}
+  for start in range(0, len(source), CHUNK):
+    for example in source.__getitems__(range(start, min(start + CHUNK, len(source)))):
+      _append(columns, example)
+      for name, kept in pictures.items():
+        kept += [] if on_disk else [bytes(example[name])]
+  if on_disk:
+    pictures = {name: stored.whole(source, name) for name in pictures}
+  checksums = np.asarray(columns.pop("checksum"), np.uint32)
+  return ImageSet(Records(**columns), pictures["image"], pictures.get("mask"), checksums)
 
 
 def _append(columns: dict[str, list], example: dict[str, Any]) -> None:

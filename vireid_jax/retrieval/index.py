@@ -9,10 +9,12 @@ import zipfile
 import numpy as np
 
 from vireid_jax import command, storage
+from vireid_jax.data import regular_files
+from vireid_jax.errors import UserError, printable
 from vireid_jax.retrieval import pictures
 from vireid_jax.retrieval.model import Model, check_modality
 
-FORMAT = 1
+FORMAT = 2  # since 2 pictures are turned as their EXIF orientation says
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def update(
     progress: show a bar while embedding.
 
   Raises:
-    UserError: no such folder, or the index cannot be written.
+    UserError: no such folder, or the index cannot be written or is not a regular file.
   """
   check_modality(modality)
   old, reason = _usable(path, f"{model.fingerprint()}-{modality}")
@@ -128,23 +130,54 @@ def save(index: Index, path: pathlib.Path) -> None:
 
 
 def load(path: pathlib.Path) -> Index | None:
-  """Returns an index, or None for a file that is none, or of another format."""
+  """Returns an index, or None for a file that is not one, is damaged, or has another format."""
   try:
-    with np.load(path) as file:
-      header, features = json.loads(bytes(file["header"])), file["features"]
-  except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    with regular_files.opened(path) as file:
+      with zipfile.ZipFile(file) as parts:  # written uncompressed, so that it cannot unfold to more
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+          return None
+      file.seek(0)
+      with np.load(file) as parts:
+        header, features = json.loads(bytes(parts["header"])), parts["features"]
+    found = Index(
+      key=header["key"],
+      names=header["names"],
+      features=features,
+      stamps={name: tuple(stamp) for name, stamp in header["stamps"].items()},
+      skipped=header["skipped"],
+    )
+    return found if header["format"] == FORMAT and _is_sound(found) else None
+  except Exception:  # NumPy, zipfile and what is missing raise many kinds; it is made anew
     return None
-  if header.get("format") != FORMAT or len(header["names"]) != len(features):
-    return None
-  stamps = {name: tuple(stamp) for name, stamp in header["stamps"].items()}
-  return Index(header["key"], header["names"], features, stamps, header["skipped"])
+
+
+def _is_sound(index: Index) -> bool:
+  """Says whether every part has its type, and every file is either a picture or skipped."""
+  names, skipped = index.names, index.skipped
+  texts = [index.key, *names, *skipped, *skipped.values()]
+  numbers = [number for stamp in index.stamps.values() for number in stamp]
+  return (
+    all(isinstance(text, str) for text in texts)
+    and all(type(number) is int for number in numbers)
+    and all(len(stamp) == 2 for stamp in index.stamps.values())
+    and names == sorted(set(names))
+    and sorted(index.stamps) == sorted([*names, *skipped])
+    and index.features.dtype == np.float32
+    and index.features.ndim == 2
+    and len(index.features) == len(names)
+    and bool(np.isfinite(index.features).all())
+  )
 
 
 def _usable(path: pathlib.Path, key: str) -> tuple[Index, str]:
   """Returns the index to start from and why it is an empty one, if it is."""
   empty = Index(key, [], np.empty((0, 0), np.float32), {}, {})
-  if not path.exists():
+  if not os.path.lexists(path):
     return empty, "no index yet"
+  if not regular_files.is_regular(path):
+    raise UserError(
+      f"{printable(str(path))} is not a regular file; name another place with --index"
+    )
   old = load(path)
   if old is None:
     return empty, "the index could not be read"

@@ -6,13 +6,8 @@ refuses a layout that cannot be evaluated and collects warnings about everything
 
 import importlib
 
-from vireid_jax.data.layout.common import (
-  Group,
-  Image,
-  Layout,
-  refuse_unusable_names,
-  with_masks,
-)
+from vireid_jax.data.layout.common import Group, Image, Layout, refuse_unusable_names
+from vireid_jax.data.layout.extras import with_masks, with_world
 from vireid_jax.errors import UserError, printable
 
 READABLE = ("llcm", "own", "regdb", "sysu_mm01")
@@ -29,7 +24,7 @@ def read(name: str, root) -> Layout:
   """
   reader = importlib.import_module(f"vireid_jax.data.layout.{name}")
   try:
-    layout = reader.read(root)
+    layout = with_world(reader.read(root))
     refuse_unusable_names(layout.images)
     return layout if layout.has_masks else with_masks(layout)
   except OSError as error:

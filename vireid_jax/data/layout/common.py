@@ -24,7 +24,6 @@ __all__ = [  # these come from elsewhere; every reader of a layout needs them
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
-MASKS = "masks"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,32 +109,6 @@ class Layout:
     images = tuple(image for image in self.images if image.file_name not in skipped)
     metadata = {**self.metadata, "skipped": sorted(skipped)}
     return dataclasses.replace(self, images=images, metadata=metadata)
-
-
-def with_masks(layout: Layout) -> Layout:
-  """Returns the layout with the masks of a parallel folder, unchanged where there is none.
-
-  The mask of cam1/0001/0001.jpg is masks/cam1/0001/0001.png.
-
-  Raises:
-    UserError: the folder is there and some images have no mask in it.
-  """
-  if not (layout.root / MASKS).is_dir():
-    return layout
-  names = [
-    pathlib.PurePosixPath(MASKS, image.file_name).with_suffix(".png") for image in layout.images
-  ]
-  missing = [str(name) for name in names if not is_regular(layout.root / name)]
-  if missing:
-    raise UserError(
-      f"{layout.root / MASKS} has no mask for {len(missing)} of {len(names)} images: "
-      f"{enumeration(missing, 5)}. Add them, or move the folder away to go without masks."
-    )
-  images = tuple(
-    dataclasses.replace(image, mask=layout.root / name)
-    for image, name in zip(layout.images, names, strict=True)
-  )
-  return dataclasses.replace(layout, images=images)
 
 
 def is_synthetic(root: pathlib.Path) -> bool:

@@ -6,7 +6,6 @@ train, val and test.
 Reference: Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017.
 """
 
-import io
 import pathlib
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vireid_jax.data import gallery_table
-from vireid_jax.data.layout import common
+from vireid_jax.data.layout import common, mat_file
 from vireid_jax.data.layout.common import Group, Image, Layout
 from vireid_jax.data.regular_files import is_regular, read_bytes
 from vireid_jax.data.schema import INFRARED, VISIBLE
@@ -179,7 +178,7 @@ def read_permutations(
     UserError: the file is not of that form.
   """
   try:
-    cameras = _variable(path, "rand_perm_cam").ravel()
+    cameras = mat_file.read(read_bytes(path), "rand_perm_cam").ravel()
     tables = [cell.ravel() for cell in cameras]
     rows = {
       str(camera): {
@@ -198,12 +197,6 @@ def read_permutations(
   return rows
 
 
-def _variable(path: pathlib.Path, name: str) -> np.ndarray:
-  import scipy.io
-
-  return scipy.io.loadmat(io.BytesIO(read_bytes(path)), variable_names=[name])[name]
-
-
 def _whole(table: np.ndarray) -> np.ndarray:
   """Returns numbers that MATLAB stores as fractions as whole ones; anything else as it is."""
   with np.errstate(invalid="ignore"):
@@ -215,7 +208,7 @@ def _other_test_identities(path: pathlib.Path, test: Sequence[int]) -> list[str]
   if not is_regular(path):
     return []
   try:
-    other = set(map(int, _variable(path, "id").ravel())) ^ set(test)
+    other = set(map(int, mat_file.read(read_bytes(path), "id").ravel())) ^ set(test)
   except Exception as error:  # as above; the file is only compared with the list
     return [f"{path.name} cannot be read ({type(error).__name__}), it was not compared"]
   if not other:
