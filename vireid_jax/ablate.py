@@ -11,14 +11,16 @@ for small networks on a CPU that is faster than one after the other.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
-import json
+import hashlib
 import os
 import pathlib
 import queue
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from vireid_jax import command as command_lib
 from vireid_jax import interrupts
@@ -26,13 +28,17 @@ from vireid_jax import interrupts
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
+from ml_collections import ConfigDict
+
 from vireid_jax import config as config_lib
-from vireid_jax import config_file
-from vireid_jax.errors import UserError
+from vireid_jax import config_file, config_flag, finished, storage
+from vireid_jax.errors import UserError, printable
 from vireid_jax.report import ablation
 
 FULL = "full"
-FINISHED = "finished.json"
+FINISHED = finished.NAME
+MOST_LETTERS = 200  # of a folder's name; file systems have 255
+TICK = 0.2  # seconds between two looks at whether to stop
 TABLE = "table.md"
 LOG = "log.txt"
 
@@ -54,7 +60,11 @@ class Row:
   @property
   def folder(self) -> str:
     """A name for the row's workdirs."""
-    return re.sub(r"[^A-Za-z0-9.,=_-]+", "_", self.text.replace("--config.", "")).strip("_")
+    text = self.text.replace("--config.", "")
+    name = re.sub(r"[^A-Za-z0-9.,=_-]+", "_", text).strip("_").lstrip(".")
+    if name and len(name) <= MOST_LETTERS:
+      return name
+    return f"{name[:MOST_LETTERS]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("_")
 
 
 def parse_row(text: str) -> Row:
@@ -74,6 +84,36 @@ def parse_row(text: str) -> Row:
   return Row(text.strip(), "" if variant == FULL else variant, overrides)
 
 
+def check_distinct(rows: list[Row]) -> None:
+  """Raises UserError for rows that are the same run, or would share a workdir."""
+  runs, folders = {}, {}
+  for row in rows:
+    run, folder = (row.variant, frozenset(row.overrides)), row.folder.casefold()
+    if run in runs:
+      raise UserError(f"rows {runs[run].text!r} and {row.text!r} are the same; leave one out")
+    if folder in folders:
+      raise UserError(
+        f"rows {folders[folder].text!r} and {row.text!r} would share the folder {row.folder}; "
+        "write one of them differently"
+      )
+    runs[run] = folders[folder] = row
+
+
+def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
+  """Returns the config of a row.
+
+  Args:
+    config: path of the config file.
+    row: the variant.
+    common: overrides of every row; those of the row come after them.
+
+  Raises:
+    UserError: no such file, variant or key, or a wrong value.
+  """
+  file = f"{config}:{row.variant}" if row.variant else config
+  return config_flag.override(config_file.load(file), [*common, *row.overrides])
+
+
 def run_all(
   config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path, *, jobs=1, common=()
 ) -> list[str]:
@@ -89,7 +129,12 @@ def run_all(
 
   Returns:
     The runs that failed, with their logs; empty when all is well.
+
+  Raises:
+    UserError: a row has no config, before anything runs.
+    interrupts.Stopped: a signal came; the runs under way have saved their state.
   """
+  configs = {row: config_lib.to_dict(resolve(config, row, common)) for row in rows}
   shares = queue.SimpleQueue()
   for cores in _share_cores(jobs):
     shares.put(cores)
@@ -97,41 +142,55 @@ def run_all(
   def work(row: Row, seed: int) -> str:
     cores = shares.get()
     try:
-      return _run_unless_finished(config, row, seed, workdir, common, cores)
+      if interrupts.requested():
+        return ""
+      wanted = configs[row] | {"seed": seed}
+      return _run_unless_finished(config, row, seed, workdir, common, cores, wanted)
     finally:
       shares.put(cores)
 
-  # Seed by seed: a table of all rows exists early, and drift of the machine hits rows alike.
-  with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+  # Inside, a signal is passed on to the runs, see `_spawn`, and waits for them to save.
+  with interrupts.deferred(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    # Seed by seed: a table of all rows exists early, and drift of the machine hits rows alike.
     waiting = [pool.submit(work, row, seed) for seed in seeds for row in rows]
     return [message for message in (future.result() for future in waiting) if message]
 
 
-def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int]) -> str:
+def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int], wanted) -> str:
   folder = workdir / row.folder / f"seed_{seed}"
+  if finished.is_finished(folder, wanted):
+    return ""
   file = f"{config}:{row.variant}" if row.variant else config
   arguments = [f"--config={file}", *common, *row.overrides, f"--config.seed={seed}"]
-  mark = folder / FINISHED
-  if mark.exists() and json.loads(mark.read_text()) == arguments:
-    print(f"{folder} is finished", flush=True)
-    return ""
   folder.mkdir(parents=True, exist_ok=True)
-  print(f"{folder} ...", flush=True)
+  print(f"{printable(str(folder))} ...", flush=True)
   command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]
   with (folder / LOG).open("w", encoding="utf-8") as log:
     code = _spawn(command, cores, log)
   if code:
+    if interrupts.requested():
+      return ""
     return f"{folder} failed with exit code {code}; see {folder / LOG}"
-  mark.write_text(json.dumps(arguments) + "\n")
+  finished.mark(folder, wanted)
   return ""
 
 
 def _spawn(command: list[str], cores: set[int], log) -> int:
-  process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-  if cores:
-    # Before the runtime has counted the cores and made its threads.
-    os.sched_setaffinity(process.pid, cores)
-  return process.wait()
+  """Runs a command; a signal to this process goes on to it, once."""
+  # A group of its own: of Ctrl-C it hears from us, and the terminal does not end it twice.
+  process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
+  told = False
+  with interrupts.child(process):
+    if cores:
+      # Before the runtime has counted the cores and made its threads.
+      with contextlib.suppress(ProcessLookupError):
+        os.sched_setaffinity(process.pid, cores)
+    while True:
+      if interrupts.requested() and not told:
+        process.terminate()
+        told = True
+      with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(TICK)
 
 
 def _share_cores(jobs: int) -> list[set[int]]:
@@ -162,14 +221,19 @@ def main(argv: list[str] | None = None) -> int:
   if ":" in given.config:
     raise UserError(f"--config is {given.config!r}; give the file alone, variants are rows")
   reference = config_lib.to_dict(config_file.load(given.config))
-  workdir = pathlib.Path(given.workdir).expanduser()
-  failed = run_all(given.config, rows, seeds, workdir, jobs=max(given.jobs, 1), common=common)
-  table = ablation.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
-  (workdir / TABLE).write_text(table, encoding="utf-8")
-  print(table)
+  check_distinct(rows)
+  if given.jobs < 1:
+    raise UserError(f"--jobs is {given.jobs}; it must be at least 1")
+  workdir = storage.folder_named(given.workdir, "--workdir")
+  storage.make_workdir(workdir)
+  failed = run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
   for message in failed:
-    print(message, file=sys.stderr)
-  return 1 if failed else 0
+    print(printable(message), file=sys.stderr)
+  table = ablation.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
+  with storage.explained(workdir):
+    storage.write_text(workdir / TABLE, table)
+  print(table)
+  return command_lib.EXIT_ERROR if failed else 0
 
 
 def _seeds(text: str) -> list[int]:

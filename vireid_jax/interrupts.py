@@ -139,6 +139,11 @@ def _take_over() -> dict:
   return previous
 
 
+def requested() -> bool:
+  """Whether a signal has come; for threads, which no exception reaches."""
+  return bool(_state.request)
+
+
 @contextlib.contextmanager
 def deferred() -> Iterator[Request]:
   """Gives a request to look at; a signal inside is only noted there.

@@ -61,6 +61,8 @@ def main(argv: list[str]) -> int:
     raise UserError(f"--html is for --mode=report; --mode is {_MODE.value}")
   if _MODE.value == "evaluate":
     return evaluate_checkpoint()
+  if _STEP.value is not None:
+    raise UserError(f"--step={_STEP.value} is for --mode=evaluate and report; --mode is train")
   config, folder = read_config(), workdir()
   prepare_devices()
   from vireid_jax import train
@@ -76,7 +78,7 @@ def main(argv: list[str]) -> int:
 def evaluate_checkpoint() -> int:
   """Evaluates with the checkpoint's own config, unless a file is named; returns the exit code."""
   config = read_config() if config_flag.given() else None
-  folder = workdir() if config else pathlib.Path(require("workdir")).expanduser()
+  folder = workdir() if config else storage.folder_named(require("workdir"), "--workdir")
   prepare_devices()
   from vireid_jax import evaluate
 

@@ -7,9 +7,9 @@ where it was stopped: finished splits are skipped, an unfinished one goes on fro
 """
 
 import copy
-import json
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from vireid_jax import interrupts
 
@@ -21,12 +21,12 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
+from vireid_jax import config_flag, evaluate, finished, report, train
 from vireid_jax import main as main_lib
-from vireid_jax import report, train
 from vireid_jax.errors import UserError
 
 SPLITS = tuple(range(1, 11))
-FINISHED = "finished.json"
+FINISHED = finished.NAME
 
 _SPLITS = flags.DEFINE_list("splits", None, "Which splits, for example 1,2,3; all ten when absent.")
 
@@ -54,6 +54,48 @@ def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> st
   return report.render([str(split_folder(workdir, "*"))])
 
 
+def evaluate_splits(
+  config: ConfigDict | None,
+  workdir: pathlib.Path,
+  splits: Sequence[int] = (),
+  *,
+  step: int | None = None,
+  overrides: Sequence[str] = (),
+) -> str:
+  """Evaluates the checkpoints of some splits again.
+
+  Args:
+    config: see `train_splits`; None for the one of each checkpoint.
+    workdir: holds a folder per split.
+    splits: which ones, from 1; all that are there when empty.
+    step: of the checkpoints; the latest of each when None.
+    overrides: '--config.key=value', where no config is given.
+
+  Returns:
+    The tables over all splits.
+
+  Raises:
+    UserError: a split has no checkpoint, or another one than the config fits.
+  """
+  if config is not None:
+    check_has_splits(config)
+  there = [split for split in SPLITS if split_folder(workdir, split).is_dir()]
+  splits = splits or there
+  missing = [split for split in splits or SPLITS if split not in there]
+  if missing:
+    raise UserError(
+      f"{workdir} has no {split_folder(workdir, missing[0]).name}; train it first. There are: "
+      + (", ".join(map(str, there)) or "none")
+    )
+  for split in splits:
+    config_of_split = copy.deepcopy(config)
+    if config_of_split is not None:
+      config_of_split.data.split = split
+    evaluate.evaluate(config_of_split, split_folder(workdir, split), step=step, overrides=overrides)
+    jax.clear_caches()
+  return report.render([str(split_folder(workdir, "*"))], step=step)
+
+
 def split_folder(workdir: pathlib.Path, split: int | str) -> pathlib.Path:
   """Returns the workdir of a split; '*' gives the glob of all."""
   return workdir / f"split_{split if isinstance(split, str) else f'{split:02d}'}"
@@ -69,22 +111,32 @@ def check_has_splits(config: ConfigDict) -> None:
 
 
 def _train_unless_finished(config: ConfigDict, workdir: pathlib.Path) -> None:
-  mark, wanted = workdir / FINISHED, config_lib.to_dict(config)
-  if mark.exists() and json.loads(mark.read_text()) == wanted:
-    print(f"{workdir} is finished", flush=True)
+  wanted = config_lib.to_dict(config)
+  if finished.is_finished(workdir, wanted):
     return
   # Another config of the same network goes on (a longer run) or is evaluated anew.
   train.train(config, workdir)
   if jax.process_index() == 0:
-    mark.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+    finished.mark(workdir, wanted)
   jax.clear_caches()  # each split compiles its own step; ten would stay in memory
 
 
 def _numbers(given: list[str] | None) -> tuple[int, ...]:
+  """Returns the numbers of --splits in order; none when it is absent."""
   for text in given or ():
     if not text.isdecimal() or int(text) not in SPLITS:
       raise UserError(f"--splits holds {text!r}; choose from {SPLITS[0]} to {SPLITS[-1]}")
-  return tuple(int(text) for text in given) if given else SPLITS
+  return tuple(dict.fromkeys(int(text) for text in given or ()))
+
+
+def _refuse_what_is_unused(given: flags.FlagValues) -> None:
+  if given.mode == "report" or given.html is not None:
+    raise UserError(
+      "reports are made by python -m vireid_jax.main --mode=report --workdir DIR, which takes the "
+      "folder of the splits as well; here --mode is train or evaluate"
+    )
+  if given.step is not None and given.mode != "evaluate":
+    raise UserError(f"--step={given.step} is for --mode=evaluate; --mode is {given.mode}")
 
 
 def main(argv: list[str]) -> int:
@@ -92,10 +144,19 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
   splits = _numbers(_SPLITS.value)
-  config, workdir = main_lib.read_config(), main_lib.workdir("-splits")
+  _refuse_what_is_unused(flags.FLAGS)
+  evaluates = flags.FLAGS.mode == "evaluate"
+  config = None if evaluates and not config_flag.given() else main_lib.read_config()
+  if config is None:
+    main_lib.require("workdir")
+  workdir = main_lib.workdir("-splits")
   main_lib.prepare_devices()
+  if evaluates:
+    step, overrides = flags.FLAGS.step, config_flag.kept()
+    print(evaluate_splits(config, workdir, splits, step=step, overrides=overrides))
+    return 0
   try:
-    print(train_splits(config, workdir, splits))
+    print(train_splits(config, workdir, splits or SPLITS))
   except train.Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return interrupts.EXIT_STOPPED

@@ -36,9 +36,11 @@ def render(
   some = next((run for runs in found.values() for run in runs), None)
   if some is None:
     raise UserError(f"no run of {', '.join(rows)} was evaluated; see the logs in their folders")
-  setting = setting or next(iter(some.results))
+  run_settings = (name for name, result in some.results.items() if result.trials)
+  setting = setting or next(run_settings, next(iter(some.results), ""))
   lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2)]
-  lines += [_row(label, runs, setting, reference) for label, runs in found.items()]
+  what = _what(some)
+  lines += [_row(label, runs, setting, what, reference) for label, runs in found.items()]
   body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
   title = f"{some.stored['dataset']}{synthetic}, {some.stored['part']}, {setting}"
@@ -53,19 +55,45 @@ def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
     # Without its folder of records a workdir would be searched for workdirs.
     runs = records.find(str(workdir)) if (workdir / records.EVAL_FOLDER).is_dir() else []
     found += [run for run in runs if not records.suffix(run)][:1]
-  if found:
-    records.check_alike(found)
   return found
 
 
-def _row(label: str, runs: list[records.Run], setting: str, reference: dict) -> tuple[str, ...]:
+def _what(run: records.Run) -> tuple[str, str]:
+  """Returns (data set, part) of a record."""
+  return run.stored["dataset"], run.stored["part"]
+
+
+def _row(
+  label: str, runs: list[records.Run], setting: str, what: tuple[str, str], reference: dict
+) -> tuple[str, ...]:
   if not runs:
     return label, "", "0", *("not run",) * len(METRICS), ""
-  rates = [run.results[setting].mean for run in runs]
   changed = differences(reference, runs[0].stored["trained"], free=FREE)
   changed = "; ".join(f"`{line.replace(' -> ', '` -> `')}`" for line in changed)
+  reason = _not_comparable(runs, setting, what)
+  if reason:
+    return label, changed, str(len(runs)), *(f"({reason})",) * len(METRICS), ""
+  rates = [run.results[setting].mean for run in runs]
   firsts = ", ".join(f"{100 * rate['rank-1']:.2f}" for rate in rates)
   return label, changed, str(len(runs)), *(_spread(rates, name) for name in METRICS), firsts
+
+
+def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]) -> str:
+  """Says why a row's numbers do not belong into the table; '' where they do.
+
+  A row may change the protocol, or a config file may have been edited between two seeds. The other
+  rows took hours and are shown all the same.
+  """
+  other = [part for part, wanted in zip(_what(runs[0]), what, strict=True) if part != wanted]
+  if other:
+    return ", ".join(other)
+  if not all(setting in run.results and run.results[setting].trials for run in runs):
+    return "other settings"
+  try:
+    records.check_alike(runs)
+  except UserError:
+    return "seeds of different configs"
+  return ""
 
 
 def _spread(rates: list[dict], name: str) -> str:
