@@ -1,5 +1,7 @@
 """Starting from ImageNet weights: every stream filled, the rest kept, and the warning without."""
 
+import re
+
 import config_files
 import jax
 import numpy as np
@@ -51,7 +53,8 @@ def test_every_stream_is_filled_and_the_rest_is_kept(tmp_path, capsys):
   weights = torchvision_weights(config, tmp_path / "r18.npz")
   config.init_from = str(tmp_path / "r18.npz")
   before = make_state(config)
-  after = warm_start.fill(before, config, SHARDING)
+  notices = {}
+  after = warm_start.fill(before, config, SHARDING, notices.__setitem__)
   backbone = after.params["backbone"]
   for stream in ("visible", "infrared"):
     np.testing.assert_array_equal(
@@ -68,6 +71,13 @@ def test_every_stream_is_filled_and_the_rest_is_kept(tmp_path, capsys):
   assert names and all(same(blocks[0][name], blocks[1][name]) for name in names)
   assert same(after.opt_state, before.opt_state)
   assert "ResNet weights" in capsys.readouterr().out
+  # An ImageNet classifier of 65,000 numbers, and non-local blocks beside the ResNet.
+  assert re.fullmatch(
+    r"of .*r18\.npz: (\d+)% of the network's parameters are not in the file and start from random "
+    r"values \(backbone, head\); (\d+)% of the file's numbers are not used "
+    r"\(fc\.weight, fc\.bias\)",
+    notices["weights"],
+  )
 
 
 @pytest.mark.parametrize("name", [name for name in config_files.NAMES if "synthetic" in name])
@@ -82,6 +92,24 @@ def test_every_method_can_start_from_imagenet_weights(name, tmp_path):
   # All but heads and attention comes from the file: most of what a small network has.
   changed = jax.tree.map(lambda x, y: int(x.size * np.any(x != y)), before.params, after.params)
   assert sum(jax.tree.leaves(changed)) >= 170_000
+
+
+@pytest.mark.parametrize("classes, notable", [(3, False), (5, True)])
+def test_shares_count_numbers_and_five_percent_is_the_limit(classes, notable):
+  table = convert.NameTable(
+    "toy", lambda path: "w" if path[-1] == "w" else None, True, r"fc\..*", "a test"
+  )
+  variables = {
+    "params": {"net": {"w": np.zeros(95)}, "head": {"bias": np.zeros(5)}},
+    "batch_stats": {"net": {"mean": np.zeros(1000)}},
+  }
+  weights = {"w": np.zeros(95), "fc.weight": np.zeros(classes), "num_batches_tracked": np.zeros(())}
+  found = convert.shares(variables, weights, table, ["fc.weight", "num_batches_tracked"])
+  assert found.random == 0.05
+  assert found.modules == ("head",)
+  assert found.unused == pytest.approx((classes + 1) / (96 + classes))
+  assert found.tensors == ("fc.weight",)
+  assert found.notable == notable
 
 
 def test_weights_of_another_network_are_listed(tmp_path):

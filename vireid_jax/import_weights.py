@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax import main as main_lib
 from vireid_jax import methods, optim, train_state
-from vireid_jax.checkpoint import Checkpoints
+from vireid_jax.checkpoint import FOLDER, Checkpoints
 from vireid_jax.data import pipeline, rendered, sampler
 from vireid_jax.data.source import Dataset
 from vireid_jax.durations import Clock
@@ -47,6 +47,7 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
       holds checkpoints.
   """
   config_lib.validate(config)
+  _refuse_used(workdir)
   table = convert.name_table(config.method.name)
   weights = convert.load_weights(source)
   index, batches = _training_data(config)
@@ -91,11 +92,20 @@ def _schedule(config: ConfigDict, batches) -> optim.Schedule:
   return optim.make_schedule(config.optim, Clock(batches.steps_per_epoch, 2 * pairs))
 
 
+def _refuse_used(workdir: pathlib.Path) -> None:
+  """Raises UserError for a workdir with checkpoints, before anything else is read."""
+  if not (workdir / FOLDER).exists():
+    return
+  checkpoints = Checkpoints(workdir, keep=None)
+  latest = checkpoints.latest()
+  checkpoints.close()
+  if latest is not None:
+    raise UserError(f"{workdir} holds checkpoints already; choose another --workdir")
+
+
 def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
-  if checkpoints.latest() is not None:
-    raise UserError(f"{workdir} holds checkpoints already; choose another --workdir")
   checkpoints.save(0, state, meta)
   checkpoints.close()
   config_lib.save(config, workdir / "config.json")

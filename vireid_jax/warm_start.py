@@ -7,7 +7,7 @@ from jax.sharding import Sharding
 from ml_collections import ConfigDict
 
 from vireid_jax import notices
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.models import convert
 from vireid_jax.models.weights import hub
 from vireid_jax.train_state import TrainState
@@ -51,12 +51,15 @@ def fill(
     return state
   weights = convert.load_weights(config.init_from)
   table = convert.name_table("torchvision")
-  variables, _ = convert.import_weights(state.variables, weights, table)
+  variables, ignored = convert.import_weights(state.variables, weights, table)
+  found = convert.shares(state.variables, weights, table, ignored)
   # The step donates its state: an alias of NumPy's memory must not be among it.
   variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
   params = variables.pop("params")
   if jax.process_index() == 0:
-    print(f"ResNet weights: {config.init_from}", flush=True)
+    print(f"ResNet weights: {printable(config.init_from)}", flush=True)
+  if found.notable:
+    tell("weights", f"of {printable(config.init_from)}: {found}")
   return TrainState(state.step, params, variables, state.opt_state)
 
 

@@ -9,14 +9,17 @@ from vireid_jax.errors import UserError, printable
 from vireid_jax.models.weights import hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
 from vireid_jax.models.weights.names import NameTable, name_table
+from vireid_jax.models.weights.shares import Shares, shares
 
 __all__ = [
   "NameTable",
+  "Shares",
   "export_weights",
   "find_file",
   "import_weights",
   "load_weights",
   "name_table",
+  "shares",
   "unfit",
 ]
 

@@ -1,0 +1,80 @@
+"""How much of a network a file of weights fills, and how much of the file is not used."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+
+import flax.traverse_util
+import numpy as np
+
+from vireid_jax.methods.base import Variables
+from vireid_jax.models.weights.names import NameTable
+from vireid_jax.models.weights.tensors import shown
+
+WORTH_SAYING = 0.05
+MOST_SHOWN = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+  """What a network and a file of weights have not in common.
+
+  Attributes:
+    random: share of the network's parameters that keep random values, in [0, 1].
+    modules: the outermost modules that hold them, sorted.
+    unused: share of the file's numbers that the network has no place for, in [0, 1].
+    tensors: their names.
+  """
+
+  random: float
+  modules: tuple[str, ...]
+  unused: float
+  tensors: tuple[str, ...]
+
+  @property
+  def notable(self) -> bool:
+    """Whether either share is above 5 %."""
+    return max(self.random, self.unused) > WORTH_SAYING
+
+  def __str__(self) -> str:
+    """One clause for people."""
+    return (
+      f"{self.random:.0%} of the network's parameters are not in the file and start from random "
+      f"values ({_listed(self.modules)}); {self.unused:.0%} of the file's numbers are not used "
+      f"({_listed(self.tensors)})"
+    )
+
+
+def shares(
+  variables: Variables,
+  weights: Mapping[str, np.ndarray],
+  table: NameTable,
+  ignored: Iterable[str],
+) -> Shares:
+  """Compares a network with a file that `import_weights` has accepted.
+
+  Args:
+    variables: of the network, arrays or shapes.
+    weights: of the file, by PyTorch's name.
+    table: of the names.
+    ignored: the tensors that were left out, as `import_weights` returns them.
+  """
+  flat = flax.traverse_util.flatten_dict(variables)
+  sizes = {path: math.prod(leaf.shape) for path, leaf in flat.items() if path[0] == "params"}
+  random = [path for path in sizes if table.translate(path) is None]
+  ignored = tuple(ignored)
+  return Shares(
+    random=_share((sizes[path] for path in random), sizes.values()),
+    modules=tuple(sorted({path[1] for path in random})),
+    unused=_share((weights[name].size for name in ignored), (w.size for w in weights.values())),
+    tensors=tuple(name for name in ignored if weights[name].ndim),
+  )
+
+
+def _share(part: Iterable[int], whole: Iterable[int]) -> float:
+  return sum(part) / max(sum(whole), 1)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+  more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+  return (", ".join(map(shown, names[:MOST_SHOWN])) or "none") + more
