@@ -5,6 +5,7 @@ import golden_models
 import jax
 import numpy as np
 import pytest
+import trained_models
 
 import vireid_jax
 from vireid_jax import evaluate, import_weights, methods, train
@@ -76,4 +77,19 @@ def test_weights_with_other_classes_are_listed(data_dir, tmp_path):
   np.savez(tmp_path / "model.npz", **weights)
   with pytest.raises(UserError, match=r"\+ classifier\.weight \(3, 448\)"):
     import_weights.import_weights(config, str(tmp_path / "model.npz"), tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_with_checkpoints_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+  trained_models.save(tmp_path / "run", "toys.linear")
+  config = config_files.load("agw_synthetic", "smoke")
+  monkeypatch.setattr(convert, "load_weights", pytest.fail)
+  with pytest.raises(UserError, match="holds checkpoints already"):
+    import_weights.import_weights(config, "model.pth", tmp_path / "run")
+
+
+def test_weights_that_cannot_be_read_leave_no_workdir(tmp_path):
+  config = config_files.load("agw_synthetic", "smoke")
+  with pytest.raises(UserError):
+    import_weights.import_weights(config, str(tmp_path / "none.pth"), tmp_path / "run")
   assert not (tmp_path / "run").exists()

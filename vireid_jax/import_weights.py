@@ -20,12 +20,12 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax import main as main_lib
-from vireid_jax import methods, optim, train_state
+from vireid_jax import methods, optim, storage, train_state, workdir_lock
 from vireid_jax.checkpoint import FOLDER, Checkpoints
 from vireid_jax.data import pipeline, rendered, sampler
 from vireid_jax.data.source import Dataset
 from vireid_jax.durations import Clock
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.models import convert
 
 _WEIGHTS = flags.DEFINE_string("weights", None, "File or hub name of the authors' weights.")
@@ -64,7 +64,9 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
     "identities": index.identities.tolist(),
     "steps_per_epoch": batches.steps_per_epoch,
   }
-  _save(state, meta, config, workdir)
+  # A signal waits: a checkpoint is written in a second, and half of one is nothing.
+  with interrupts.deferred(), storage.explained(workdir):
+    _save(state, meta, config, workdir)
   return ignored
 
 
@@ -104,11 +106,13 @@ def _refuse_used(workdir: pathlib.Path) -> None:
 
 
 def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
-  workdir.mkdir(parents=True, exist_ok=True)
-  checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
-  checkpoints.save(0, state, meta)
-  checkpoints.close()
-  config_lib.save(config, workdir / "config.json")
+  storage.make_workdir(workdir)
+  with workdir_lock.hold(workdir):
+    _refuse_used(workdir)  # another import may have been faster
+    checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
+    checkpoints.save(0, state, meta)
+    checkpoints.close()
+    config_lib.save(config, workdir / "config.json")
 
 
 def main(argv: list[str]) -> int:
@@ -123,7 +127,8 @@ def main(argv: list[str]) -> int:
   ignored = import_weights(config, _WEIGHTS.value, workdir)
   table = convert.name_table(config.method.name)
   reason = f" ({table.ignored_because}; counters of batches)" if ignored else ""
-  print(f"{workdir}: checkpoint 0 from {_WEIGHTS.value}; {len(ignored)} tensors unused{reason}")
+  said = f"{workdir}: checkpoint 0 from {_WEIGHTS.value}; {len(ignored)} tensors unused{reason}"
+  print(printable(said))
   return 0
 
 

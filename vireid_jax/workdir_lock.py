@@ -40,13 +40,9 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   Raises:
     UserError: another process holds it, and which one.
   """
-  with _open_locked(workdir) as file, interrupts.removing(workdir / FILE):
-    try:
-      with _signed(file):
-        yield
-    finally:
-      # Still locked: nobody else's file can have that name now.
-      (workdir / FILE).unlink(missing_ok=True)
+  # It is removed once, and while it is locked: nobody else's file can have that name then.
+  with _open_locked(workdir) as file, interrupts.removing(workdir / FILE), _signed(file):
+    yield
 
 
 @contextlib.contextmanager
