@@ -144,6 +144,11 @@ class Evaluation:
       draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
     return suite_lib.join_draws(draws, config_lib.to_dict(self._config)["eval"]["corruption"])
 
+  def own_record(self, workdir: pathlib.Path, step: int) -> dict | None:
+    """Returns the record of this evaluation of a step; None where there is no whole one."""
+    config, images = config_lib.to_dict(self._config), self._images.fingerprint()
+    return evaluation_record.own(workdir, config, step, images=images)
+
   def chance(self, results: Results) -> str | None:
     """Returns a sentence where results are no better than a random order's; see `chance`."""
     if not hasattr(self._suite.protocol, "listings"):
@@ -284,6 +289,31 @@ def report(
   path = evaluation_record.write(workdir, record)
   print(f"{path or 'the record of all trials stays as it is'}\n", flush=True)
   return path
+
+
+def read_back(
+  evaluation: Evaluation, workdir: pathlib.Path, step: int, *, quick: bool = False
+) -> Results | None:
+  """Prints a run's own evaluation of a step again, as it was printed then.
+
+  Args:
+    evaluation: of the run, with its config as it is now.
+    workdir: of the run.
+    step: of the checkpoint.
+    quick: whether a look at trial 0 alone will do.
+
+  Returns:
+    The results; None where the record is not there, is damaged or holds other conditions or images,
+    and where it is a quick look and the whole is wanted. Nothing is printed then.
+  """
+  record = evaluation.own_record(workdir, step)
+  if record is None or (record.get("quick") and not quick):
+    return None
+  results = {key: SettingResult.from_json(kept) for key, kept in record["results"].items()}
+  if jax.process_index() == 0:
+    path = workdir / FOLDER / f"{record['name']}.json"
+    print(f"\n{format_table(results, record['title'])}\n{path}\n", flush=True)
+  return results
 
 
 def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoints, int]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from vireid_jax import config as config_lib
 from vireid_jax import config_keys, evaluation_config, storage
 from vireid_jax.errors import UserError
+from vireid_jax.evaluators.results import SettingResult
 
 FOLDER = "eval"
 # How an evaluation is asked for; its numbers do not depend on it.
@@ -38,11 +39,14 @@ def conditions(config: Mapping) -> dict:
 def differing(config: Mapping, trained: Mapping) -> dict[str, str]:
   """Returns 'key: own -> this' by key where an evaluation departs from the run's own."""
   own, this = conditions(trained), conditions(config)
-  found = {}
-  for key in sorted(own.keys() | this.keys()):
-    if own.get(key) != this.get(key):
-      found[key] = f"{key}: {own.get(key, '(absent)')} -> {this.get(key, '(absent)')}"
-  return found
+  options = config_lib.to_dict(evaluation_config.of_checkpoint(trained).eval)
+  # Options of what the run itself left off count with the values that it has for them.
+  own = config_keys.flatten({"eval": options}) | own
+  return {
+    key: f"{key}: {own.get(key, '(absent)')} -> {value}"
+    for key, value in this.items()
+    if own.get(key) != value
+  }
 
 
 def name(config: Mapping, trained: Mapping, step: int, *, other_images: str = "") -> str:
@@ -96,6 +100,25 @@ def place(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
   if old and record.get("quick") and not old.get("quick"):
     return None
   return path
+
+
+def own(workdir: pathlib.Path, config: Mapping, step: int, *, images: str) -> dict | None:
+  """Returns the record of a run's own evaluation of a step; None where there is no whole one.
+
+  Args:
+    workdir: of the run.
+    config: of the run, plain values.
+    step: of the checkpoint.
+    images: fingerprint of the test images.
+  """
+  record = _read(workdir / FOLDER / f"{name(config, config, step)}.json")
+  if not record or not _same(record, {"config": config, IMAGES: images}):
+    return None
+  try:
+    {key: SettingResult.from_json(value).mean for key, value in record["results"].items()}
+    return record if record["title"] and record["step"] == step else None
+  except (KeyError, TypeError, AttributeError, ValueError):
+    return None
 
 
 def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
