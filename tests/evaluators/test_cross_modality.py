@@ -90,7 +90,7 @@ def test_shots_draw_galleries_and_reranking_changes_them():
   [
     ({"directions": "infrared"}, "directions holds 'infrared'"),
     ({"shots": -1}, "shots holds -1"),
-    ({"exclude_same_camera": "sometimes"}, "exclude_same_camera is 'sometimes'"),
+    ({"exclude_same_camera": "sometimes"}, "exclude_same_camera holds 'sometimes'"),
   ],
 )
 def test_wrong_arguments_are_named(options, message):

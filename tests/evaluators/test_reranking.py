@@ -150,7 +150,8 @@ def test_stored_results_of_the_authors(golden, mode):
 
 @pytest.mark.parametrize("wrong", [{"k1": 0}, {"k2": 0}, {"lambda_": 1.5}])
 def test_parameters_out_of_range(wrong):
-  with pytest.raises(UserError, match="lambda_ between 0 and 1"):
+  (name,) = wrong
+  with pytest.raises(UserError, match=f"{name} of the re-ranking .*must be"):
     k_reciprocal_distance(np.eye(3), np.eye(3), **wrong)
 
 

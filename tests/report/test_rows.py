@@ -8,6 +8,7 @@ from test_report import plain, write
 
 from vireid_jax import report
 from vireid_jax.errors import UserError
+from vireid_jax.evaluators.results import SAME_GALLERY
 from vireid_jax.report import naming, records
 
 
@@ -101,6 +102,17 @@ def test_two_records_with_other_numbers_are_never_merged(tmp_path):
     ("agw, after_neck", "50.00"),
     ("agw, after_neck [89abcdef]", "40.00"),
   ]
+
+
+def test_trials_that_cannot_differ_have_no_deviation(tmp_path):
+  path = write(tmp_path / "run", plain(0.5, 0.5))
+  stored = json.loads(path.read_text())
+  stored["results"]["visible_to_infrared"]["same_gallery"] = True
+  path.write_text(json.dumps(stored))
+  text = report.render([str(tmp_path / "run")])
+  assert test_report.rows(text)[1][2] == "50.00" and "±" not in text
+  assert f"percent; visible_to_infrared: {SAME_GALLERY}" in text
+  assert f"% percent; visible_to_infrared: {SAME_GALLERY}" in text  # in the LaTeX
 
 
 TORN = {

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError, nearest, shown
 
 
 def protocols() -> list[str]:
@@ -28,8 +28,8 @@ def create(name: str, **kwargs):
     UserError: an unknown protocol, argument or value.
   """
   names = protocols()
-  if name not in names:
-    raise UserError(f"unknown evaluation protocol {name!r}; {nearest(str(name), names)}")
+  if not isinstance(name, str) or name not in names:
+    raise UserError(f"unknown evaluation protocol {shown(name)}; {nearest(str(name), names)}")
   protocol = _module(name).Protocol
   fields = [field.name for field in dataclasses.fields(protocol)]
   for key in kwargs:

@@ -1,10 +1,12 @@
 """Checks of what protocols are given."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError, nearest, shown
+
+MOST = 10_000  # of trials, shots or neighbours: a larger number is a slip
 
 
 def names(argument: str, given: str | Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:
@@ -13,29 +15,62 @@ def names(argument: str, given: str | Iterable[str], allowed: Iterable[str]) -> 
   Raises:
     UserError: none, an unknown or a repeated name.
   """
-  given = (given,) if isinstance(given, str) else tuple(given)
+  given = _items(argument, given)
   for name in given:
-    if name not in allowed:
-      raise UserError(f"{argument} holds {name!r}; {nearest(str(name), allowed)}")
+    one_of(argument, name, allowed)
   return _distinct(argument, given)
+
+
+def one_of(argument: str, given: str, allowed: Iterable[str]) -> None:
+  """Raises UserError unless `given` is one of the allowed names."""
+  if not isinstance(given, str) or given not in allowed:
+    raise UserError(f"{argument} holds {shown(given)}; {nearest(str(given)[:100], allowed)}")
 
 
 def counts(argument: str, given: int | Iterable[int]) -> tuple[int, ...]:
   """Returns `given` as a tuple of distinct whole numbers from 1; one number may stand alone.
 
   Raises:
-    UserError: none, a repeated one, or something that is not a whole number from 1.
+    UserError: none, a repeated one, or something that is not a whole number from 1 to `MOST`.
   """
-  given = tuple(given) if isinstance(given, Iterable) else (given,)
-  for value in given:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-      raise UserError(f"{argument} holds {value!r}; it must be a whole number from 1")
-  return _distinct(argument, tuple(int(value) for value in given))
+  return _distinct(argument, tuple(count(argument, value) for value in _items(argument, given)))
+
+
+def count(argument: str, given: int, *, least: int = 1) -> int:
+  """Returns `given` as an int; raises UserError unless it is whole and from `least` to `MOST`."""
+  whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+  if not whole or not least <= given <= MOST:
+    raise UserError(
+      f"{argument} holds {shown(given)}; it must be a whole number from {least} to {MOST:,}"
+    )
+  return int(given)
+
+
+def share(argument: str, given: float) -> None:
+  """Raises UserError unless `given` is a number from 0 to 1."""
+  number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+  if not number or not 0 <= given <= 1:
+    raise UserError(f"{argument} is {shown(given)}; it must be a number from 0 to 1")
+
+
+def flag(argument: str, given: bool) -> None:
+  """Raises UserError unless `given` is True or False."""
+  if not isinstance(given, bool):
+    raise UserError(f"{argument} is {shown(given)}; it must be True or False")
+
+
+def _items(argument: str, given) -> tuple:
+  """Returns one value or several as a tuple."""
+  if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    return (given,)
+  if isinstance(given, Mapping):
+    raise UserError(f"{argument} is {shown(given)}; give values between commas")
+  return tuple(given)
 
 
 def _distinct(argument, given):
   if not given or len(set(given)) < len(given):
-    raise UserError(f"{argument} is {given!r}; it must hold at least one value, each once")
+    raise UserError(f"{argument} is {shown(given)}; it must hold at least one value, each once")
   return given
 
 

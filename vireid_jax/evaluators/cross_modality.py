@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.errors import UserError, nearest
 from vireid_jax.evaluators import arguments, draws, ranking, results
 from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.llcm import DIRECTIONS, same_folder, similarities
@@ -39,14 +38,9 @@ class Protocol:
   def __post_init__(self):
     given = arguments.names("directions", self.directions, DIRECTIONS)
     object.__setattr__(self, "directions", given)
-    arguments.counts("trials", self.trials)
-    if self.shots != 0:
-      arguments.counts("shots", self.shots)
-    if self.exclude_same_camera not in EXCLUDE:
-      raise UserError(
-        f"exclude_same_camera is {self.exclude_same_camera!r}; "
-        f"{nearest(str(self.exclude_same_camera), EXCLUDE)}"
-      )
+    arguments.count("trials", self.trials)
+    arguments.count("shots", self.shots, least=0)
+    arguments.one_of("exclude_same_camera", self.exclude_same_camera, EXCLUDE)
 
   def evaluate(
     self,
@@ -87,6 +81,7 @@ class Protocol:
         [_score(similarity_to, records, rows[query], each, excludes) for each in drawn],
         queries=len(rows[query]),
         gallery_sizes=[len(each) for each in drawn],
+        same_gallery=draws.are_same(drawn),
         conditions={**self._conditions(direction, excludes), "normalize": normalize},
       )
     return results.refuse_if_empty(found)

@@ -1,7 +1,7 @@
 """Gallery draws: which images stand in the gallery of a trial. Pure functions of the trial."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -51,6 +51,12 @@ def image_number(name: str) -> int:
       "expected names such as cam1/0007/0012.jpg, or use gallery 'random_choice'"
     )
   return int(stem)
+
+
+def are_same(drawn: Sequence[np.ndarray]) -> bool:
+  """Says whether several galleries, int [g] each, hold the same images, in whichever order."""
+  first = np.sort(drawn[0]) if len(drawn) else ()
+  return len(drawn) > 1 and all(np.array_equal(np.sort(rows), first) for rows in drawn[1:])
 
 
 def random_choice(groups: Folders, *, trial: int, shots: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class Protocol:
   def __post_init__(self):
     given = arguments.names("directions", self.directions, DIRECTIONS)
     object.__setattr__(self, "directions", given)
-    arguments.counts("trials", self.trials)
+    arguments.count("trials", self.trials)
 
   def evaluate(
     self,
@@ -67,12 +67,13 @@ class Protocol:
       query, gallery = DIRECTIONS[direction]
       matrix = similarity if query == VISIBLE else similarity.T
       similarity_to = similarities(features, rows[query], rows[gallery], matrix, normalize, rerank)
-      summaries, sizes = self._trials(similarity_to, records, rows[query], gallery)
+      summaries, drawn = self._trials(similarity_to, records, rows[query], gallery)
       conditions = {"protocol": "llcm", "direction": direction, "gallery": "random_choice"}
       found[direction] = results.from_summaries(
         summaries,
         queries=len(rows[query]),
-        gallery_sizes=sizes,
+        gallery_sizes=[len(each) for each in drawn],
+        same_gallery=draws.are_same(drawn),
         conditions={**conditions, "normalize": normalize},
       )
     return results.refuse_if_empty(found)
@@ -90,11 +91,11 @@ class Protocol:
     return found
 
   def _trials(self, similarity_to, records, query_rows, gallery):
-    """Returns (summary per trial, gallery size per trial); `gallery` is a modality."""
+    """Returns (summary per trial, gallery per trial); `gallery` is a modality."""
     groups = draws.folders(records, gallery)
-    summaries, sizes = [], []
-    for trial in range(self.trials):
-      drawn = draws.random_choice(groups, trial=trial, shots=1)
+    summaries = []
+    galleries = [draws.random_choice(groups, trial=trial, shots=1) for trial in range(self.trials)]
+    for drawn in galleries:
       similarity, columns = similarity_to(drawn)
       scores = ranking.score_queries(
         similarity,
@@ -105,8 +106,7 @@ class Protocol:
         unique_identities=True,
       )
       summaries.append(scores.summary())
-      sizes.append(len(drawn))
-    return summaries, sizes
+    return summaries, galleries
 
 
 def similarities(features, query, gallery, similarity, normalize, rerank):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE, Records
+from vireid_jax.errors import UserError, shown
 from vireid_jax.evaluators import arguments, draws, ranking, results
 from vireid_jax.evaluators.listing import Listing
 from vireid_jax.evaluators.similarity import similarity_matrix
@@ -40,8 +41,9 @@ class Protocol:
   def __post_init__(self):
     given = arguments.names("directions", self.directions, DIRECTIONS)
     object.__setattr__(self, "directions", given)
-    arguments.counts("trials", self.trials)
-    arguments.counts("shots", self.shots)
+    arguments.count("trials", self.trials)
+    arguments.count("shots", self.shots)
+    object.__setattr__(self, "same_place", _pairs(self.same_place))
 
   def evaluate(
     self, features, records: Records, metadata: Mapping, *, normalize: bool = True
@@ -71,6 +73,7 @@ class Protocol:
         [self._rank(features, records, query, gallery, normalize) for gallery in galleries],
         queries=len(query),
         gallery_sizes=[len(gallery) for gallery in galleries],
+        same_gallery=draws.are_same(galleries),
         conditions={**conditions, "gallery": "random_choice", "normalize": normalize},
       )
     return results.refuse_if_empty(found)
@@ -110,3 +113,17 @@ class Protocol:
       near = records.camera[gallery] == gallery_camera
       own |= (records.camera[query] == query_camera)[:, None] & near[None]
     return own
+
+
+def _pairs(given) -> tuple[tuple[int, int], ...]:
+  """Returns pairs of camera numbers as tuples; raises UserError for anything else."""
+  try:
+    pairs = tuple((query, gallery) for query, gallery in given)
+  except (TypeError, ValueError):
+    pairs = ((given, None),)
+  for number in (number for pair in pairs for number in pair):
+    if not isinstance(number, int | np.integer):
+      raise UserError(
+        f"same_place is {shown(given)}; it must hold pairs of camera numbers such as ((2, 3),)"
+      )
+  return pairs

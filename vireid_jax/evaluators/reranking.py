@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from vireid_jax.errors import UserError
+from vireid_jax.evaluators import arguments
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 BLOCK = 256  # rows at once; bounds the temporaries to tens of MB
@@ -26,6 +27,7 @@ class Reranking:
 
   def __post_init__(self):
     _check_parameters(self.k1, self.k2, self.lambda_)
+    arguments.flag("neighbours_among_queries", self.neighbours_among_queries)
 
 
 class Reranker:
@@ -47,6 +49,8 @@ class Reranker:
       float [q, g], minus the k-reciprocal distance.
     """
     count = len(self._query)
+    if not count or not len(gallery):
+      return np.asarray(similarity)  # nothing to rank, which the caller says of its setting
     whole = np.empty((count + len(gallery),) * 2, self._among_queries.dtype)
     whole[:count, :count] = self._among_queries
     whole[:count, count:] = self._from_similarity(similarity)
@@ -166,11 +170,9 @@ def _on_accelerator() -> bool:
 
 
 def _check_parameters(k1, k2, lambda_):
-  if k1 < 1 or k2 < 1 or not 0 <= lambda_ <= 1:
-    raise UserError(
-      f"re-ranking got k1 = {k1}, k2 = {k2}, lambda_ = {lambda_}; k1 and k2 must be at least 1 and "
-      "lambda_ between 0 and 1"
-    )
+  arguments.count("k1 of the re-ranking", k1)
+  arguments.count("k2 of the re-ranking", k2)
+  arguments.share("lambda_ of the re-ranking", lambda_)
 
 
 def _nearest(distances, count, near):

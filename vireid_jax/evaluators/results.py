@@ -8,6 +8,7 @@ import numpy as np
 from vireid_jax.errors import UserError
 
 RANKS = (1, 5, 10, 20)
+SAME_GALLERY = "the gallery of every trial holds all images, so the trials do not differ"
 METRICS = tuple(f"rank-{rank}" for rank in RANKS) + ("mAP", "mINP")
 
 
@@ -22,6 +23,8 @@ class SettingResult:
     gallery_sizes: per trial, number of gallery images.
     conditions: everything that changes the numbers, as plain values (protocol, gallery variant,
       normalisation, ...); callers add what they know.
+    same_gallery: the galleries of several trials hold the same images, so that the trials do not
+      differ: no folder holds more images than are drawn from it.
     not_run: why there is no result; empty when there is one.
   """
 
@@ -31,6 +34,12 @@ class SettingResult:
   gallery_sizes: tuple[int, ...] = ()
   conditions: dict = dataclasses.field(default_factory=dict)
   not_run: str = ""
+  same_gallery: bool = False
+
+  @property
+  def has_spread(self) -> bool:
+    """Whether a deviation over the trials says anything."""
+    return len(self.trials) > 1 and not (self.same_gallery and max(self.std.values()) < 5e-5)
 
   @property
   def mean(self) -> dict[str, float]:
@@ -58,6 +67,7 @@ class SettingResult:
       "gallery_sizes": list(self.gallery_sizes),
       "conditions": dict(self.conditions),
       "not_run": self.not_run,
+      "same_gallery": self.same_gallery,
     }
 
   @classmethod
@@ -70,11 +80,17 @@ class SettingResult:
       gallery_sizes=tuple(stored["gallery_sizes"]),
       conditions=dict(stored["conditions"]),
       not_run=stored["not_run"],
+      same_gallery=bool(stored.get("same_gallery", False)),
     )
 
 
 def from_summaries(
-  summaries: list[dict], *, queries: int, gallery_sizes: list[int], conditions: Mapping
+  summaries: list[dict],
+  *,
+  queries: int,
+  gallery_sizes: list[int],
+  conditions: Mapping,
+  same_gallery: bool = False,
 ) -> SettingResult:
   """Builds a result from the ranking summaries of its trials.
 
@@ -83,6 +99,7 @@ def from_summaries(
     queries: number of queries.
     gallery_sizes: per trial.
     conditions: what changes the numbers.
+    same_gallery: see `SettingResult`.
 
   Returns:
     The result; marked as not run when no query of any trial has a match.
@@ -90,6 +107,8 @@ def from_summaries(
   conditions = dict(conditions)
   if not any(summary["valid_queries"] for summary in summaries):
     reason = f"none of the {queries} queries has a match in the gallery"
+    if not queries or not any(gallery_sizes):
+      reason = "the test part holds no image for the " + ("gallery" if queries else "queries")
     return SettingResult(queries=queries, conditions=conditions, not_run=reason)
   return SettingResult(
     trials=tuple(_metrics(summary) for summary in summaries),
@@ -97,6 +116,7 @@ def from_summaries(
     valid_queries=tuple(summary["valid_queries"] for summary in summaries),
     gallery_sizes=tuple(int(size) for size in gallery_sizes),
     conditions=conditions,
+    same_gallery=same_gallery,
   )
 
 
@@ -126,7 +146,7 @@ def format_table(results: Mapping[str, SettingResult], title: str) -> str:
 
   Returns:
     The table; with several trials each number is `mean ± standard deviation` over them. Settings
-    that were not run are listed with the reason.
+    that were not run are listed with the reason, and those whose trials cannot differ are named.
   """
   head = ("setting", *METRICS, "trials", "queries", "gallery")
   ran = {name: result for name, result in results.items() if result.trials}
@@ -137,7 +157,9 @@ def format_table(results: Mapping[str, SettingResult], title: str) -> str:
     numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
     lines.append("  ".join((row[0].ljust(widths[0]), *numbers)))
   lines.extend(f"{name}: not run: {results[name].not_run}" for name in results if name not in ran)
-  if any(len(result.trials) > 1 for result in ran.values()):
+  same = [name for name, result in ran.items() if result.same_gallery and not result.has_spread]
+  lines += [f"{', '.join(same)}: {SAME_GALLERY}"] if same else []
+  if any(result.has_spread for result in ran.values()):
     lines.append("percent; mean ± standard deviation over trials; queries with a match")
   elif ran:
     lines.append("percent; queries with a match")
@@ -146,9 +168,9 @@ def format_table(results: Mapping[str, SettingResult], title: str) -> str:
 
 def _row(name, result):
   mean, std = result.mean, result.std
-  several = len(result.trials) > 1
+  spread = result.has_spread
   rates = (
-    f"{100 * mean[key]:.2f}" + (f" ± {100 * std[key]:.2f}" if several else "") for key in METRICS
+    f"{100 * mean[key]:.2f}" + (f" ± {100 * std[key]:.2f}" if spread else "") for key in METRICS
   )
   counts = (_span(result.valid_queries), _span(result.gallery_sizes))
   return (name, *rates, str(len(result.trials)), *counts)

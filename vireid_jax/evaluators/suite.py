@@ -107,6 +107,7 @@ def join_draws(draws: list[Results], conditions: Mapping) -> Results:
       valid_queries=sum((result.valid_queries for result in each), ()),
       gallery_sizes=sum((result.gallery_sizes for result in each), ()),
       conditions={**first.conditions, "corruption": dict(conditions)},
+      same_gallery=first.same_gallery and len(each) == 1,
     )
   return joined
 

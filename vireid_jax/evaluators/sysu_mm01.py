@@ -46,7 +46,7 @@ class Protocol:
     object.__setattr__(self, "modes", arguments.names("modes", self.modes, GALLERY_CAMERAS))
     object.__setattr__(self, "galleries", arguments.names("galleries", self.galleries, GALLERIES))
     object.__setattr__(self, "shots", arguments.counts("shots", self.shots))
-    arguments.counts("trials", (self.trials,))
+    arguments.count("trials", self.trials)
 
   def evaluate(
     self,
@@ -105,6 +105,7 @@ class Protocol:
       [task.scores(rows).summary() for rows in drawn],
       queries=len(task.query_rows),
       gallery_sizes=[len(rows) for rows in drawn],
+      same_gallery=draws.are_same(drawn),
       conditions=conditions,
     )
 

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 
 from vireid_jax.errors import UserError, printable
-from vireid_jax.evaluators.results import METRICS, SettingResult
+from vireid_jax.evaluators.results import METRICS, SAME_GALLERY, SettingResult
 from vireid_jax.report import naming, records
 from vireid_jax.report.records import Run
 
@@ -20,12 +20,14 @@ class Cell:
     std: metric -> standard deviation in [0, 1]; empty where one number stands alone.
     over: over what the deviation is: 'seeds', 'splits', 'trials' or ''.
     trials: of each run.
+    same_gallery: there are several trials, which do not differ.
   """
 
   mean: dict[str, float]
   std: dict[str, float]
   over: str
   trials: int
+  same_gallery: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,12 @@ class Table:
     """What the numbers are."""
     over = sorted({cell.over for row in self.rows for cell in row.cells.values() if cell.over})
     spread = f"; mean ± standard deviation over {', or over '.join(over)}" if over else ""
-    return f"percent{spread}"
+    same = [
+      block
+      for block in self.blocks
+      if any(row.cells[block].same_gallery for row in self.rows if block in row.cells)
+    ]
+    return f"percent{spread}" + (f"; {', '.join(same)}: {SAME_GALLERY}" if same else "")
 
 
 def build(items: list[str], *, step: int | None = None) -> list[Table]:
@@ -196,8 +203,8 @@ def _average(runs: list[Run], results: list[SettingResult]) -> Cell:
   if len(results) > 1:
     means = [result.mean for result in results]
     return Cell(_mean(means), _deviation(means), "splits", trials)
-  std, over = (results[0].std, "trials") if trials > 1 else ({}, "")
-  return Cell(results[0].mean, std, over, trials)
+  std, over = (results[0].std, "trials") if results[0].has_spread else ({}, "")
+  return Cell(results[0].mean, std, over, trials, same_gallery=trials > 1 and not std)
 
 
 def _mean(rates: list[dict]) -> dict[str, float]:
