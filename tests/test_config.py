@@ -80,8 +80,8 @@ def test_variants_combine_and_unknown_ones_are_named():
   [
     ("method.name", "agv", "unknown method 'agv'; did you mean 'agw'"),
     ("method.metric_loss", "wtr", "unknown metric_loss 'wtr'; did you mean 'wrt'"),
-    ("train.duration", "80", "train.duration = '80' is no duration"),
-    ("checkpoint.every", "often", "checkpoint.every = 'often' is no duration"),
+    ("train.duration", "80", "train.duration = '80' is not a valid duration"),
+    ("checkpoint.every", "often", "checkpoint.every = 'often' is not a valid duration"),
     ("eval.protocol.name", "sysu", "unknown evaluation protocol 'sysu'"),
     ("eval.protocol.modes", ("al",), "'al'"),
     ("augment.visible", ("flop()",), "unknown augmentation 'flop'; did you mean 'flip'"),

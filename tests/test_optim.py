@@ -115,7 +115,7 @@ def test_schedule_per_step_climbs_within_the_epoch():
     ({"name": "sgdd"}, "unknown optimiser 'sgdd'; did you mean 'sgd'"),
     ({"decay_at": ("1 epoch",)}, "1 entries and decay_to 0"),
     ({"update": "epochs"}, "did you mean 'epoch'"),
-    ({"warmup": "ten epochs"}, "optim.warmup = 'ten epochs' is no duration"),
+    ({"warmup": "ten epochs"}, "optim.warmup = 'ten epochs' is not a valid duration"),
   ],
 )
 def test_wrong_settings_are_explained(change, message):

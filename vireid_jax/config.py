@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
-from vireid_jax import gradients, methods, optim, storage, warm_start
-from vireid_jax.data import augment, placement
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.durations import Clock
+from vireid_jax import config_keys, methods, storage
 from vireid_jax.errors import UserError, nearest, shown
 
 AUGMENTATIONS = {
@@ -268,42 +265,17 @@ def validate(config: ConfigDict) -> None:
   """Checks whatever needs neither data nor devices, so that a typo shows at once.
 
   Raises:
-    UserError: for an unknown method, option, augmentation, protocol, optimiser, or bad duration.
+    UserError: names the first key that is missing, unknown or wrong, and what is allowed.
   """
-  warm_start.check(config.init_from)
-  placement.check(config.data.placement)
-  gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
-  clock = Clock(steps_per_epoch=1, batch_images=1)
-  clock.steps(config.train.duration, key="train.duration")
-  for key in ("checkpoint", "eval", "log"):
-    clock.steps(config[key].every, key=f"{key}.every")
-  clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every")
-  optim.create(config.optim, optim.make_schedule(config.optim, clock))
-  methods.create(config.method, num_classes=2, steps_per_epoch=1)
-  _check_evaluation(config)
-  for modality in MODALITIES:
-    augment.make_pipeline(config.augment[modality])
-  augment.make_pair_pipeline(config.augment.pair)
+  from vireid_jax import config_checks  # it imports this module
+
+  config_checks.check(config)
 
 
 def needs_masks(config: ConfigDict) -> bool:
   """Says whether the method reads the data set's pedestrian masks."""
   method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
   return getattr(method, "needs_masks", False)
-
-
-def _check_evaluation(config: ConfigDict) -> None:
-  from vireid_jax import evaluate  # it imports this module
-
-  evaluate.make_suite(config)
-  evaluate.make_corruptions(config)
-  keep_best = config.checkpoint.keep_best
-  if keep_best and (config.eval.part.startswith("test") or not config.eval.every):
-    raise UserError(
-      f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
-      f"identities in config.eval.part (it is {config.eval.part!r}): the test set as judge would "
-      "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
-    )
 
 
 def part(config: ConfigDict, text: str) -> str:
@@ -321,7 +293,7 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) ->
   Returns:
     A line 'key: old -> new' per difference, sorted; empty when the run may continue.
   """
-  old, new = _flatten(old), _flatten(new)
+  old, new = config_keys.flatten(old), config_keys.flatten(new)
   lines = []
   for key in sorted(old.keys() | new.keys()):
     before, after = old.get(key, "(absent)"), new.get(key, "(absent)")
@@ -339,13 +311,3 @@ def to_dict(config: ConfigDict) -> dict:
 def save(config: ConfigDict, path: pathlib.Path) -> None:
   """Writes the config as indented JSON."""
   storage.write_text(path, json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
-
-
-def _flatten(tree: dict, prefix: str = "") -> dict:
-  flat = {}
-  for key, value in tree.items():
-    if isinstance(value, dict) and value:
-      flat |= _flatten(value, f"{prefix}{key}.")
-    else:
-      flat[f"{prefix}{key}"] = value
-  return flat

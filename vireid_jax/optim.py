@@ -7,8 +7,22 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vireid_jax.durations import Clock
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.durations import Clock, Duration, unit
+from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax.options import Number, OneOf, Several, Table, Text
+
+RULES = {
+  "optim.name": OneOf("sgd", "adam", noun="optimiser"),
+  "optim.lr": Number(0, 1e6),
+  "optim.lr_multipliers": Table(Number(0, 1e6)),
+  "optim.momentum": Number(0, 1, open_high=True),
+  "optim.weight_decay": Number(0, 1),
+  "optim.no_decay": Several(Text(empty=False)),
+  "optim.update": OneOf("epoch", "step"),
+  "optim.warmup": Duration(),
+  "optim.decay_at": Several(Duration()),
+  "optim.decay_to": Several(Number(0, 1e6)),
+}
 
 Schedule = Callable[[int], Any]
 
@@ -38,13 +52,19 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
       f"config.optim.decay_at has {len(at)} entries and decay_to {len(to)}; give one factor for "
       "each moment"
     )
-  unit = clock.steps_per_epoch if config["update"] == "epoch" else 1
+  length = clock.steps_per_epoch if config["update"] == "epoch" else 1
   warmup = clock.steps(config["warmup"], key="optim.warmup")
   moments = [clock.steps(text, key="optim.decay_at") for text in at]
+  # Of several units only those of one can be compared before the length of an epoch is known.
+  if len({unit(text) for text in at}) == 1 and moments != sorted(moments):
+    raise UserError(
+      f"config.optim.decay_at = {shown(tuple(at))} is not ascending; list the earliest first, with "
+      "decay_to in the same order"
+    )
 
   def schedule(step):
-    start = step // unit * unit
-    factor = jnp.minimum((start + unit) / warmup, 1.0) if warmup else jnp.float32(1.0)
+    start = step // length * length
+    factor = jnp.minimum((start + length) / warmup, 1.0) if warmup else jnp.float32(1.0)
     for moment, value in zip(moments, to, strict=True):
       factor = jnp.where(start >= moment, value, factor)
     return jnp.asarray(config["lr"] * factor, jnp.float32)

@@ -6,15 +6,17 @@ Several operations mean different things before and after it; the order in the c
 
 import ast
 import functools
-import inspect
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vireid_jax import options
 from vireid_jax.data.schema import MODALITIES, mask_name
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax.options import Number, Several, Share, Whole
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -23,7 +25,13 @@ LUMA = (0.2989, 0.5870, 0.1140)
 Operation = Callable[[Array, Array], Array]
 
 
-def pad_crop(key: Array, image: Array, *, padding: int = 10, fill: int = 0) -> Array:
+def pad_crop(
+  key: Array,
+  image: Array,
+  *,
+  padding: Annotated[int, Whole(0, 1024)] = 10,
+  fill: Annotated[int, Whole(0, 255)] = 0,
+) -> Array:
   """Pads by `padding` pixels of grey level `fill` (0 to 255) and crops the size back at random."""
   if image.dtype == jnp.uint8:
     # One word per pixel: the crop, a gather under vmap, is most of what augmenting costs on CPU.
@@ -31,7 +39,7 @@ def pad_crop(key: Array, image: Array, *, padding: int = 10, fill: int = 0) -> A
   return _pad_crop(key, image, padding, fill / 255)
 
 
-def flip(key: Array, image: Array, *, probability: float = 0.5) -> Array:
+def flip(key: Array, image: Array, *, probability: Share = 0.5) -> Array:
   """Mirrors left and right with a probability in [0, 1]."""
   return jnp.where(jax.random.bernoulli(key, probability), image[:, ::-1], image)
 
@@ -40,8 +48,8 @@ def normalize(
   key: Array,
   image: Array,
   *,
-  mean: tuple[float, float, float] = IMAGENET_MEAN,
-  std: tuple[float, float, float] = IMAGENET_STD,
+  mean: Annotated[tuple, Several(Number(-1e3, 1e3), 3, 3)] = IMAGENET_MEAN,
+  std: Annotated[tuple, Several(Number(1e-6, 1e6), 3, 3)] = IMAGENET_STD,
 ) -> Array:
   """Subtracts the mean and divides by the standard deviation of each channel."""
   del key
@@ -52,11 +60,11 @@ def random_erasing(
   key: Array,
   image: Array,
   *,
-  probability: float = 0.5,
-  area: tuple[float, float] = (0.02, 0.4),
-  aspect: float = 0.3,
-  value: float = 0.0,
-  attempts: int = 10,
+  probability: Share = 0.5,
+  area: Annotated[tuple, Several(Number(0, 1), 2, 2, ascending=True)] = (0.02, 0.4),
+  aspect: Annotated[float, Number(0.01, 1)] = 0.3,
+  value: Annotated[float, Number(-1e6, 1e6)] = 0.0,
+  attempts: Annotated[int, Whole(1, 1000)] = 10,
 ) -> Array:
   """Fills a random rectangle with `value`.
 
@@ -114,7 +122,7 @@ def channel_adap(key: Array, image: Array) -> Array:
   return _mix(image, jnp.where(choice == 3, jnp.eye(3), _replicating(choice)))
 
 
-def channel_adap_gray(key: Array, image: Array, *, probability: float = 0.5) -> Array:
+def channel_adap_gray(key: Array, image: Array, *, probability: Share = 0.5) -> Array:
   """As `channel_adap`, but the fourth case is the luma with the given probability in [0, 1]."""
   choice_key, gray_key = jax.random.split(key)
   choice = jax.random.randint(choice_key, (), 0, 4)
@@ -193,23 +201,24 @@ def parse_operation(text: str) -> Operation:
   """Turns 'name' or 'name(key=value, ...)' into a function of (key, image).
 
   Raises:
-    UserError: for an unknown operation or argument, or a value that is no Python literal.
+    UserError: for an unknown operation or argument, or a value that is not allowed.
   """
   try:
     node = ast.parse(text, mode="eval").body
     call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
     name = call.func.id
     arguments = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-  except (SyntaxError, ValueError, AttributeError):
-    raise UserError(f"augmentation {text!r} is not of the form name(key=value, ...)") from None
+  except (SyntaxError, ValueError, TypeError, AttributeError, RecursionError, MemoryError):
+    raise UserError(f"augmentation {shown(text)} is not of the form name(key=value, ...)") from None
   if name not in OPERATIONS:
     raise UserError(f"unknown augmentation {name!r}; {nearest(name, OPERATIONS)}")
-  allowed = list(inspect.signature(OPERATIONS[name]).parameters)[2:]
-  for key in arguments:
+  allowed = options.declared(OPERATIONS[name])
+  for key, value in arguments.items():
     if key not in allowed:
       raise UserError(f"augmentation {name!r} has no argument {key!r}; {nearest(key, allowed)}")
+    allowed[key].check(f"augmentation {name!r}: {key}", value)
   if call.args:
-    raise UserError(f"augmentation {text!r}: name the arguments; {nearest('', allowed)}")
+    raise UserError(f"augmentation {shown(text)}: name the arguments; {nearest('', allowed)}")
   return functools.partial(OPERATIONS[name], **arguments)
 
 

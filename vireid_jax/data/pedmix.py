@@ -9,13 +9,15 @@ Reference:
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vireid_jax import options
 from vireid_jax.data import region as region_lib
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.options import OneOf, Share, Whole
 
 # Those that look at the pedestrian's region, and the controls that do not.
 REGIONAL = ("swap", "blend")
@@ -52,23 +54,15 @@ class PedMix:
       where the outlines differ.
   """
 
-  strategy: str = "swap"
-  ratio: float = 0.5
-  probability: float = 0.5
-  bands: int = 6
-  align: str = "rows"
-  overlap: str = "both"
+  strategy: Annotated[str, OneOf(STRATEGIES)] = "swap"
+  ratio: Share = 0.5
+  probability: Share = 0.5
+  bands: Annotated[int, Whole(1, 1000)] = 6
+  align: Annotated[str, OneOf(ALIGNMENTS)] = "rows"
+  overlap: Annotated[str, OneOf(OVERLAPS)] = "both"
 
   def __post_init__(self):
-    for name, allowed in (("strategy", STRATEGIES), ("align", ALIGNMENTS), ("overlap", OVERLAPS)):
-      value = getattr(self, name)
-      if value not in allowed:
-        raise UserError(f"PedMix: unknown {name} {value!r}; {nearest(value, allowed)}")
-    for name in ("ratio", "probability"):
-      if not 0 <= getattr(self, name) <= 1:
-        raise UserError(f"PedMix: {name} is {getattr(self, name)}; allowed: 0 to 1")
-    if self.bands < 1:
-      raise UserError(f"PedMix: bands is {self.bands}; allowed: 1 or more")
+    options.check(self)
 
   @property
   def is_regional(self) -> bool:

@@ -3,10 +3,13 @@
 import dataclasses
 import importlib
 import pkgutil
+import traceback
+import types
 from collections.abc import Mapping
 from typing import Any
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax import options
+from vireid_jax.errors import UserError, nearest, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "names"]
@@ -33,20 +36,28 @@ def create(config: Mapping[str, Any], *, num_classes: int, steps_per_epoch: int)
     The method.
 
   Raises:
-    UserError: for an unknown method or argument, naming the nearest ones.
+    UserError: for an unknown method or argument, naming the nearest ones, or a value that the
+      method does not allow.
   """
   arguments = {key: value for key, value in config.items() if key != "name"}
   method = _find(config["name"])
   allowed = _options(method)
   for key in arguments:
     if key not in allowed:
-      raise UserError(f"method {config['name']!r} has no option {key!r}; {nearest(key, allowed)}")
+      raise UserError(
+        f"method {shown(config['name'])} has no option {shown(key)}; {nearest(key, allowed)}"
+      )
+  options.check_arguments(method, arguments, "config.method.")
   return method(num_classes=num_classes, steps_per_epoch=steps_per_epoch, **arguments)
 
 
 def defaults(name: str) -> dict[str, Any]:
   """Returns every option of a method with its default value."""
-  return {key: field.default for key, field in _options(_find(name)).items()}
+  found = {key: options.default(field) for key, field in _options(_find(name)).items()}
+  missing = [key for key, value in found.items() if value is options.MISSING]
+  if missing:
+    raise UserError(f"method {name!r}: its option {missing[0]!r} has no default; give it one there")
+  return found
 
 
 def _options(method: type) -> dict[str, dataclasses.Field]:
@@ -55,15 +66,45 @@ def _options(method: type) -> dict[str, dataclasses.Field]:
 
 def _find(name: str) -> type:
   """Imports `vireid_jax.methods.<name>`, or the module of that dotted name for a plug-in."""
+  if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+    raise UserError(f"unknown method {shown(name)}; {nearest(name, names())}")
   module_name = name if "." in name else f"{__name__}.{name}"
-  try:
-    module = importlib.import_module(module_name)
-  except ModuleNotFoundError as error:
-    if error.name != module_name and not module_name.startswith(f"{error.name}."):
-      raise
-    raise UserError(f"unknown method {name!r}; {nearest(name, names())}") from None
+  module = _import(name, module_name)
   wanted = module_name.rpartition(".")[2].replace("_", "")
   for key, value in vars(module).items():
     if isinstance(value, type) and key.lower() == wanted and dataclasses.is_dataclass(value):
       return value
   raise UserError(f"{module_name} defines no dataclass named {wanted!r} (in any case)")
+
+
+def _import(name: str, module_name: str) -> types.ModuleType:
+  try:
+    return importlib.import_module(module_name)
+  except UserError:
+    raise
+  except Exception as error:
+    absent = isinstance(error, ModuleNotFoundError) and (
+      error.name == module_name or module_name.startswith(f"{error.name}.")
+    )
+    if absent and "." not in name:
+      raise UserError(f"unknown method {name!r}; {nearest(name, names())}") from None
+    advice = "correct it there"
+    if absent:
+      advice = (
+        "put the folder that holds it on PYTHONPATH, for example PYTHONPATH=. for the current one, "
+        f"or choose a method of this package: {', '.join(names())}"
+      )
+    raise UserError(
+      f"method {name!r}: its module cannot be imported{_place(error)}: {type(error).__name__}: "
+      f"{printable(' '.join(str(error).split()))}; {advice}"
+    ) from error
+
+
+def _place(error: BaseException) -> str:
+  """Returns '(FILE, line 3)' of an error in a module that is being imported."""
+  if isinstance(error, SyntaxError):
+    return f" ({error.filename}, line {error.lineno})"
+  frames = traceback.extract_tb(error.__traceback__)
+  frames = [frame for frame in frames[1:] if not frame.filename.startswith("<frozen")]
+  frames = [frame for frame in frames if frame.filename != importlib.__file__]
+  return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

@@ -13,16 +13,18 @@ baseline that later methods start from.
 """
 
 import dataclasses
+from typing import Annotated
 
 import flax.linen as nn
 from jax import Array
 
-from vireid_jax import losses
-from vireid_jax.errors import UserError, nearest
-from vireid_jax.methods.base import Batch, LossOutput, Variables
-from vireid_jax.models.head import Head, pool
-from vireid_jax.models.numerics import Numerics
+from vireid_jax import losses, options
+from vireid_jax.methods.base import Batch, LossOutput, MetricLoss, Variables
+from vireid_jax.models.head import Head, Place, Pooling, pool
+from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
+from vireid_jax.models.resnet import PARTS, Depth, Width
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
+from vireid_jax.options import Number, Several, Weight, Whole
 
 
 class AGWNetwork(nn.Module):
@@ -78,23 +80,22 @@ class AGW:
 
   num_classes: int
   steps_per_epoch: int
-  depth: int = 50
-  width: int = 64
-  specific_depth: int = 1
-  non_local: tuple[int, int, int, int] = (0, 2, 3, 0)
-  pooling: str = "gem"
-  feature: str = "after_neck"
-  metric_loss: str = "wrt_legacy"
-  metric_weight: float = 1.0
-  margin: float = 0.3
-  label_smoothing: float = 0.0
-  dtype: str = "auto"
-  conv_impl: str = "auto"
+  depth: Depth = 50
+  width: Width = 64
+  specific_depth: Annotated[int, Whole(0, len(PARTS))] = 1
+  non_local: Annotated[tuple, Several(Whole(0, 6), 4, 4)] = (0, 2, 3, 0)
+  pooling: Pooling = "gem"
+  feature: Place = "after_neck"
+  metric_loss: MetricLoss = "wrt_legacy"
+  metric_weight: Weight = 1.0
+  margin: Weight = 0.3
+  label_smoothing: Annotated[float, Number(0, 1, open_high=True)] = 0.0
+  dtype: Dtype = "auto"
+  conv_impl: ConvImplementation = "auto"
   unbiased_variance: bool = False
 
   def __post_init__(self):
-    _check_choice("metric_loss", self.metric_loss, losses.METRIC_LOSSES)
-    _check_choice("feature", self.feature, ("after_neck", "before_neck"))
+    options.check(self)
 
   @property
   def network(self) -> AGWNetwork:
@@ -147,8 +148,3 @@ class AGW:
     del modality
     after_neck = self.feature == "after_neck"
     return self.network.apply(variables, last_map, after_neck, method=AGWNetwork.embed_map)
-
-
-def _check_choice(option: str, value: str, allowed) -> None:
-  if value not in allowed:
-    raise UserError(f"method agw: unknown {option} {value!r}; {nearest(value, allowed)}")

@@ -13,24 +13,24 @@ gradient flows through the target.
 """
 
 import dataclasses
+from typing import Annotated
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax import losses
-from vireid_jax.errors import UserError, nearest
+from vireid_jax import losses, options
+from vireid_jax.errors import UserError
 from vireid_jax.methods.base import Batch, LossOutput, Variables
-from vireid_jax.models.head import Head, pool
+from vireid_jax.models.head import Head, Place, pool
 from vireid_jax.models.mam import MAM
 from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.models.non_local import torch_uniform
-from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
 from vireid_jax.models.pam import PAM
-from vireid_jax.models.resnet import ResNet
+from vireid_jax.models.resnet import Depth, ResNet, Width
 from vireid_jax.models.two_stream import merge, split
-
-FEATURES = ("after_neck", "before_neck")
+from vireid_jax.options import Share, Weight, Whole
 
 
 class MPANetNetwork(nn.Module):
@@ -109,30 +109,27 @@ class MPANet:
 
   num_classes: int
   steps_per_epoch: int
-  depth: int = 50
-  width: int = 64
+  depth: Depth = 50
+  width: Width = 64
   mam: bool = True
   pam: bool = True
-  parts: int = 6
+  parts: Annotated[int, Whole(1, 256)] = 6
   separation: bool = True
   center_cluster: bool = True
   mutual: bool = True
-  separation_weight: float = 0.5
-  center_cluster_weight: float = 1.0
-  modality_weight: float = 1.0
-  mutual_weight: float = 2.5
-  margin: float = 0.7
-  update_rate: float = 0.2
-  feature: str = "after_neck"
-  dtype: str = "auto"
-  conv_impl: str = "auto"
+  separation_weight: Weight = 0.5
+  center_cluster_weight: Weight = 1.0
+  modality_weight: Weight = 1.0
+  mutual_weight: Weight = 2.5
+  margin: Weight = 0.7
+  update_rate: Share = 0.2
+  feature: Place = "after_neck"
+  dtype: Dtype = "auto"
+  conv_impl: ConvImplementation = "auto"
   unbiased_variance: bool = False
 
   def __post_init__(self):
-    if self.feature not in FEATURES:
-      raise UserError(
-        f"method mpanet: unknown feature {self.feature!r}; {nearest(self.feature, FEATURES)}"
-      )
+    options.check(self)
     if self.separation and not (self.pam and self.parts > 1):
       raise UserError(
         f"method mpanet: the separation loss compares masks, but pam = {self.pam} and parts = "

@@ -17,13 +17,14 @@ and infrared, and all of AGW's training settings. Each is an option below.
 """
 
 import dataclasses
+from typing import Annotated
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax import losses
-from vireid_jax.errors import UserError, nearest
+from vireid_jax import losses, options
+from vireid_jax.errors import UserError
 from vireid_jax.losses.modality_alignment import (
   AUXILIARY,
   INFRARED,
@@ -34,29 +35,18 @@ from vireid_jax.losses.modality_alignment import (
   modality_center,
   step_into,
 )
-from vireid_jax.methods.base import Batch, LossOutput, Variables
+from vireid_jax.methods.base import Batch, LossOutput, MetricLoss, Variables
 from vireid_jax.models.auxiliary import AuxiliaryGenerator
 from vireid_jax.models.auxiliary_image import MIXES
-from vireid_jax.models.head import Head, pool
-from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import feature_size
+from vireid_jax.models.head import PLACES, Head, Place, Pooling, pool
+from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
+from vireid_jax.models.resnet import Depth, Width, feature_size
 from vireid_jax.models.three_stream import ThreeStreamResNet
 from vireid_jax.models.two_stream import merge, split
+from vireid_jax.options import OneOf, Several, Share, Weight, Whole
 
 COLLECTION = "prototypes"
-PLACES = ("before_neck", "after_neck")
-CHOICES = {
-  "auxiliary": ("learned", "none", *MIXES),
-  "feature": PLACES,
-  "auxiliary_statistics": ("own", "shared"),
-  "metric_modalities": ("pair", "all"),
-  "metric_loss": tuple(losses.METRIC_LOSSES),
-  "ia_anchor": ("all", "aux"),
-  "ia_feature": PLACES,
-  "ma_feature": PLACES,
-  "ma_metric": ("mean_l2", "mean", "mmd"),
-  "ma_prototype": ("running", "ema", "batch"),
-}
+AUXILIARIES = ("learned", "none", *MIXES)
 NO_LOSSES = {"identity_alignment": False, "modality_alignment": False}
 # The rows of the ablation: what each one changes in the full method.
 VARIANTS = {
@@ -180,45 +170,42 @@ class MUN:
 
   num_classes: int
   steps_per_epoch: int
-  depth: int = 50
-  width: int = 64
-  specific_depth: int = 1
-  pooling: str = "gem"
-  feature: str = "after_neck"
-  auxiliary: str = "learned"
-  gen_stage: int = 0
+  depth: Depth = 50
+  width: Width = 64
+  specific_depth: Annotated[int, Whole(0, 3)] = 1
+  pooling: Pooling = "gem"
+  feature: Place = "after_neck"
+  auxiliary: Annotated[str, OneOf(AUXILIARIES)] = "learned"
+  gen_stage: Annotated[int, Whole(0, 2)] = 0
   intra: bool = True
   cross: bool = True
   layer_scale: bool = True
-  kernel_sizes: tuple[int, ...] = (3, 5, 7)
-  auxiliary_statistics: str = "own"
-  metric_loss: str = "wrt_legacy"
-  metric_modalities: str = "pair"
-  metric_weight: float = 1.0
-  margin: float = 0.3
+  kernel_sizes: Annotated[tuple, Several(OneOf(range(1, 32, 2)), 1, 16, distinct=True)] = (3, 5, 7)
+  auxiliary_statistics: Annotated[str, OneOf("own", "shared")] = "own"
+  metric_loss: MetricLoss = "wrt_legacy"
+  metric_modalities: Annotated[str, OneOf("pair", "all")] = "pair"
+  metric_weight: Weight = 1.0
+  margin: Weight = 0.3
   identity_alignment: bool = True
-  ia_weight: float = 3.0
-  ia_margin: float = 1.0
-  ia_feature: str = "after_neck"
+  ia_weight: Weight = 3.0
+  ia_margin: Weight = 1.0
+  ia_feature: Place = "after_neck"
   ia_normalize: bool = True
-  ia_anchor: str = "all"
+  ia_anchor: Annotated[str, OneOf("all", "aux")] = "all"
   modality_alignment: bool = True
-  ma_weight: float = 5.0
-  ma_feature: str = "before_neck"
-  ma_metric: str = "mmd"
-  ma_prototype: str = "running"
-  ma_rate: float = 0.9
+  ma_weight: Weight = 5.0
+  ma_feature: Place = "before_neck"
+  ma_metric: Annotated[str, OneOf("mean_l2", "mean", "mmd")] = "mmd"
+  ma_prototype: Annotated[str, OneOf("running", "ema", "batch")] = "running"
+  ma_rate: Share = 0.9
   bridge: bool = True
-  dtype: str = "auto"
-  conv_impl: str = "auto"
+  dtype: Dtype = "auto"
+  conv_impl: ConvImplementation = "auto"
   unbiased_variance: bool = False
 
   def __post_init__(self):
-    for option, allowed in CHOICES.items():
-      value = getattr(self, option)
-      if value not in allowed:
-        raise UserError(f"method mun: unknown {option} {value!r}; {nearest(value, allowed)}")
-    if self.gen_stage not in (0, 1, 2) or not 0 <= self.specific_depth <= self.gen_stage + 1:
+    options.check(self)
+    if self.specific_depth > self.gen_stage + 1:
       raise UserError(
         f"method mun: gen_stage is {self.gen_stage} and specific_depth {self.specific_depth}; "
         "allowed: gen_stage 0, 1 or 2, and specific_depth up to gen_stage + 1"

@@ -27,45 +27,32 @@ Choices where the paper, as far as it is known to us, is silent; each is an opti
 """
 
 import dataclasses
-import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax import losses
+from vireid_jax import losses, options
 from vireid_jax.data import augment
 from vireid_jax.data import region as region_lib
-from vireid_jax.data.pedmix import PedMix
+from vireid_jax.data.pedmix import ALIGNMENTS, OVERLAPS, STRATEGIES, PedMix
 from vireid_jax.data.schema import MODALITIES, mask_name
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError
 from vireid_jax.losses.shared_specific import SharedSpecific
 from vireid_jax.losses.transfer import transfer_angle, transfer_distance
-from vireid_jax.methods.base import Batch, LossOutput, Variables
+from vireid_jax.methods.base import Batch, LossOutput, MetricLoss, Variables
 from vireid_jax.models.fusion import FUSIONS, Fusion
-from vireid_jax.models.head import POOLINGS, Head, scale_by_part
+from vireid_jax.models.head import Head, Place, Pooling, scale_by_part
 from vireid_jax.models.mfe import MFE, SPLITS
-from vireid_jax.models.mft import ATTENTION, MFT, PATHS
-from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.mft import ATTENTION, MFT, PATHS, transfer_width
+from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
+from vireid_jax.models.resnet import Depth, Width, feature_size
 from vireid_jax.models.transfer_network import TransferNetwork
 from vireid_jax.models.two_stream import merge, split
+from vireid_jax.options import Number, OneOf, Share, Weight, Whole
 
 NO_TRANSFER = "none"
-PLACES = ("after_neck", "before_neck")
-CHOICES = {
-  "metric_loss": losses.METRIC_LOSSES,
-  "feature": PLACES,
-  "mss_feature": PLACES,
-  "mft_feature": PLACES,
-  "mft_target": ("fixed", "joint"),
-  "metric_feature": ("shared", "each", "feature"),
-  "pooling": POOLINGS,
-  "split": tuple(SPLITS),
-  "mft": (*PATHS, NO_TRANSFER),
-  "fusion": FUSIONS,
-  "region": region_lib.SOURCES,
-}
-
 # The ablation: what each row changes of the whole method.
 VARIANTS = {
   "base": {"mfe": False, "mft": NO_TRANSFER, "strategy": "none"},
@@ -122,60 +109,53 @@ class TMPA:
 
   num_classes: int
   steps_per_epoch: int
-  depth: int = 50
-  width: int = 64
-  split: str = "stage2"
+  depth: Depth = 50
+  width: Width = 64
+  split: Annotated[str, OneOf(SPLITS)] = "stage2"
   mfe: bool = True
-  mft: str = "both"
-  reduction: int = 8
-  heads: int = 4
-  fusion: str = "concat3"
-  specific_scale: float = 0.1
-  pooling: str = "gem"
-  feature: str = "after_neck"
-  metric_loss: str = "wrt"
-  margin: float = 0.3
-  metric_feature: str = "shared"
-  metric_weight: float = 1.0
-  identity_weight: float = 0.5
-  shared_weight: float = 0.5
-  specific_weight: float = 1.0
-  mss_weight: float = 1.0
-  mss_feature: str = "after_neck"
-  mss_margin: float = 1.0
-  mss_specific_weight: float = 0.5
-  mss_decoupling_weight: float = 0.5
-  mft_weight: float = 1.0
-  mft_feature: str = "after_neck"
-  mft_target: str = "fixed"
-  strategy: str = "swap"
-  region: str = "prior"
-  cam_warmup: int = 2000
-  ratio: float = 0.5
-  probability: float = 0.5
-  bands: int = 6
-  align: str = "rows"
-  overlap: str = "both"
-  dtype: str = "auto"
-  conv_impl: str = "auto"
+  mft: Annotated[str, OneOf(*PATHS, NO_TRANSFER)] = "both"
+  reduction: Annotated[int, Whole(1, 8192)] = 8
+  heads: Annotated[int, Whole(1, 8192)] = 4
+  fusion: Annotated[str, OneOf(FUSIONS)] = "concat3"
+  specific_scale: Annotated[float, Number(0, 1e6, open_low=True)] = 0.1
+  pooling: Pooling = "gem"
+  feature: Place = "after_neck"
+  metric_loss: MetricLoss = "wrt"
+  margin: Weight = 0.3
+  metric_feature: Annotated[str, OneOf("shared", "each", "feature")] = "shared"
+  metric_weight: Weight = 1.0
+  identity_weight: Weight = 0.5
+  shared_weight: Weight = 0.5
+  specific_weight: Weight = 1.0
+  mss_weight: Weight = 1.0
+  mss_feature: Place = "after_neck"
+  mss_margin: Weight = 1.0
+  mss_specific_weight: Weight = 0.5
+  mss_decoupling_weight: Weight = 0.5
+  mft_weight: Weight = 1.0
+  mft_feature: Place = "after_neck"
+  mft_target: Annotated[str, OneOf("fixed", "joint")] = "fixed"
+  strategy: Annotated[str, OneOf(STRATEGIES)] = "swap"
+  region: Annotated[str, OneOf(region_lib.SOURCES)] = "prior"
+  cam_warmup: Annotated[int, Whole(0)] = 2000
+  ratio: Share = 0.5
+  probability: Share = 0.5
+  bands: Annotated[int, Whole(1, 1000)] = 6
+  align: Annotated[str, OneOf(ALIGNMENTS)] = "rows"
+  overlap: Annotated[str, OneOf(OVERLAPS)] = "both"
+  dtype: Dtype = "auto"
+  conv_impl: ConvImplementation = "auto"
   unbiased_variance: bool = False
 
   def __post_init__(self):
-    for option, allowed in CHOICES.items():
-      value = getattr(self, option)
-      if value not in allowed:
-        raise UserError(f"method tmpa: unknown {option} {value!r}; {nearest(value, allowed)}")
+    options.check(self)
     if self._transfers and not self.mfe:
       raise UserError(
         f"method tmpa: mft = {self.mft!r} transfers specific features, but mfe = False has none; "
         "set method.mft='none' too"
       )
-    if not 0 < self.specific_scale < math.inf:
-      raise UserError(
-        f"method tmpa: specific_scale is {self.specific_scale}; allowed: more than 0, such as 0.1"
-      )
-    if self.cam_warmup < 0:
-      raise UserError(f"method tmpa: cam_warmup is {self.cam_warmup}; allowed: 0 steps or more")
+    if self._transfers:
+      transfer_width(feature_size(self.depth, self.width), self.reduction, self.heads)
     _ = self.pedmix  # checks its own arguments
 
   @property

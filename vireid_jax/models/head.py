@@ -1,6 +1,7 @@
 """From the last map to the retrieval feature and the identity logits."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -10,8 +11,13 @@ from jax import Array
 from vireid_jax.errors import UserError, nearest
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
+from vireid_jax.options import OneOf
 
 POOLINGS = ("gem", "average")
+PLACES = ("after_neck", "before_neck")
+# Options of methods.
+Pooling = Annotated[str, OneOf(POOLINGS)]
+Place = Annotated[str, OneOf(PLACES)]
 GEM_POWER = 3.0
 GEM_EPSILON = 1e-12
 

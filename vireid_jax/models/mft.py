@@ -56,7 +56,7 @@ class MFT(nn.Module):
     if self.path not in PATHS:
       raise UserError(f"MFT: unknown path {self.path!r}; {nearest(self.path, PATHS)}")
     channels = shared.shape[-1]
-    width = self._width(channels)
+    width = transfer_width(channels, self.reduction, self.heads)
     query, key, value = (
       self._project(x, width, name)
       for x, name in ((shared, "query"), (specific, "key"), (specific, "value"))
@@ -85,14 +85,24 @@ class MFT(nn.Module):
   def _project(self, x: Array, width: int, name: str) -> Array:
     return Conv(width, 1, numerics=self.numerics, kernel_init=torch_uniform, name=name)(x)
 
-  def _width(self, channels: int) -> int:
-    width = channels // self.reduction
-    if not width or width % self.heads:
-      raise UserError(
-        f"MFT: {channels} channels / reduction {self.reduction} = {width}, not a multiple of "
-        f"{self.heads} heads; change method.reduction or method.heads"
-      )
-    return width
+
+def transfer_width(channels: int, reduction: int, heads: int) -> int:
+  """Returns the width of the projections.
+
+  Args:
+    channels: of the maps.
+    reduction, heads: see `MFT`.
+
+  Raises:
+    UserError: nothing is left of the channels, or the heads do not divide it.
+  """
+  width = channels // reduction
+  if not width or width % heads:
+    raise UserError(
+      f"MFT: {channels} channels / reduction {reduction} = {width}, not a multiple of "
+      f"{heads} heads; change method.reduction or method.heads"
+    )
+  return width
 
 
 def attend(query: Array, key: Array, value: Array, *, heads: int) -> Array:

@@ -1,14 +1,20 @@
 """How a network computes: dtype, convolution lowering, batch-norm statistics."""
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax import options
+from vireid_jax.errors import UserError
+from vireid_jax.options import OneOf, Share
 
 DTYPES = ("auto", "float32", "bfloat16", "float64")
 CONV_IMPLEMENTATIONS = ("auto", "xla", "dot")
+# Options of methods.
+Dtype = Annotated[str, OneOf(DTYPES)]
+ConvImplementation = Annotated[str, OneOf(CONV_IMPLEMENTATIONS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +33,28 @@ class Numerics:
     momentum: share of the old running statistics kept per step, in [0, 1].
   """
 
-  dtype: str = "auto"
-  conv_impl: str = "auto"
+  dtype: Dtype = "auto"
+  conv_impl: ConvImplementation = "auto"
   unbiased_variance: bool = False
-  momentum: float = 0.9
+  momentum: Share = 0.9
 
   def __post_init__(self):
-    for field, allowed in (("dtype", DTYPES), ("conv_impl", CONV_IMPLEMENTATIONS)):
-      value = getattr(self, field)
-      if value not in allowed:
-        raise UserError(f"numerics: unknown {field} {value!r}; {nearest(value, allowed)}")
+    options.check(self)
 
   @property
   def compute_dtype(self) -> jnp.dtype:
-    """The dtype of activations."""
+    """The dtype of activations.
+
+    Raises:
+      UserError: it is float64, which JAX would silently compute in float32.
+    """
     if self.dtype == "auto":
       return jnp.dtype(jnp.float32 if _on_cpu() else jnp.bfloat16)
+    if self.dtype == "float64" and not jax.config.jax_enable_x64:
+      raise UserError(
+        "dtype is 'float64', but JAX computes in float32 unless it is told otherwise before it "
+        "starts: set the environment variable JAX_ENABLE_X64=1, or choose 'float32'"
+      )
     return jnp.dtype(self.dtype)
 
   @property

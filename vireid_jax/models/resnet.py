@@ -1,5 +1,7 @@
 """ResNet-18/34/50 with torchvision's parameters, cut anywhere into parts."""
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 from jax import Array
@@ -9,11 +11,15 @@ from vireid_jax.models.conv import Conv, max_pool
 from vireid_jax.models.non_local import NonLocal
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
+from vireid_jax.options import OneOf, Whole
 
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4")
 # The last stage keeps its resolution: a map of h/16 x w/16 serves re-identification better.
 STAGE_STRIDES = (1, 2, 2, 1)
+# Options of methods.
+Depth = Annotated[int, OneOf(STAGE_BLOCKS)]
+Width = Annotated[int, Whole(1, 1024)]
 
 
 def feature_size(depth: int, width: int = 64) -> int:

@@ -1,0 +1,47 @@
+"""Odd values for every key of every method: `validate` takes them or says what is wrong."""
+
+import config_files
+import odd_values
+import pytest
+
+from vireid_jax import config as config_lib
+from vireid_jax import config_keys, methods
+from vireid_jax.errors import UserError
+
+DATASETS = {"agw": "sysu", "mpanet": "regdb", "mun": "llcm", "tmpa": "synthetic"}
+SECTIONS = ("data", "sampler", "augment", "method", "optim", "train", "checkpoint", "eval", "log")
+
+
+def keys(config):
+  """All flat keys, and the sections themselves."""
+  flat = config_keys.flatten(config_keys.plain(config), whole=("optim.lr_multipliers",))
+  return {*flat, *SECTIONS, "eval.protocol", "eval.corruption", "eval.rerank_options"}
+
+
+def complaint(config):
+  """What `validate` says; empty where it is content. Everything but a UserError is raised."""
+  try:
+    config_lib.validate(config)
+  except UserError as error:
+    return str(error)
+  return ""
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_any_value_of_any_key_passes_or_is_explained(method):
+  name = f"{method}_{DATASETS[method]}"
+  found = {"refused": 0, "passed": 0}
+  for key, value in odd_values.draws(
+    keys(config_files.load(name)), seed=hash_of(method), count=600
+  ):
+    config = config_files.load(name, "smoke")
+    odd_values.put(config, key, value)
+    message = complaint(config)
+    found["refused" if message else "passed"] += 1
+    assert not message or (len(message) < 3000 and message.isprintable()), (key, message)
+  assert found["refused"] > 500 and found["passed"] > 15, found
+
+
+def hash_of(text):
+  """A seed that is the same in every process."""
+  return sum(map(ord, text))

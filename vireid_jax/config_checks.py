@@ -1,0 +1,203 @@
+"""Checks of a whole config before anything compiles or is decoded.
+
+The rules of a method's options stand in its dataclass, those of augmentations and protocols beside
+their arguments. The table here has the others; a key without a rule must have the type of its
+default.
+"""
+
+import contextlib
+import string
+from collections.abc import Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vireid_jax import config_keys, gradients, methods, optim, warm_start
+from vireid_jax.data import augment, corruptions, placement, rendered, sampler, synthetic
+from vireid_jax.data.schema import MODALITIES
+from vireid_jax.durations import Clock, Duration
+from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax.evaluators.results import METRICS
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.options import (
+  LARGEST_SEED,
+  Number,
+  OneOf,
+  Option,
+  Path,
+  Rule,
+  Several,
+  Text,
+  Whole,
+  inferred,
+)
+
+
+class Part(Text):
+  """The name of a part of a data set; {split} in it stands for config.data.split."""
+
+  allowed = "the name of a part of the data set, in which {split} stands for config.data.split"
+
+  def accepts(self, value: Any) -> bool:
+    """See `options.Rule`."""
+    if not super().accepts(value) or not value:
+      return False
+    try:
+      fields = [field for _, *field in string.Formatter().parse(value)]
+    except ValueError:  # a brace alone
+      return False
+    return all(name is None or (name, *rest) == ("split", "", None) for name, *rest in fields)
+
+
+# The network halves an image four times.
+IMAGE_SIDE = Whole(16, 4096)
+NAME = Text(empty=False)
+RULES: dict[str, Rule] = {
+  "seed": Whole(0, LARGEST_SEED),
+  "init_from": Path(),
+  "data.dir": Path(),
+  "data.name": NAME,
+  "data.train": Several(Part(), least=1, distinct=True),
+  "data.image_size": Several(IMAGE_SIDE, least=2, most=2),
+  "data.resize": OneOf("lanczos", "bilinear"),
+  "data.placement": OneOf(placement.AUTO, *placement.PLACEMENTS),
+  "data.render": OneOf("", *synthetic.PRESETS),
+  "data.split": Whole(1, 1000),
+  "sampler.name": OneOf(sampler.SAMPLERS, noun="sampler"),
+  "sampler.identities": Whole(2, 4096),
+  "sampler.images": Whole(1, 4096),
+  **{f"augment.{name}": Several(NAME) for name in ("pair", *MODALITIES)},
+  "method.name": NAME,
+  **optim.RULES,
+  "train.duration": Duration(),
+  "train.accumulate": Whole(1, 4096),
+  "train.remat": OneOf(gradients.REMAT),
+  "checkpoint.every": Duration(),
+  "checkpoint.keep": Whole(1, 1_000_000),
+  "checkpoint.keep_every": Duration(),
+  "eval.every": Duration(),
+  "eval.batch": Whole(1, 65_536),
+  "eval.part": Part(),
+  "eval.features": Several(NAME, distinct=True),
+  "eval.rerank_options.k1": Whole(1, 1_000_000),
+  "eval.rerank_options.k2": Whole(1, 1_000_000),
+  "eval.rerank_options.lambda_": Number(0, 1),
+  "eval.corruption.draws": Whole(0, 1000),
+  "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),
+  "eval.corruption.severities": Several(OneOf(corruptions.SEVERITIES), least=1, distinct=True),
+  "eval.corruption.seed": Whole(0, LARGEST_SEED - 1000),
+  "eval.protocol.name": NAME,
+  "log.every": Duration(),
+}
+# Their options are those of what they name; see `methods.create` and `evaluators.create`.
+OPEN = ("method", "eval.protocol")
+
+
+def check(config: ConfigDict) -> None:
+  """Checks every key, then what the parts of a run ask of several keys.
+
+  Raises:
+    UserError: names the key, its value, what is allowed.
+  """
+  check_keys(config)
+  gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
+  warm_start.check(config.init_from)
+  optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
+  method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
+  if config.method.get("dtype") == "float64":
+    with prefixed("config.method.dtype"):
+      _ = Numerics("float64").compute_dtype
+  _check_evaluation(config, method)
+  _check_augmentations(config)
+  _check_rendered(config)
+
+
+def check_keys(config: ConfigDict) -> None:
+  """Checks that a config has the keys of `default_config`, each with a value that it may have."""
+  tree, known = config_keys.plain(config), options(config)
+  flat = config_keys.flatten(tree, whole=known)
+  for key in flat:
+    if key not in known and not key.startswith(tuple(f"{name}." for name in OPEN)):
+      raise UserError(config_keys.unknown(key, known))
+  for key, option in known.items():
+    if key not in flat:
+      raise UserError(
+        f"config.{key} is missing; start from config.default_config, which has "
+        f"{shown(option.default)} there"
+      )
+    option.check(f"config.{key}", flat[key])
+
+
+def options(config: ConfigDict) -> dict[str, Option]:
+  """Returns the options of all keys that every config has, by flat name."""
+  from vireid_jax import config as config_lib  # it imports this module
+
+  defaults = config_keys.plain(config_lib.default_config("agw", "sysu_mm01"))
+  flat = config_keys.flatten(defaults, whole=RULES)
+  found = {
+    key: Option(RULES.get(key) or inferred(default), default)
+    for key, default in flat.items()
+    if key in RULES or not key.startswith(tuple(f"{name}." for name in OPEN))
+  }
+  return found
+
+
+def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
+  from vireid_jax import evaluate  # it imports the config
+  from vireid_jax.evaluators.embed import feature_methods
+
+  evaluate.make_suite(config)
+  evaluate.make_corruptions(config)
+  feature_methods(method, config.eval.features)
+  keep_best = config.checkpoint.keep_best
+  if not keep_best:
+    return
+  metric = keep_best.rpartition("/")[2]
+  if metric not in METRICS:
+    raise UserError(
+      f"config.checkpoint.keep_best = {shown(keep_best)} ends in no metric; "
+      f"{nearest(metric, METRICS)}; write SETTING/METRIC, such as all/1-shot/random_choice/mAP"
+    )
+  if config.eval.part.startswith("test") or not config.eval.every:
+    raise UserError(
+      f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
+      f"identities in config.eval.part (it is {config.eval.part!r}): the test set as judge would "
+      "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
+    )
+
+
+def _check_augmentations(config: ConfigDict) -> None:
+  side = min(config.data.image_size)
+  for name in ("pair", *MODALITIES):
+    make = augment.make_pair_pipeline if name == "pair" else augment.make_pipeline
+    with prefixed(f"config.augment.{name}"):
+      make(config.augment[name])
+    for text in config.augment[name]:
+      padding = augment.parse_operation(text).keywords.get("padding", 0)
+      if padding >= side:
+        raise UserError(
+          f"config.augment.{name}: {text!r} may crop the whole image away: padding is {padding} "
+          f"and config.data.image_size {tuple(config.data.image_size)}; allowed: less than {side}"
+        )
+
+
+def _check_rendered(config: ConfigDict) -> None:
+  from vireid_jax import config as config_lib
+
+  name = config.data.name
+  known = [each for each in config_lib.DATASETS if each != rendered.SYNTHETIC]
+  if config.data.render and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
+    raise UserError(
+      f"config.data.render = {config.data.render!r} cannot stand in for config.data.name = "
+      f"{shown(name)}; {nearest(name, known)}; or set config.data.render to ''"
+    )
+
+
+@contextlib.contextmanager
+def prefixed(key: str) -> Iterator[None]:
+  """Puts the config's key before the message of a part that does not know it."""
+  try:
+    yield
+  except UserError as error:
+    message = str(error)
+    raise UserError(message if key in message else f"{key}: {message}") from None
