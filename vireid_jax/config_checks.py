@@ -17,6 +17,7 @@ from vireid_jax.data import augment, corruptions, placement, rendered, sampler, 
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.durations import Clock, Duration
 from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax.evaluators import arguments
 from vireid_jax.evaluators.results import METRICS
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.options import (
@@ -79,8 +80,8 @@ RULES: dict[str, Rule] = {
   "eval.batch": Whole(1, 65_536),
   "eval.part": Part(),
   "eval.features": Several(NAME, distinct=True),
-  "eval.rerank_options.k1": Whole(1, 1_000_000),
-  "eval.rerank_options.k2": Whole(1, 1_000_000),
+  "eval.rerank_options.k1": Whole(1, arguments.MOST),
+  "eval.rerank_options.k2": Whole(1, arguments.MOST),
   "eval.rerank_options.lambda_": Number(0, 1),
   "eval.corruption.draws": Whole(0, 1000),
   "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),

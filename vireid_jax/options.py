@@ -291,17 +291,23 @@ def check(values: Any) -> None:
     option.check(name, getattr(values, name))
 
 
-def check_arguments(owner: type | Callable, given: Mapping[str, Any], prefix: str) -> None:
-  """Raises UserError for a value that is not allowed.
+def arguments(owner: type | Callable, given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+  """Returns arguments that are allowed; whole numbers become floats where the default is one.
 
   Args:
     owner: a dataclass or a function; it has all the names.
     given: some of its arguments.
     prefix: of the names, in the message.
+
+  Raises:
+    UserError: a value that is not allowed.
   """
-  options = declared(owner)
+  options, found = declared(owner), {}
   for name, value in given.items():
     options[name].check(f"{prefix}{name}", value)
+    as_float = type(value) is int and isinstance(options[name].default, float)
+    found[name] = float(value) if as_float else value
+  return found
 
 
 def _defaults(owner: type | Callable) -> dict[str, Any]:

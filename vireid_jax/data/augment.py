@@ -213,10 +213,10 @@ def parse_operation(text: str) -> Operation:
   if name not in OPERATIONS:
     raise UserError(f"unknown augmentation {name!r}; {nearest(name, OPERATIONS)}")
   allowed = options.declared(OPERATIONS[name])
-  for key, value in arguments.items():
+  for key in arguments:
     if key not in allowed:
       raise UserError(f"augmentation {name!r} has no argument {key!r}; {nearest(key, allowed)}")
-    allowed[key].check(f"augmentation {name!r}: {key}", value)
+  arguments = options.arguments(OPERATIONS[name], arguments, f"augmentation {name!r}: ")
   if call.args:
     raise UserError(f"augmentation {shown(text)}: name the arguments; {nearest('', allowed)}")
   return functools.partial(OPERATIONS[name], **arguments)

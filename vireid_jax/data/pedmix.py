@@ -103,7 +103,7 @@ class PedMix:
   def _mix_pair(self, key, visible, infrared, visible_region, infrared_region):
     """Mixes two images [h, w, 3] with regions [h, w]; the second is None where both are equal."""
     apply_key, place_key = jax.random.split(key)
-    apply = jax.random.bernoulli(apply_key, self.probability)
+    apply = jax.random.bernoulli(apply_key, float(self.probability))
     # One draw for both directions: what one image gives is what it gets.
     place = self._draw_place(place_key, visible.shape[:2])
     if infrared_region is None:

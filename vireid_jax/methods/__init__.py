@@ -47,7 +47,7 @@ def create(config: Mapping[str, Any], *, num_classes: int, steps_per_epoch: int)
       raise UserError(
         f"method {shown(config['name'])} has no option {shown(key)}; {nearest(key, allowed)}"
       )
-  options.check_arguments(method, arguments, "config.method.")
+  arguments = options.arguments(method, arguments, "config.method.")
   return method(num_classes=num_classes, steps_per_epoch=steps_per_epoch, **arguments)
 
 
