@@ -33,7 +33,7 @@ def embed(options: argparse.Namespace) -> None:
     UserError: no checkpoint, no picture, or a place that cannot be written.
   """
   from vireid_jax.retrieval import model as model_lib
-  from vireid_jax.retrieval.pictures import describe_skipped
+  from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
   out = pathlib.Path(options.out).expanduser()
   command.check_writable(out.absolute().parent, "--out")  # before minutes of embedding, not after
@@ -48,6 +48,9 @@ def embed(options: argparse.Namespace) -> None:
   write(out, found, facts(model, options.modality))
   count, size = found.features.shape
   print(f"{count} pictures, {size} dimensions: {out}")
+  turned = count_turned(folder_of(options.images), found.names)
+  if turned:
+    print(f"turned by EXIF orientation: {turned}")
 
 
 def facts(model, modality: str) -> dict:
@@ -67,7 +70,7 @@ def facts(model, modality: str) -> dict:
 
 def write(path: pathlib.Path, found, known: dict) -> None:
   """Writes features, names and facts; the file appears when it is complete."""
-  names = np.array([name.encode("utf-8", "replace").decode() for name in found.names])
+  names = np.array([name.encode("utf-8", "backslashreplace").decode() for name in found.names])
   with command.writing(path, "--out"), storage.replacing(path) as file:
     np.savez(
       file,

@@ -88,6 +88,8 @@ class Retrieval:
     pictures = []
     for path in paths:
       with Image.open(path, formats=FORMATS) as picture:
+        if picture.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in picture.tile):
+          raise ValueError(f"{path!r} has more than 8 bits per channel; save it with 8")
         picture.load()
         picture = _upright(picture).convert("RGB")
       if picture.size != (width, height):

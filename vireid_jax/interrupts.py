@@ -317,7 +317,7 @@ def _remove_left() -> None:
 
 
 def _remove(path: pathlib.Path) -> None:
-  if path.is_dir() and not path.is_symlink():
+  if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112 (pathlib raises for odd names)
     shutil.rmtree(path, ignore_errors=True)
   else:
     with contextlib.suppress(OSError):

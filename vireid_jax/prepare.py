@@ -25,7 +25,7 @@ if __name__ == "__main__":
 
 import tqdm
 
-from vireid_jax import command, errors, folders
+from vireid_jax import command, errors, folders, storage
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import location
 from vireid_jax.data.layout import common, summary, verify
@@ -66,7 +66,7 @@ def prepare(
     _say(f"{name} is already prepared in {target} (--overwrite prepares it again)")
     return target
   layout = _checked_layout(builder_class, config, name, manual_dir, skip_corrupt)
-  with _staging_folder(data_dir, layout) as staging:
+  with _writing(data_dir), _staging_folder(data_dir, layout) as staging:
     built = _build(builder_class, config, layout, staging)
     _publish(built, target, overwrite or outdated)
   summary.show(name, layout, target)
@@ -124,7 +124,7 @@ def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layo
     reasons = verify.corrupt_images(layout.images, on_image=bar.update)
   if not reasons:
     return layout
-  listing = "".join(f"\n  {file_name} ({why})" for file_name, why in reasons.items())
+  listing = "".join(f"\n  {printable(file_name)} ({why})" for file_name, why in reasons.items())
   count = f"{len(reasons)} of {len(layout.images)} images in {layout.root} cannot be decoded"
   if not skip_corrupt:
     raise UserError(
@@ -134,6 +134,23 @@ def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layo
   _say(f"warning: {count} and are left out:{listing}")
   common.refuse_empty_splits(layout.without(reasons).images, layout.splits)
   return layout.without(reasons)
+
+
+@contextlib.contextmanager
+def _writing(data_dir: pathlib.Path) -> Iterator[None]:
+  """Turns what a full or read-only disk raises inside the context into a UserError."""
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as error:  # the library that stores the images has kinds of its own
+    reason = storage.reason_of(error)
+    if reason is None:
+      raise
+    raise UserError(
+      f"cannot write to {data_dir}: {reason}. Nothing was prepared. Make room or rights, or name "
+      "another place with --data_dir (--config.data.dir in training)"
+    ) from error
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def search(options: argparse.Namespace) -> None:
   """
   from vireid_jax.retrieval import index as index_lib
   from vireid_jax.retrieval import model as model_lib
-  from vireid_jax.retrieval.pictures import describe_skipped
+  from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
   if options.top < 1:
     raise UserError(f"--top is {options.top}; it must be at least 1")
@@ -47,6 +47,9 @@ def search(options: argparse.Namespace) -> None:
     if skipped:
       print(f"{role}: {describe_skipped(skipped)}", file=sys.stderr)
   _refuse_nothing(options, index.names, queries.names)
+  turned = count_turned(folder_of(options.query), queries.names)
+  if turned:
+    print(f"queries turned by EXIF orientation: {turned}")
   searcher = model.searcher(index.features)
   started = time.perf_counter()
   ranking = searcher(queries.features, top=options.top)

@@ -31,7 +31,8 @@ _UPRIGHT = {
   8: PillowImage.Transpose.ROTATE_90,
 }
 
-warnings.filterwarnings("ignore", category=PillowImage.DecompressionBombWarning)  # refused below
+# Pillow warns of odd pictures without their names. What matters is refused below, with them.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PictureError(UserError):

@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vireid_jax.data.location import (
   RENDERED_FOLDER,
@@ -43,21 +43,39 @@ def ensure(config) -> None:
     UserError: an unknown preset or data set, or a place that cannot be written.
   """
   name, root = config["name"], data_dir(config)
-  if name.split("/")[0] == SYNTHETIC:
-    from vireid_jax import prepare
-
-    with _alone(root):
-      # Returns at once where the data set is there, and renders again where its preset has changed.
-      prepare.prepare(name, data_dir=root)
+  base, _, preset = name.partition("/")
+  if base == SYNTHETIC:
+    _once(name, root, _synthetic_world(name, preset), lambda: _prepare_synthetic(name, root))
   elif config["render"]:
-    world = _world(name, config["render"])
-    if not _is_current(name, root, world):
-      with _alone(root):
-        if not _is_current(name, root, world):  # another process may have rendered it meanwhile
-          _prepare_rendered(name, root, config["render"], world)
+    world = _stand_in_world(name, config["render"])
+    _once(name, root, world, lambda: _prepare_rendered(name, root, config["render"], world))
 
 
-def _world(name: str, preset: str) -> dict:
+def _once(name: str, root: pathlib.Path, world: dict, render: Callable[[], None]) -> None:
+  if _is_current(name, root, world):
+    return
+  with _alone(root):
+    if not _is_current(name, root, world):  # another process may have rendered it meanwhile
+      render()
+
+
+def _prepare_synthetic(name: str, root: pathlib.Path) -> None:
+  from vireid_jax import prepare
+
+  prepare.prepare(name, data_dir=root)
+
+
+def _synthetic_world(name: str, preset: str) -> dict:
+  """Returns the settings of a preset, once it is known."""
+  from vireid_jax.data import synthetic
+
+  if preset not in synthetic.PRESETS:
+    options = [f"{SYNTHETIC}/{known}" for known in synthetic.PRESETS]
+    raise UserError(f"config.data.name = {name!r} is not a preset; {nearest(name, options)}")
+  return dataclasses.asdict(synthetic.PRESETS[preset])
+
+
+def _stand_in_world(name: str, preset: str) -> dict:
   """Returns the settings of a preset, once it and the data set are known."""
   from vireid_jax.data import synthetic
 
@@ -79,7 +97,7 @@ def _is_current(name: str, root: pathlib.Path, world: dict) -> bool:
 
 
 def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -> None:
-  from vireid_jax import prepare
+  from vireid_jax import prepare, storage
   from vireid_jax.data import synthetic
   from vireid_jax.data.layout import extras
 
@@ -98,8 +116,14 @@ def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -
   }
   with tempfile.TemporaryDirectory(prefix="vireid_jax_") as place:
     tree = pathlib.Path(place) / name
-    writers[name](tree, synthetic.PRESETS[preset], masks=True)
-    (tree / extras.WORLD).write_text(json.dumps(world), encoding="utf-8")
+    try:
+      writers[name](tree, synthetic.PRESETS[preset], masks=True)
+      storage.write_text(tree / extras.WORLD, json.dumps(world))
+    except OSError as error:
+      reason = storage.reason_of(error) or str(error)
+      raise UserError(
+        f"cannot render into {place}: {reason}. Make room, or name another place with TMPDIR"
+      ) from error
     prepare.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
 
 

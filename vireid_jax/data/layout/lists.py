@@ -4,7 +4,7 @@ import pathlib
 import re
 
 from vireid_jax.data import regular_files
-from vireid_jax.data.layout.problems import enumeration, quoted, refuse, shown
+from vireid_jax.data.layout.problems import quoted, refuse, shown
 from vireid_jax.errors import UserError
 
 MOST_NUMBER = 2**31 - 1
@@ -47,7 +47,8 @@ def read_identities(path: pathlib.Path) -> list[int]:
   entries = [entry for entry in re.split(r"[,\s]+", regular_files.read_text(path)) if entry]
   wrong = [quoted(entry) for entry in entries if number(entry) is None]
   if wrong or not entries:
-    problem = f"has the entry {enumeration(wrong, 5)}" if wrong else "lists no identity"
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    problem = f"has the entry {', '.join(wrong[:5])}{more}" if wrong else "lists no identity"
     raise UserError(
       f"{shown(str(path))} {problem}; it must hold identity numbers from 1, like 1,2,7"
     )

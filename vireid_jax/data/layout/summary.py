@@ -1,8 +1,10 @@
 """The table of what was prepared, next to what the owners publish."""
 
+import json
 import pathlib
 
 from vireid_jax.data.layout.common import Group, Layout
+from vireid_jax.data.location import METADATA_FILE
 
 
 def _with_published(number: int, published: int | None) -> str:
@@ -58,5 +60,14 @@ def show(name: str, layout: Layout, folder: pathlib.Path) -> None:
   console = rich.console.Console()
   console.print(table)
   size = sum(path.stat().st_size for path in folder.iterdir())
-  skipped = len(layout.metadata["skipped"])
-  console.print(f"{size / 1e6:,.1f} MB" + (f", {skipped} corrupt images left out" * bool(skipped)))
+  skipped, turned = len(layout.metadata["skipped"]), len(_turned(folder))
+  console.print(
+    f"{size / 1e6:,.1f} MB"
+    + f", {skipped} corrupt images left out" * bool(skipped)
+    + f", {turned} picture{'s' * (turned > 1)} turned by EXIF orientation" * bool(turned)
+  )
+
+
+def _turned(folder: pathlib.Path) -> list[str]:
+  metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+  return metadata.get("turned", [])
