@@ -1,7 +1,6 @@
 """AGW on RegDB, with the settings of its published code.
 
-A full result is the mean over ten models: repeat with --config.data.split=1 ... 10 and a workdir
-each.
+A full result is the mean over ten models: python -m vireid_jax.splits.
 """
 
 from vireid_jax import config as config_lib

@@ -1,7 +1,6 @@
 """AGW, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
 
-The quick start: no data to ask for, minutes on two cores. Its numbers say nothing about real
-images.
+No data to ask for, minutes on two cores. Its numbers say nothing about real images.
 """
 
 from vireid_jax import config as config_lib

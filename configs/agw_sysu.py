@@ -1,8 +1,7 @@
 """AGW on SYSU-MM01, with the settings of its published code.
 
-Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021: 8
-identities
-x (4 visible + 4 infrared) images, SGD, 80 epochs, crop and flip only.
+Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021:
+8 identities x (4 visible + 4 infrared) images, SGD, 80 epochs, crop and flip only.
 """
 
 from vireid_jax import config as config_lib

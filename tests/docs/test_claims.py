@@ -1,0 +1,121 @@
+"""What the pages name exists: config keys, variants, options with their defaults, files, links."""
+
+import importlib.util
+import pathlib
+import re
+
+import config_files
+import pytest
+
+from vireid_jax import config as config_lib
+from vireid_jax import config_file, methods
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+NAMES = [page.name for page in PAGES]
+
+
+def read(name):
+  return next(page for page in PAGES if page.name == name).read_text(encoding="utf-8")
+
+
+def keys(config, prefix=""):
+  """Returns every key of a config and of its groups, with dots."""
+  found = set()
+  for name, value in config.items():
+    found.add(prefix + name)
+    if hasattr(value, "items"):
+      found |= keys(value, f"{prefix}{name}.")
+  return found
+
+
+def known_keys():
+  found = set()
+  for method in methods.names():
+    for dataset in config_lib.DATASETS:
+      found |= keys(config_lib.default_config(method, dataset))
+  return found
+
+
+KNOWN = known_keys()
+# Keys of the guide's own method, and of a flag that is written with a list of names.
+OTHERS = {"method.weight"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_keys_exist(name):
+  flags = re.findall(r"--config\.([\w.]+\w)", read(name))
+  inline = re.findall(
+    r"`(?:config\.)?((?:eval|data|sampler|train|checkpoint|method|optim|augment|log)\.[\w.]+\w)",
+    read(name),
+  )
+  wrong = {key for key in flags + inline if key not in KNOWN | OTHERS}
+  assert not {key for key in wrong if not key.endswith((".py", ".md", ".json"))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_configs_and_variants_load(name):
+  for path in set(re.findall(r"configs/\w+\.py(?::[\w,]+)?", read(name))):
+    config_file.load(str(ROOT / path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modules_and_files_exist(name):
+  text = read(name)
+  for module in set(re.findall(r"python -m (vireid_jax[\w.]*\w)", text)):
+    assert importlib.util.find_spec(module), module
+  for path in set(re.findall(r"(?:tests|vireid_jax)/[\w/]+\.py\b", text)):
+    assert (ROOT / path).is_file(), path
+  for path in set(re.findall(r"`((?:models|methods|data|losses|evaluators)/\w+\.py)`", text)):
+    assert (ROOT / "vireid_jax" / path).is_file(), path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_somewhere(name):
+  page = next(page for page in PAGES if page.name == name)
+  for target in re.findall(r"\]\(([^)\s]+)\)", read(name)):
+    if "://" in target:
+      continue
+    path, _, anchor = target.partition("#")
+    other = page.parent / path if path else page
+    assert other.exists(), target
+    titles = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.M)
+    slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert not anchor or anchor in slugs, target
+
+
+def test_variants_of_the_configs_are_those_their_docstrings_list():
+  for name in config_files.NAMES:
+    source = (ROOT / "configs" / f"{name}.py").read_text(encoding="utf-8")
+    for variant in set(re.findall(r"`:(\w+)`", source)):
+      config_files.load(name, variant)
+
+
+@pytest.mark.parametrize(
+  "section, method", [("MPANet", "mpanet"), ("MUN", "mun"), ("TMPA", "tmpa")]
+)
+def test_options_of_a_method_have_the_defaults_that_are_given(section, method):
+  text = re.search(rf"^## {section}$(.*?)(?=^## |\Z)", read("methods.md"), re.M | re.S)[1]
+  defaults = methods.defaults(method)
+  given = re.findall(r"`(\w+)` (\d+(?:\.\d+)?)(?= |\)|\||,|\.)", text)
+  checked = {name: float(value) for name, value in given if name in defaults}
+  assert len(checked) >= 3
+  assert {name: float(defaults[name]) for name in checked} == checked
+  assigned = re.findall(r"`(\w+)=(\w+)`", text)
+  assert {name for name, _ in assigned} <= set(defaults)
+
+
+def test_keys_of_an_evaluation_have_the_defaults_that_are_given():
+  config = config_lib.default_config("agw", "sysu_mm01")
+  rows = re.findall(r"^\| `([\w.]+)` \| `?([^|`]+)`? \|", read("evaluation.md"), re.M)
+  checked = 0
+  for key, value in rows:
+    full = key if key in keys(config) else f"eval.{key}"
+    if full not in keys(config) or key == "protocol":
+      continue
+    found = config
+    for part in full.split("."):
+      found = found[part]
+    assert repr(found).replace("'", "") == value.strip().replace("'", ""), key
+    checked += 1
+  assert checked >= 9
