@@ -183,10 +183,7 @@ def _check_augmentations(config: ConfigDict) -> None:
 
 
 def _check_rendered(config: ConfigDict) -> None:
-  from vireid_jax import config as config_lib
-
-  name = config.data.name
-  known = [each for each in config_lib.DATASETS if each != rendered.SYNTHETIC]
+  name, known = config.data.name, rendered.STAND_INS
   if config.data.render and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
     raise UserError(
       f"config.data.render = {config.data.render!r} cannot stand in for config.data.name = "

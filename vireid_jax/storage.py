@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -137,7 +138,8 @@ def explained(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[
   """Turns what a full or read-only disk raises inside the context into a UserError.
 
   Args:
-    workdir: being written.
+    workdir: being written. An error that names a file elsewhere, such as one of the data set, is
+      said to be that file's.
     kept: describes what is still good, for the message.
   """
   try:
@@ -148,10 +150,39 @@ def explained(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[
     reason = reason_of(error)
     if reason is None:
       raise
+    place = _file_elsewhere(error, workdir)
+    if place:
+      raise UserError(
+        f"{printable(place)} cannot be read or written: {_system_words(error)}. Give this user the "
+        f"right, or mend the disk or the file; {kept()}the same command then continues"
+      ) from error
     raise UserError(
       f"cannot write to {workdir}: {reason}. {kept()}Make room or rights, or choose another "
       "--workdir; the same command then continues"
     ) from error
+
+
+def _file_elsewhere(error: BaseException, workdir: pathlib.Path) -> str:
+  """Returns the file that an error names, if it is not in the workdir; else ''."""
+  names = [name for name in (getattr(error, "filename", None), getattr(error, "filename2", None))]
+  # Libraries in C++ put it into their message.
+  names = [os.fsdecode(name) for name in names if isinstance(name, str | bytes)]
+  names = names or re.findall(r"(?<![\w.])/[^\s'\":;,()\[\]]+", str(error))
+  roots = {workdir.absolute(), workdir.resolve()}
+  return (
+    names[0] if names and not any(_related(pathlib.Path(name), roots) for name in names) else ""
+  )
+
+
+def _related(path: pathlib.Path, roots: set[pathlib.Path]) -> bool:
+  """Whether a path is in a folder, or is one that the folder itself is in."""
+  path = path.absolute()
+  return any(path.is_relative_to(root) or root.is_relative_to(path) for root in roots)
+
+
+def _system_words(error: BaseException) -> str:
+  words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+  return printable(" ".join(words.split()))[:300]
 
 
 def reason_of(error: BaseException) -> str | None:

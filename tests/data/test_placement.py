@@ -4,10 +4,8 @@ import config_files
 import jax
 import numpy as np
 import pytest
-from toys import config as toy_config
 
 from vireid_jax import mesh as mesh_lib
-from vireid_jax import train
 from vireid_jax.data import pipeline, placement, rendered, source
 from vireid_jax.data.stored import StoredPictures
 from vireid_jax.errors import UserError
@@ -123,23 +121,44 @@ def test_a_wish_is_followed_and_a_typo_refused():
   assert placement.host_memory() > 2**20
 
 
-def test_a_container_s_limit_counts(tmp_path, monkeypatch):
-  (tmp_path / "memory.max").write_text("3000\n")
-  (tmp_path / "memory.current").write_text("1000\n")
-  monkeypatch.setattr(placement, "CGROUP", tmp_path)
-  assert placement.host_memory() == 2000
-  (tmp_path / "memory.max").write_text("max\n")
-  assert placement.host_memory() > 2**20
+def write(folder, **files):
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, content in files.items():
+    (folder / name.replace("__", ".")).write_text(f"{content}\n")
 
 
-def test_runs_from_every_placement_end_in_the_same_state(data_dir, tmp_path, capsys):
-  states = {}
-  for where in placement.PLACEMENTS:
-    config = toy_config.make(data_dir, steps=3)
-    config.data.placement = where
-    train.train(config, tmp_path / where)
-    assert f"training images: {where} (" in capsys.readouterr().out
-    run = train.build(config, tmp_path / where)
-    states[where] = run.checkpoints.restore(3, run.abstract)
-  for state in states.values():
-    jax.tree.map(np.testing.assert_array_equal, state, states["host"])
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+  """A tree of control groups instead of this machine's; this process is in jobs/mine."""
+  monkeypatch.setattr(placement, "CGROUP", tmp_path / "fs")
+  monkeypatch.setattr(placement, "PROCESS_GROUPS", tmp_path / "self")
+  (tmp_path / "self").write_text("12:cpu:/\n5:hugetlb,memory:/jobs/mine\n0::/jobs/mine\n")
+  return tmp_path / "fs"
+
+
+USED = {"memory__current": 1000, "memory__stat": "anon 700\ninactive_file 250\nactive_file 50"}
+
+
+def test_a_container_s_limit_counts_and_its_page_cache_is_free(groups):
+  write(groups, memory__max=3000, **USED)
+  assert placement.host_memory() == 2250
+
+
+def test_the_tightest_of_the_groups_around_counts(groups):
+  write(groups / "jobs" / "mine", memory__max="max", **USED)
+  write(groups / "jobs", memory__max=2000, **USED)
+  write(groups, memory__max=9000, **USED)
+  assert placement.host_memory() == 1250
+
+
+def test_version_1_counts(groups):
+  used = {"memory__usage_in_bytes": 1000, "memory__stat": "cache 400\ntotal_inactive_file 300"}
+  write(groups / "memory", memory__limit_in_bytes=2**63 - 4096, **used)
+  write(groups / "memory" / "jobs" / "mine", memory__limit_in_bytes=5000, **used)
+  assert placement.host_memory() == 4300
+
+
+def test_a_group_that_says_nothing_leaves_the_machine_s_memory(groups):
+  whole = placement.host_memory()
+  write(groups, memory__max="nonsense", memory__current="")
+  assert whole is None or placement.host_memory() > 2**20

@@ -109,3 +109,19 @@ def test_labels_are_contiguous_and_the_mapping_is_kept():
 def test_unknown_sampler_names_the_nearest():
   with pytest.raises(UserError, match="unknown sampler 'pair'; did you mean 'pairs'"):
     make("pair")
+
+
+def test_one_identity_is_not_advised_to_make_a_batch():
+  one = sampler.IdentityIndex(records([3], [3]))
+  for name in sampler.SAMPLERS:
+    with pytest.raises(UserError, match=r"1 identity; a batch needs at least 2.*data\.train"):
+      sampler.create(name, one, seed=0, identities=4, images=2)
+
+
+@pytest.mark.parametrize("identities, images, advised", [(2, 9, 3), (3, 4, 2), (4, 3, 1)])
+def test_the_advised_size_of_groups_is_accepted(identities, images, advised):
+  index = sampler.IdentityIndex(records([3, 3, 2, 1], [9, 3, 5, 7]))
+  with pytest.raises(UserError, match=f"sampler.images to at most {advised}$"):
+    sampler.create("groups", index, seed=0, identities=identities, images=images)
+  made = sampler.create("groups", index, seed=0, identities=identities, images=advised)
+  assert len(made.batch(0).label) == identities * advised

@@ -17,6 +17,12 @@ AUTO = "auto"
 # Shares of the memory that decoded images may take; the rest is for the network, or other programs.
 DEVICE_SHARE, HOST_SHARE = 0.3, 0.6
 CGROUP = pathlib.Path("/sys/fs/cgroup")
+PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
+# Of versions 2 and 1: files of the limit and of what is used, and the page cache in memory.stat.
+CGROUP_FILES = (
+  ("memory.max", "memory.current", "inactive_file"),
+  ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +108,42 @@ def _meminfo() -> int | None:
 
 
 def _cgroup() -> int | None:
+  """Returns what the limits of this process's control groups leave, the tightest one's; or None."""
+  found = [_free(folder) for folder in _cgroup_folders()]
+  return min((count for count in found if count is not None), default=None)
+
+
+def _cgroup_folders() -> list[pathlib.Path]:
+  """Returns the folders of this process's memory group and of those around it, versions 1 and 2.
+
+  A container may see its own group as the root, whatever /proc says of its place on the host.
+  """
+  found = [CGROUP, CGROUP / "memory"]
   try:
-    limit = (CGROUP / "memory.max").read_text().strip()
-    used = int((CGROUP / "memory.current").read_text())
-  except (OSError, ValueError):
-    return None
-  return None if limit == "max" else max(int(limit) - used, 0)
+    lines = PROCESS_GROUPS.read_text().splitlines()
+  except OSError:
+    return found
+  for line in lines:
+    _, controllers, path = line.split(":", 2)
+    if controllers == "" or "memory" in controllers.split(","):
+      root = CGROUP / "memory" if controllers else CGROUP
+      inner = pathlib.PurePosixPath(path.lstrip("/"))
+      found += [root / each for each in (inner, *inner.parents)]
+  return found
+
+
+def _free(folder: pathlib.Path) -> int | None:
+  """Returns limit - used + page cache of one group; None where it has no limit or says nothing.
+
+  The page cache counts as used, but goes as soon as memory is asked for: after a data set has been
+  read it can fill the limit.
+  """
+  for limit, used, cache in CGROUP_FILES:
+    try:
+      most = int((folder / limit).read_text())  # 'max' is no number
+      taken = int((folder / used).read_text())
+      stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+      return max(most - taken + int(stat.get(cache, 0)), 0)
+    except (OSError, ValueError):
+      continue
+  return None

@@ -151,9 +151,10 @@ class GroupSampler:
     ]
     enough = sum(count >= self._images for count in smallest)
     if enough < self._identities:
+      most = sorted(smallest)[-self._identities]
       raise UserError(
         f"only {enough} identities have {self._images} images in each modality, fewer than "
-        f"sampler.identities = {self._identities}; lower sampler.images or sampler.identities"
+        f"sampler.identities = {self._identities}; set --config.sampler.images to at most {most}"
       )
 
 
@@ -172,6 +173,12 @@ def _check_size(index: IdentityIndex, identities: int, images: int) -> None:
     raise UserError(
       f"sampler.identities = {identities} and sampler.images = {images}: a batch needs at least 2 "
       "identities and 1 image of each modality"
+    )
+  if len(index) < 2:
+    raise UserError(
+      f"the training data have {len(index)} {'identity' if len(index) == 1 else 'identities'}; a "
+      "batch needs at least 2, because losses compare different people. Add people to config."
+      "data.train, or prepare a data set that has more"
     )
   if identities > len(index):
     raise UserError(
