@@ -1,9 +1,11 @@
 """Orbax checkpoints: the training state and what is needed to read it, saved as one."""
 
 import contextlib
+import functools
 import logging
 import pathlib
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from importlib import metadata
@@ -57,8 +59,7 @@ class Checkpoints:
 
   def latest(self) -> int | None:
     """Returns the newest complete checkpoint's step, or None."""
-    latest = self._checkpointer.latest
-    return None if latest is None else latest.step
+    return newest(self._workdir)
 
   def complete(self) -> int | None:
     """Waits for a save that is under way, then returns the newest step."""
@@ -67,7 +68,7 @@ class Checkpoints:
 
   def steps(self) -> list[int]:
     """Returns the steps of all complete checkpoints, ascending."""
-    return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+    return [_step(folder) for folder in _complete(self._workdir)]
 
   def save(self, step: int, state: TrainState, meta: dict[str, Any]) -> None:
     """Starts saving; returns once the state is copied, so that the next step may overwrite it.
@@ -162,11 +163,10 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _readable(self, step: int) -> Iterator[None]:
+    _quieten_readers()
     try:
       yield
     except Exception as error:
-      # Each of Orbax's readers would report the same once more when it is forgotten.
-      logging.getLogger("asyncio").setLevel(logging.CRITICAL)
       raise UserError(
         f"checkpoint {step} in {self._workdir} cannot be read: {_reason(error)}. Checkpoints here: "
         f"{self.steps()}; move the broken folder {self._folder(step)} away to continue from an "
@@ -205,7 +205,7 @@ class _Always:
 
 
 def newest(workdir: pathlib.Path) -> int | None:
-  """Returns the newest step on disk; what Orbax lists includes a save that has just failed."""
+  """Returns the newest complete checkpoint's step, or None."""
   return max(map(_step, _complete(workdir)), default=None)
 
 
@@ -222,16 +222,35 @@ def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
   with storage.explained(workdir):
     for path in folder.glob(f"*{UNFINISHED}*"):
       shutil.rmtree(path)
-    for path in sorted(_complete(workdir), key=_step)[:-keep] if keep else ():
+    for path in _complete(workdir)[:-keep] if keep else ():
       shutil.rmtree(path)
 
 
 def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
-  return [path for path in (workdir / FOLDER).glob("*") if path.name.isdecimal()]
+  """Returns the folders of complete checkpoints, ascending by step.
+
+  Orbax would list a save that is under way or has failed too, and read files that may be damaged.
+  """
+  folders = (workdir / FOLDER).glob("*")
+  named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
+  return sorted((path for path in named if path.is_dir()), key=_step)
 
 
 def _step(path: pathlib.Path) -> int:
   return int(path.name)
+
+
+@functools.cache
+def _quieten_readers() -> None:
+  """Has Orbax's readers, of which one per array fails, leave the report to the first."""
+  logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+  report = sys.unraisablehook
+
+  def hook(info) -> None:
+    if "Event loop is closed" not in str(info.exc_value):
+      report(info)
+
+  sys.unraisablehook = hook
 
 
 def _reason(error: Exception) -> str:
