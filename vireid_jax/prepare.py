@@ -60,6 +60,7 @@ def prepare(
   """
   data_dir = pathlib.Path(data_dir or location.default_data_dir()).expanduser().absolute()
   builder_class, config = find_builder(name)
+  _refuse_unusable_name(data_dir)
   target = data_dir / name / str(builder_class.VERSION)
   outdated = _is_outdated(builder_class, config, target)
   if target in location.prepared_versions(name, data_dir) and not (overwrite or outdated):
@@ -72,6 +73,16 @@ def prepare(
   summary.show(name, layout, target)
   _say(f"Prepared in {target}\nTrain on it with\n  {_train_command(name, data_dir)}")
   return target
+
+
+def _refuse_unusable_name(data_dir: pathlib.Path) -> None:
+  try:
+    str(data_dir).encode("utf-8")
+  except UnicodeEncodeError:  # the library that stores the images cannot use it
+    raise UserError(
+      f"cannot write to {printable(str(data_dir))}: the name is not UTF-8. Name another place with "
+      "--data_dir"
+    ) from None
 
 
 def find_builder(name: str):

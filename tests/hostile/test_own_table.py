@@ -85,6 +85,13 @@ def test_odd_paths_are_one_line(root, path, said):
   assert said in found and "\n" not in found
 
 
+@pytest.mark.parametrize("listed, there", [("X.PNG", "x.png"), ("Ren\u00e9.png", "Rene\u0301.png")])
+def test_a_file_of_nearly_the_same_name_is_suggested(root, listed, there):
+  owner_trees.picture(root / "visible" / there, 0)
+  said = refused(root, "\n".join([*lines(root), f"visible/{listed},kim,1,visible,test"]))
+  assert f"there is no file visible/{listed}; did you mean {there!a}" in said
+
+
 @pytest.mark.parametrize(
   "row, said",
   [

@@ -65,3 +65,10 @@ def test_a_place_that_cannot_be_a_folder_is_refused(tmp_path, place):
   tree = owner_trees.regdb(tmp_path / "tree")
   with pytest.raises(UserError, match=r"cannot write to .*--data_dir"):
     prepare.prepare("regdb", data_dir=tmp_path / place, manual_dir=tree)
+
+
+def test_a_place_whose_name_is_not_utf8_is_refused(tmp_path):
+  tree = owner_trees.regdb(tmp_path / "tree")
+  place = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff")
+  with pytest.raises(UserError, match=r"cannot write to .*/odd\\xff: the name is not UTF-8"):
+    prepare.prepare("regdb", data_dir=place, manual_dir=tree)

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from vireid_jax import folders
+from vireid_jax.data import regular_files
 from vireid_jax.errors import UserError, printable
 
 METADATA_FILE = "metadata.json"
@@ -70,9 +71,9 @@ def read_metadata(folder: pathlib.Path) -> dict[str, Any]:
   """Returns what a builder recorded beside the images.
 
   Raises:
-    OSError, ValueError: the file cannot be read, or does not hold that.
+    OSError, ValueError, UserError: the file cannot be read, or does not hold that.
   """
-  found = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+  found = json.loads(regular_files.read_bytes(folder / METADATA_FILE))
   subsets = found.get("subsets") if isinstance(found, dict) else None
   if not isinstance(subsets, dict) or not isinstance(found.get("synthetic"), bool):
     raise ValueError("it does not hold the keys 'synthetic' and 'subsets'")
@@ -110,5 +111,5 @@ def stored_world(folder: pathlib.Path) -> dict[str, Any] | None:
   """Returns the settings that a prepared data set was rendered with; None where none are known."""
   try:
     return read_metadata(folder).get("world")
-  except (OSError, ValueError, RecursionError):
+  except (OSError, ValueError, RecursionError, UserError):
     return None

@@ -80,7 +80,7 @@ class Dataset:
     self.folder = dataset_folder(name, data_dir or None)
     try:
       self.metadata: dict[str, Any] = location.read_metadata(self.folder)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, UserError) as error:
       raise location.damaged(name, self.folder, location.METADATA_FILE, error) from error
 
   @property

@@ -4,6 +4,7 @@ Nothing is published about them, so that whatever would make a training or its e
 meaningless is an error here and not a warning.
 """
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -105,12 +106,19 @@ def _images(
 def _missing(root: pathlib.Path, entries: Sequence[Entry]) -> list[str]:
   wanted = [(name, e.where) for e in entries for name in (e.name, e.mask) if name]
   return [
-    f"{where}: {shown(name)} is not a regular file"
-    if os.path.lexists(root / name)
-    else f"{where}: there is no file {shown(name)} (paths are relative to the folder of {TABLE})"
-    for name, where in wanted
-    if not is_regular(root / name)
+    f"{where}: {_why_missing(root, name)}" for name, where in wanted if not is_regular(root / name)
   ]
+
+
+def _why_missing(root: pathlib.Path, name: str) -> str:
+  if os.path.lexists(root / name):
+    return f"{shown(name)} is not a regular file"
+  with contextlib.suppress(OSError, ValueError):
+    for path in sorted((root / name).parent.iterdir()):
+      if own_names.alike(path.name) == own_names.alike(pathlib.PurePath(name).name):
+        there = ascii(path.name)  # the eye may see no difference
+        return f"there is no file {shown(name)}; did you mean {shown(there)} (in the same folder)?"
+  return f"there is no file {shown(name)} (paths are relative to the folder of {TABLE})"
 
 
 def _two_splits(entries: Sequence[Entry]) -> list[str]:
