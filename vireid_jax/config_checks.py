@@ -144,11 +144,11 @@ def options(config: ConfigDict) -> dict[str, Option]:
 
 
 def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
-  from vireid_jax import evaluate  # it imports the config
+  from vireid_jax import evaluation  # it imports the config
   from vireid_jax.evaluators.embed import feature_methods
 
-  evaluate.make_suite(config)
-  evaluate.make_corruptions(config)
+  evaluation.make_suite(config)
+  evaluation.make_corruptions(config)
   feature_methods(method, config.eval.features)
   keep_best = config.checkpoint.keep_best
   if not keep_best:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from vireid_jax import config as config_lib
 from vireid_jax import config_keys, evaluation_config, storage
 from vireid_jax.errors import UserError
-from vireid_jax.evaluators.results import SettingResult
 
 FOLDER = "eval"
 # How an evaluation is asked for; its numbers do not depend on it.
@@ -100,25 +99,6 @@ def place(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
   if old and record.get("quick") and not old.get("quick"):
     return None
   return path
-
-
-def own(workdir: pathlib.Path, config: Mapping, step: int, *, images: str) -> dict | None:
-  """Returns the record of a run's own evaluation of a step; None where there is no whole one.
-
-  Args:
-    workdir: of the run.
-    config: of the run, plain values.
-    step: of the checkpoint.
-    images: fingerprint of the test images.
-  """
-  record = _read(workdir / FOLDER / f"{name(config, config, step)}.json")
-  if not record or not _same(record, {"config": config, IMAGES: images}):
-    return None
-  try:
-    {key: SettingResult.from_json(value).mean for key, value in record["results"].items()}
-    return record if record["title"] and record["step"] == step else None
-  except (KeyError, TypeError, AttributeError, ValueError):
-    return None
 
 
 def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:

@@ -149,15 +149,5 @@ def test_a_torn_file_is_no_record_and_is_replaced(tmp_path, content):
   (tmp_path / "eval").mkdir()
   path = tmp_path / "eval" / "step_0000007.json"
   path.write_bytes(content)
-  assert evaluation_record.own(tmp_path, OWN, 7, images="abc") is None
   assert evaluation_record.write(tmp_path, record()) == path
-  assert evaluation_record.own(tmp_path, OWN, 7, images="abc")["title"] == "a title"
-
-
-def test_what_was_found_is_read_back_for_the_same_conditions_alone(tmp_path):
-  evaluation_record.write(tmp_path, record())
-  assert evaluation_record.own(tmp_path, OWN, 7, images="abc") == record()
-  assert evaluation_record.own(tmp_path, OWN, 8, images="abc") is None
-  assert evaluation_record.own(tmp_path, OWN, 7, images="def") is None
-  config = changed(eval__protocol__directions=["visible_to_infrared"])
-  assert evaluation_record.own(tmp_path, config, 7, images="abc") is None
+  assert json.loads(path.read_text()) == record()
