@@ -119,6 +119,11 @@ def check_keys(config: ConfigDict) -> None:
   flat = config_keys.flatten(tree, whole=known)
   for key in flat:
     if key not in known and not key.startswith(tuple(f"{name}." for name in OPEN)):
+      inside = sorted(name[len(key) + 1 :] for name in known if name.startswith(f"{key}."))
+      if inside:
+        raise UserError(
+          f"config.{key} is {shown(flat[key])}; allowed: a section of {', '.join(inside)}"
+        )
       raise UserError(config_keys.unknown(key, known))
   for key, option in known.items():
     if key not in flat:
@@ -149,7 +154,8 @@ def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
 
   evaluation.make_suite(config)
   evaluation.make_corruptions(config)
-  feature_methods(method, config.eval.features)
+  with prefixed("config.eval.features"):
+    feature_methods(method, config.eval.features)
   keep_best = config.checkpoint.keep_best
   if not keep_best:
     return

@@ -204,7 +204,7 @@ class Several(Rule):
 
   def hint(self, value: Any) -> str:
     """See `Rule`."""
-    if isinstance(value, tuple | list) and len(value) <= self.most:
+    if isinstance(value, tuple | list) and self.least <= len(value) <= self.most:
       wrong = [each for each in value if not self.each.accepts(each)]
       if wrong:
         return f"{shown(wrong[0])} in it: {self.each.hint(wrong[0])}"
