@@ -14,6 +14,7 @@ be made again is done outside of `deferred()`. A second signal ends the process 
 Nothing here imports the rest of the package, or anything slow: commands install it first.
 """
 
+import atexit
 import contextlib
 import os
 import pathlib
@@ -105,6 +106,7 @@ def install() -> None:
   signal.set_wakeup_fd(write, warn_on_full_buffer=False)
   threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
   sys.unraisablehook = _unraisable
+  atexit.register(_ignore)  # the first to be registered is the last to be called
   _take_over()
 
 
@@ -127,6 +129,12 @@ def listening() -> Iterator[None]:
     for number, handler in previous.items():
       signal.signal(number, handler or signal.SIG_DFL)
     _state.request.name = ""
+
+
+def _ignore() -> None:
+  """The exit code stands: an interpreter that ends would give signals their default again."""
+  for number in SIGNALS:
+    signal.signal(number, signal.SIG_IGN)
 
 
 def _take_over() -> dict:

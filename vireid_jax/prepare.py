@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 
 from vireid_jax import interrupts
@@ -68,7 +69,8 @@ def prepare(
     return target
   layout = _checked_layout(builder_class, config, name, manual_dir, skip_corrupt)
   with _writing(data_dir), _staging_folder(data_dir, layout) as staging:
-    built = _build(builder_class, config, layout, staging)
+    with _temporary_files_in(staging):
+      built = _build(builder_class, config, layout, staging)
     _publish(built, target, overwrite or outdated)
   summary.show(name, layout, target)
   _say(f"Prepared in {target}\nTrain on it with\n  {_train_command(name, data_dir)}")
@@ -175,6 +177,16 @@ def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[
       raise UserError(f"cannot write to {data_dir}: {error}. Pass another --data_dir.") from error
     _refuse_full_disk(data_dir, layout)
     yield staging
+
+
+@contextlib.contextmanager
+def _temporary_files_in(staging: pathlib.Path) -> Iterator[None]:
+  """Has the library that writes data sets leave its temporary files where all is removed."""
+  before, tempfile.tempdir = tempfile.tempdir, str(staging)
+  try:
+    yield
+  finally:
+    tempfile.tempdir = before
 
 
 def _refuse_full_disk(data_dir: pathlib.Path, layout: layouts.Layout) -> None:
