@@ -14,7 +14,6 @@ if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
 from vireid_jax import command as command_lib
-from vireid_jax import storage
 from vireid_jax.data import benchmark as input_benchmark
 from vireid_jax.evaluators import benchmark as ranking_benchmark
 from vireid_jax.evaluators import benchmark_reranking
@@ -74,8 +73,8 @@ def main(arguments: list[str] | None = None) -> dict:
     command_lib.check_writable(options.json.absolute().parent, "--json")
   numbers = options.run(options)
   if options.json:
-    with command_lib.writing(options.json, "--json"):
-      storage.write_text(options.json, json.dumps(numbers, indent=2) + "\n")
+    with command_lib.new_file(options.json, "--json") as file:
+      file.write(json.dumps(numbers, indent=2).encode() + b"\n")
   return numbers
 
 

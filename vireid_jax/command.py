@@ -12,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from vireid_jax import interrupts, storage
 from vireid_jax.errors import UserError, nearest, printable
@@ -189,10 +189,32 @@ def writing(path: pathlib.Path, option: str) -> Iterator[None]:
     ) from error
 
 
+@contextlib.contextmanager
+def new_file(path: pathlib.Path, option: str) -> Iterator[BinaryIO]:
+  """Gives a file to write that appears whole, see `storage.replacing`; its folder is made.
+
+  Args:
+    path: of the file.
+    option: of the command line, that names it.
+  """
+  with writing(path, option):
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with storage.replacing(path) as file:
+      yield file
+
+
 def check_writable(folder: pathlib.Path, option: str) -> None:
-  """Makes a folder and writes a byte into it; raises UserError when that fails."""
+  """Writes a byte into a folder, or into the one that it will be made in.
+
+  Called before minutes of work; nothing is left of it, so that a command which refuses something
+  else leaves nothing either.
+
+  Raises:
+    UserError: it cannot be written, and why.
+  """
   with writing(folder, option):
-    folder.mkdir(parents=True, exist_ok=True)
+    while not folder.exists() and folder != folder.parent:
+      folder = folder.parent
     with tempfile.TemporaryFile(dir=folder) as file:
       file.write(b"1")
 

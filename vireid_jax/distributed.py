@@ -87,9 +87,9 @@ def resolve(
 
 def detect(environment: Mapping[str, str]) -> str | None:
   """Returns what started this process beside others: 'slurm', 'open_mpi', 'tpu' or None."""
-  if all(name in environment for name in SLURM) and int(environment["SLURM_NTASKS"]) > 1:
+  if all(name in environment for name in SLURM) and _number(environment, "SLURM_NTASKS") > 1:
     return "slurm"
-  if int(environment.get(OPEN_MPI_SIZE, 1)) > 1:
+  if OPEN_MPI_SIZE in environment and _number(environment, OPEN_MPI_SIZE) > 1:
     if OPEN_MPI_LAUNCHER not in environment:
       raise UserError(
         "this Open MPI does not say where its launcher runs; add --coordinator_address=HOST:12345 "
@@ -116,8 +116,18 @@ def _launched(environment: Mapping[str, str]) -> tuple[int | None, int | None]:
   """Returns (processes, this one) as SLURM or Open MPI tell it."""
   for size, rank in (("SLURM_NTASKS", "SLURM_PROCID"), (OPEN_MPI_SIZE, OPEN_MPI_RANK)):
     if size in environment and rank in environment:
-      return int(environment[size]), int(environment[rank])
+      return _number(environment, size), _number(environment, rank)
   return None, None
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+  try:
+    return int(environment[name])
+  except ValueError:
+    raise UserError(
+      f"the environment has {name}={environment[name]!r}, which is not a number; unset it, or say "
+      f"who takes part with {EXAMPLE}"
+    ) from None
 
 
 def _on_tpu_host(environment: Mapping[str, str]) -> bool:

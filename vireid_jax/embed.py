@@ -21,9 +21,9 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from vireid_jax import command, storage
+from vireid_jax import command
 from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -47,7 +47,7 @@ def embed(options: argparse.Namespace) -> None:
     raise UserError(f"{options.images} holds no picture that can be read; nothing was written")
   write(out, found, facts(model, options.modality))
   count, size = found.features.shape
-  print(f"{count} pictures, {size} dimensions: {out}")
+  print(f"{count} pictures, {size} dimensions: {printable(str(out))}")
   turned = count_turned(folder_of(options.images), found.names)
   if turned:
     print(f"turned by EXIF orientation: {turned}")
@@ -71,7 +71,7 @@ def facts(model, modality: str) -> dict:
 def write(path: pathlib.Path, found, known: dict) -> None:
   """Writes features, names and facts; the file appears when it is complete."""
   names = np.array([name.encode("utf-8", "backslashreplace").decode() for name in found.names])
-  with command.writing(path, "--out"), storage.replacing(path) as file:
+  with command.new_file(path, "--out") as file:
     np.savez(
       file,
       features=found.features,

@@ -19,7 +19,7 @@ if __name__ == "__main__":
 import jax
 import numpy as np
 
-from vireid_jax import command, config_file, methods, storage
+from vireid_jax import command, config_file, methods
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints
@@ -143,7 +143,7 @@ def _draw_and_write(options: argparse.Namespace) -> None:
     raise UserError(f"--out is {out}; expected a name that ends in .png")
   command.check_writable(out.absolute().parent, "--out")
   sheet = Image.fromarray(draw(config, **given))
-  with command.writing(out, "--out"), storage.replacing(out) as file:
+  with command.new_file(out, "--out") as file:
     sheet.save(file, "PNG")
   print(f"wrote {printable(str(out))}")
 

@@ -35,13 +35,17 @@ def search(options: argparse.Namespace) -> None:
 
   if options.top < 1:
     raise UserError(f"--top is {options.top}; it must be at least 1")
-  model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
   place = options.index or index_lib.default_path(options.gallery, options.gallery_modality)
   place = pathlib.Path(place).expanduser()
+  # Before minutes of embedding, not after.
+  command.check_writable(place.absolute().parent, "--index")
+  if options.out:
+    command.check_writable(pathlib.Path(options.out).expanduser().absolute().parent, "--out")
+  model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
   index, changes = index_lib.update(
     model, options.gallery, options.gallery_modality, place, progress=True
   )
-  print(f"gallery: {changes}; index {place}")
+  print(f"gallery: {changes}; index {printable(str(place))}")
   queries = model.embed_folder(options.query, options.query_modality, progress=True)
   for role, skipped in (("gallery", index.skipped), ("query", queries.skipped)):
     if skipped:
@@ -105,7 +109,7 @@ def _write_page(options, model, queries: list[str], gallery: list[str], ranking)
     gallery=(gallery, pictures.folder_of(options.gallery)),
     ranking=ranking,
   )
-  print(path)
+  print(printable(str(path)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from vireid_jax import command
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
 from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
 from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.errors import UserError, nearest, printable
 
 WRITERS = {
   "sysu_mm01": write_sysu_mm01,
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns its exit code."""
 
   def call(given: argparse.Namespace) -> None:
-    print(run(given))
+    print(printable(run(given)))
 
   return command.run(build_parser(), call, arguments, compiles=False)
 

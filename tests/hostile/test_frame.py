@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from vireid_jax import command, interrupts, storage
+from vireid_jax import command, distributed, interrupts, storage
 from vireid_jax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -146,3 +146,43 @@ def test_other_workdirs_are_taken_as_they_are(tmp_path):
   (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
   for path in (tmp_path / "größe run", tmp_path / "link" / "new"):
     assert storage.folder_named(str(path), "--workdir") == path
+
+
+def test_a_place_is_tried_without_leaving_a_trace(tmp_path):
+  command.check_writable(tmp_path / "a" / "b", "--out")
+  assert not list(tmp_path.iterdir())
+  (tmp_path / "file").touch()
+  for place in (tmp_path / "file", tmp_path / "file" / "below"):
+    with pytest.raises(UserError, match=r"cannot write .*name another place with --out"):
+      command.check_writable(place, "--out")
+
+
+def test_a_new_file_appears_whole_and_never_replaces_what_is_no_file(tmp_path):
+  path = tmp_path / "new" / ("名" * 80)
+  with command.new_file(path, "--out") as file:
+    file.write(b"content")
+    (partial,) = (tmp_path / "new").iterdir()
+    assert partial.suffix == storage.PARTIAL and not path.exists()
+  assert path.read_bytes() == b"content" and list(path.parent.iterdir()) == [path]
+  assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+  with pytest.raises(ZeroDivisionError), command.new_file(path, "--out"):
+    raise ZeroDivisionError
+  assert path.read_bytes() == b"content" and list(path.parent.iterdir()) == [path]
+  os.mkfifo(tmp_path / "pipe")
+  for other in (tmp_path / "pipe", tmp_path):
+    with pytest.raises(UserError, match="not a regular file"), command.new_file(other, "--out"):
+      pass
+  assert (tmp_path / "pipe").is_fifo()
+
+
+def _umask():
+  mask = os.umask(0)
+  os.umask(mask)
+  return mask
+
+
+@pytest.mark.parametrize("name", ["SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"])
+def test_a_launcher_s_number_that_is_none_is_refused(name):
+  environment = dict.fromkeys(distributed.SLURM, "1") | {name: "2(x3)"}
+  with pytest.raises(UserError, match=rf"{name}='2\(x3\)', which is not a number"):
+    distributed.detect(environment)

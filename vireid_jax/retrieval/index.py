@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from vireid_jax import command, storage
+from vireid_jax import command
 from vireid_jax.data import regular_files
 from vireid_jax.errors import UserError, printable
 from vireid_jax.retrieval import pictures
@@ -125,7 +125,7 @@ def save(index: Index, path: pathlib.Path) -> None:
   }
   # JSON escapes whatever bytes a file name may hold; NumPy's text arrays would not.
   packed = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
-  with command.writing(path, "--index"), storage.replacing(path) as file:
+  with command.new_file(path, "--index") as file:
     np.savez(file, header=packed, features=index.features)
 
 
