@@ -4,13 +4,12 @@ import contextlib
 import pathlib
 import re
 import sys
-import traceback
 import types
 from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
-from vireid_jax.errors import UserError, nearest, printable, shown
+from vireid_jax.errors import UserError, nearest, origin, printable, shown
 
 _MODULE = "_vireid_jax_config_file"
 _MOST_LETTERS = 300
@@ -78,27 +77,13 @@ def _explained(file: str) -> Iterator[None]:
   except UserError:
     raise
   except (Exception, SystemExit) as error:
-    place, line = _place(error, file)
-    kind = type(error).__name__
+    _, number, text = origin(error, file)
+    place = f", line {number}" if number else ""
+    line = f"\n    {printable(text)[:_MOST_LETTERS]}" if text else ""
     raise UserError(
-      f"--config: {printable(file)}{place}: {kind}: {_message(error)}{line}\n"
+      f"--config: {printable(file)}{place}: {type(error).__name__}: {_message(error)}{line}\n"
       "The error is in this file; correct it there"
     ) from error
-
-
-def _place(error: BaseException, file: str) -> tuple[str, str]:
-  """Returns ', line 3' and the line itself, where the traceback passes through the file."""
-  if isinstance(error, SyntaxError) and error.filename == file:
-    number, text = error.lineno, error.text or ""
-  else:
-    frames = [
-      frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
-    ]
-    if not frames:
-      return "", ""
-    number, text = frames[-1].lineno, frames[-1].line or ""
-  text = printable(text.strip())[:_MOST_LETTERS]
-  return f", line {number}", f"\n    {text}" if text else ""
 
 
 def _message(error: BaseException) -> str:

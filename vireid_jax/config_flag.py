@@ -134,7 +134,7 @@ def _explain(message: str, values: flags.FlagValues) -> str:
     known = [f"--{name}" for name in _own_options()]
     name = f"--{unknown[1]}"
     return f"unknown option {printable(name)[:100]}; {nearest(name, known)}"
-  wrong = re.match(r"flag --(config\.[\w.]+)=(.*?): (.*)$", message, re.DOTALL)
+  wrong = re.match(r"flag --([\w.]+)=(.*?): (.*)$", message, re.DOTALL)
   if wrong:
     kind = values[wrong[1]].parser.flag_type() if wrong[1] in values else ""
     expected = f"allowed: {_EXPECTED[kind]}" if kind in _EXPECTED else printable(wrong[3])[:200]

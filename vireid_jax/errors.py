@@ -1,6 +1,7 @@
 """Errors meant for the person at the keyboard: what was wrong, and what to do next."""
 
 import difflib
+import traceback
 import unicodedata
 from collections.abc import Iterable
 
@@ -44,6 +45,27 @@ def shown(value: object, *, longest: int = LONGEST) -> str:
     text = f"{type(value).__name__} of more digits than Python writes"
   text = printable(text)
   return text if len(text) <= longest else f"{text[: longest - 12]} ... {text[-6:]}"
+
+
+def origin(error: BaseException, file: str = "") -> tuple[str, int, str]:
+  """Returns the file, the number and the text of the line at which an error arose.
+
+  Args:
+    error: as it was caught.
+    file: the last line of this file that was passed through is meant; any file's when empty.
+
+  Returns:
+    ('', 0, '') where no such line is known.
+  """
+  if isinstance(error, SyntaxError) and error.filename and file in ("", error.filename):
+    return error.filename, error.lineno or 0, (error.text or "").strip()
+  frames = traceback.extract_tb(error.__traceback__)
+  frames = [frame for frame in frames if file in ("", frame.filename)]
+  # Python's own machinery of imports is nobody's mistake.
+  frames = [frame for frame in frames if not frame.filename.startswith("<frozen importlib")]
+  if not frames:
+    return "", 0, ""
+  return frames[-1].filename, frames[-1].lineno or 0, (frames[-1].line or "").strip()
 
 
 def printable(text: str, *, keep: str = "") -> str:

@@ -32,14 +32,14 @@ def test_any_value_of_any_key_passes_or_is_explained(method):
   name = f"{method}_{DATASETS[method]}"
   found = {"refused": 0, "passed": 0}
   for key, value in odd_values.draws(
-    keys(config_files.load(name)), seed=hash_of(method), count=600
+    keys(config_files.load(name)), seed=hash_of(method), count=300
   ):
     config = config_files.load(name, "smoke")
     odd_values.put(config, key, value)
     message = complaint(config)
     found["refused" if message else "passed"] += 1
     assert not message or (len(message) < 3000 and message.isprintable()), (key, message)
-  assert found["refused"] > 500 and found["passed"] > 15, found
+  assert found["refused"] > 250 and found["passed"] > 5, found
 
 
 def hash_of(text):

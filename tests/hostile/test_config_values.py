@@ -213,7 +213,11 @@ def test_a_wrong_value_of_the_command_line_is_explained(option, message):
 # Odd values that pass are built: the rest of the run must take them, or say what the data forbid.
 BUILT = [
   ("agw_synthetic", {"method.width": 1, "method.specific_depth": 5, "optim.lr": 0}),
-  ("agw_synthetic", {"data.image_size": (16, 200), "method.non_local": (6, 6, 6, 6)}),
+  pytest.param(
+    "agw_synthetic",
+    {"data.image_size": (16, 200), "method.non_local": (6, 6, 6, 6)},
+    marks=pytest.mark.slow,
+  ),
   ("agw_synthetic", {"sampler.identities": 2, "sampler.images": 1, "seed": 2**32 - 1}),
   (
     "agw_synthetic",
@@ -226,7 +230,11 @@ BUILT = [
   ("agw_synthetic", {"optim.no_decay": ("nosuch",)}),
   ("agw_synthetic", {"data.dir": "/dev/null"}),
   ("mpanet_synthetic", {"method.parts": 256, "method.width": 1}),
-  ("mun_synthetic", {"data.image_size": (16, 16), "method.kernel_sizes": (1, 31)}),
+  pytest.param(
+    "mun_synthetic",
+    {"data.image_size": (16, 16), "method.kernel_sizes": (1, 31)},
+    marks=pytest.mark.slow,
+  ),
   ("tmpa_synthetic", {"method.width": 4, "method.bands": 1000, "method.probability": 1}),
 ]
 

@@ -3,13 +3,12 @@
 import dataclasses
 import importlib
 import pkgutil
-import traceback
 import types
 from collections.abc import Mapping
 from typing import Any
 
 from vireid_jax import options
-from vireid_jax.errors import UserError, nearest, printable, shown
+from vireid_jax.errors import UserError, nearest, origin, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "names"]
@@ -94,17 +93,9 @@ def _import(name: str, module_name: str) -> types.ModuleType:
         "put the folder that holds it on PYTHONPATH, for example PYTHONPATH=. for the current one, "
         f"or choose a method of this package: {', '.join(names())}"
       )
+    file, number, _ = origin(error)
+    place = "" if absent or not number else f" ({printable(file)}, line {number})"
     raise UserError(
-      f"method {name!r}: its module cannot be imported{_place(error)}: {type(error).__name__}: "
+      f"method {name!r}: its module cannot be imported{place}: {type(error).__name__}: "
       f"{printable(' '.join(str(error).split()))}; {advice}"
     ) from error
-
-
-def _place(error: BaseException) -> str:
-  """Returns '(FILE, line 3)' of an error in a module that is being imported."""
-  if isinstance(error, SyntaxError):
-    return f" ({error.filename}, line {error.lineno})"
-  frames = traceback.extract_tb(error.__traceback__)
-  frames = [frame for frame in frames[1:] if not frame.filename.startswith("<frozen")]
-  frames = [frame for frame in frames if frame.filename != importlib.__file__]
-  return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

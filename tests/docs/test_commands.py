@@ -1,0 +1,93 @@
+"""Every command of README.md and docs/ still parses: options, config keys and values exist."""
+
+import importlib
+import re
+import shlex
+
+import command_lines
+import config_files
+import guides
+import pytest
+
+from vireid_jax import command as command_lib
+from vireid_jax import config as config_lib
+from vireid_jax import config_keys
+
+DOCS = sorted((guides.ROOT / "docs").glob("*.md"))
+PAGES = ["README.md", *(f"docs/{path.name}" for path in DOCS)]
+BY_FLAGS = ("main", "splits", "import_weights")
+GUIDE = "adding_a_method.md"
+
+
+class Parsed(BaseException):
+  """Ends a command once its options are read."""
+
+
+def commands(page):
+  """Returns the arguments behind `python -m` of every command of a page, in blocks and in lines."""
+  pieces = re.split(r"^```(.*)\n", (guides.ROOT / page).read_text("utf-8"), flags=re.MULTILINE)
+  lines = []
+  for opening, content in zip(pieces[1::4], pieces[2::4], strict=True):
+    lines += content.replace("\\\n", " ").splitlines() if opening in ("", "sh", "bash") else []
+  for prose in pieces[0::4]:
+    lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
+  found = [line.partition("python -m vireid_jax.")[2] for line in lines]
+  # A command for other hosts stands in quotes.
+  found = [line.removesuffix('"') if line.count('"') % 2 else line for line in found]
+  return [shlex.split(line, comments=True) for line in found if line and "..." not in line]
+
+
+FOUND = [(page, arguments) for page in PAGES for arguments in commands(page)]
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+  """The folder of a reader who has the repository's configs and saved the guide's files."""
+  (tmp_path / "configs").symlink_to(config_files.FOLDER)
+  for name, content in guides.files(GUIDE).items():
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.syspath_prepend(tmp_path)
+
+  def parse(parser, *given, read=command_lib.Parser.parse_args):
+    read(parser, *given)
+    raise Parsed
+
+  monkeypatch.setattr(command_lib.Parser, "parse_args", parse)
+  for name in BY_FLAGS:
+    importlib.import_module(f"vireid_jax.{name}")
+
+
+@pytest.mark.parametrize("page, arguments", FOUND, ids=lambda value: str(value)[:60])
+@pytest.mark.usefixtures("reader")
+def test_a_documented_command_parses(page, arguments):
+  name, *arguments = (argument.replace("$i", "0") for argument in arguments)
+  module = importlib.import_module(f"vireid_jax.{name}")
+  if name in BY_FLAGS:
+    with command_lines.parsed(*arguments) as main:
+      if any(argument.startswith("--config=") or argument == "--config" for argument in arguments):
+        config_lib.validate(main.read_config())
+      main.workdir()
+  elif arguments and hasattr(module, "main") and name != "data.corruptions.contact_sheet":
+    with pytest.raises((Parsed, SystemExit)):  # the latter after --help
+      module.main(arguments)
+
+
+def test_there_are_commands_of_every_page_that_shows_some():
+  assert len(FOUND) > 50
+  assert {page for page, _ in FOUND} >= {"README.md", "docs/use.md", "docs/evaluation.md"}
+
+
+def test_every_config_key_that_a_page_names_exists():
+  known = set()
+  for name in config_files.NAMES:
+    flat = config_keys.flatten(config_keys.plain(config_files.load(name)))
+    for key in flat:
+      parts = key.split(".")
+      known |= {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+  known |= {"method.weight", "data.dir"}  # of the guide's own method
+  for page in PAGES:
+    text = (guides.ROOT / page).read_text(encoding="utf-8")
+    for key in re.findall(r"--config\.([a-z_]+(?:\.[a-z_0-9]+)*)", text):
+      assert key in known, (page, key)
