@@ -87,6 +87,8 @@ class Retrieval:
     kind = Image.Resampling[self.card["resize"].upper()]
     pictures = []
     for path in paths:
+      if not pathlib.Path(path).is_file():  # opening a pipe would wait for ever
+        raise ValueError(f"{path!r} is not a regular file")
       with Image.open(path, formats=FORMATS) as picture:
         if picture.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in picture.tile):
           raise ValueError(f"{path!r} has more than 8 bits per channel; save it with 8")

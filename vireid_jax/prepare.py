@@ -28,7 +28,7 @@ import tqdm
 
 from vireid_jax import command, errors, folders, storage
 from vireid_jax.data import layout as layouts
-from vireid_jax.data import location
+from vireid_jax.data import location, regular_files
 from vireid_jax.data.layout import common, summary, verify
 from vireid_jax.errors import UserError, printable
 
@@ -59,7 +59,7 @@ def prepare(
   Raises:
     UserError: unknown name, wrong layout, corrupt images, no room or no right to write.
   """
-  data_dir = pathlib.Path(data_dir or location.default_data_dir()).expanduser().absolute()
+  data_dir = regular_files.expanded(data_dir or location.default_data_dir()).absolute()
   builder_class, config = find_builder(name)
   _refuse_unusable_name(data_dir)
   target = data_dir / name / str(builder_class.VERSION)

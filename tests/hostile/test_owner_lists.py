@@ -124,6 +124,17 @@ def test_llcm_cameras_are_one_to_nine(tmp_path, camera):
   assert "a camera from 1 to 9" in refused("llcm", tree)
 
 
+def test_folders_of_unknown_cameras_are_told(tmp_path, sysu):
+  (sysu / "cam01/0001").mkdir(parents=True)
+  (sysu / "Cam7").mkdir()
+  (warning,) = layout.read("sysu_mm01", sysu).warnings
+  assert warning == "folders of no known camera, left out: Cam7, cam01"
+  tree = owner_trees.llcm(tmp_path / "llcm")
+  (tree / "test_nir/cam3").mkdir()
+  (warning,) = layout.read("llcm", tree).warnings
+  assert warning == "folders of no known camera, left out: test_nir/cam3"
+
+
 FOLDERS = {"sysu_mm01": owner_trees.sysu, "regdb": owner_trees.regdb, "llcm": owner_trees.llcm}
 
 

@@ -17,7 +17,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 def default_data_dir() -> pathlib.Path:
   """Returns $TFDS_DATA_DIR, or ~/tensorflow_datasets where that is not set."""
-  return pathlib.Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+  return regular_files.expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def prepare_command(name: str, data_dir=None) -> str:
@@ -29,7 +29,7 @@ def prepare_command(name: str, data_dir=None) -> str:
 
 def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:
   """Returns the folders of the complete prepared versions of `name`, oldest first."""
-  folder = pathlib.Path(data_dir or default_data_dir()).expanduser() / name
+  folder = regular_files.expanded(data_dir or default_data_dir()) / name
   if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises for names that are too long)
     return []
   for path in folders.moved_away(folder):
@@ -57,7 +57,7 @@ def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
   """
   versions = prepared_versions(name, data_dir)
   if not versions:
-    place = pathlib.Path(data_dir or default_data_dir()).expanduser()
+    place = regular_files.expanded(data_dir or default_data_dir())
     is_folder = os.path.isdir(place)  # noqa: PTH112 (never raises)
     state = "has no prepared" if is_folder else "is not a folder, so it has no prepared"
     raise UserError(

@@ -11,6 +11,18 @@ from vireid_jax.errors import UserError, printable
 _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+def expanded(path: str | os.PathLike) -> pathlib.Path:
+  """Returns a path whose ~ is replaced by the home folder.
+
+  Raises:
+    UserError: it is the home of a user that the system does not know.
+  """
+  try:
+    return pathlib.Path(path).expanduser()
+  except RuntimeError as error:
+    raise UserError(f"{printable(str(path))} is the home of an unknown user") from error
+
+
 def is_regular(path: str | os.PathLike) -> bool:
   """Says whether a path leads to a regular file.
 

@@ -15,6 +15,7 @@ from vireid_jax.data.location import (
   prepared_versions,
   stored_world,
 )
+from vireid_jax.data.regular_files import expanded
 from vireid_jax.errors import UserError, nearest
 
 SYNTHETIC = "vireid_synthetic"
@@ -29,7 +30,7 @@ def data_dir(config) -> pathlib.Path:
     config: the 'data' part: 'dir', and 'render', a preset whose rendered images stand in for the
       real ones, in a root of their own.
   """
-  root = pathlib.Path(config["dir"] or default_data_dir()).expanduser()
+  root = expanded(config["dir"] or default_data_dir())
   return root / RENDERED_FOLDER / config["render"] if config["render"] else root
 
 
@@ -114,17 +115,37 @@ def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -
     "llcm": synthetic.write_llcm,
     "own": synthetic.write_own,
   }
-  with tempfile.TemporaryDirectory(prefix="vireid_jax_") as place:
-    tree = pathlib.Path(place) / name
+  with _temporary_folder() as place:
+    tree = place / name
     try:
       writers[name](tree, synthetic.PRESETS[preset], masks=True)
       storage.write_text(tree / extras.WORLD, json.dumps(world))
     except OSError as error:
-      reason = storage.reason_of(error) or str(error)
-      raise UserError(
-        f"cannot render into {place}: {reason}. Make room, or name another place with TMPDIR"
-      ) from error
+      raise _cannot_render(error) from error
     prepare.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[pathlib.Path]:
+  from vireid_jax import storage
+
+  with contextlib.ExitStack() as stack:
+    try:
+      place = pathlib.Path(tempfile.gettempdir()) / f"vireid_jax_{os.urandom(8).hex()}"
+      stack.enter_context(storage.temporary_folder(place))
+    except OSError as error:
+      raise _cannot_render(error) from error
+    yield place
+
+
+def _cannot_render(error: OSError) -> UserError:
+  from vireid_jax import storage
+
+  reason = storage.reason_of(error) or str(error)
+  return UserError(
+    f"cannot render images into the temporary folder: {reason}. Make room, or name another place "
+    "with the variable TMPDIR"
+  )
 
 
 @contextlib.contextmanager

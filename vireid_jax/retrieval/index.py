@@ -64,7 +64,7 @@ class Changes:
 
 def default_path(gallery: str | os.PathLike, modality: str) -> pathlib.Path:
   """Returns where a gallery's index is kept: beside its folder, one per modality."""
-  place = pathlib.Path(gallery).expanduser().absolute()
+  place = regular_files.expanded(gallery).absolute()
   return place.with_name(f"{place.name}.{modality}.index.npz")
 
 

@@ -36,7 +36,7 @@ def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
   Raises:
     UserError: there is no such place.
   """
-  place = pathlib.Path(place).expanduser()
+  place = regular_files.expanded(place)
   if regular_files.is_regular(place):
     return [place.name], {}
   if not os.path.isdir(place):  # noqa: PTH112 (pathlib raises for some texts that are no path)
@@ -69,7 +69,7 @@ def relative(path, root: pathlib.Path) -> str:
 
 def folder_of(place: str | pathlib.Path) -> pathlib.Path:
   """Returns the folder that the names of `find` are relative to."""
-  place = pathlib.Path(place).expanduser()
+  place = regular_files.expanded(place)
   return place.parent if regular_files.is_regular(place) else place
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from vireid_jax.data.layout.lists import number, read_identities, read_listing
 from vireid_jax.data.layout.problems import enumeration, refuse, shown
@@ -148,6 +148,17 @@ def image_files(folder: pathlib.Path, odd: list[str] | None = None) -> list[str]
 def odd_warnings(odd: Sequence[str]) -> list[str]:
   """Returns a sentence on what `image_files` passed over, if it did."""
   return [f"not regular files, left out: {enumeration(odd)}"] if odd else []
+
+
+def other_camera_warnings(root: pathlib.Path, place: str, cameras: Collection[int]) -> list[str]:
+  """Returns a sentence on folders of cameras that are not read, such as cam01 and cam7."""
+  known = {f"cam{camera}" for camera in cameras}
+  other = sorted(
+    f"{place}{path.name}"
+    for path in (root / place).iterdir()
+    if path.name.lower().startswith("cam") and path.name not in known and path.is_dir()
+  )
+  return [f"folders of no known camera, left out: {enumeration(other)}"] if other else []
 
 
 def refuse_unusable_names(images: Iterable[Image]) -> None:

@@ -58,6 +58,8 @@ def read(root) -> Layout:
   synthetic = common.is_synthetic(root)
   warnings = [f"empty folders: {common.enumeration(empty)}"] if empty else []
   warnings += common.odd_warnings(odd) + _name_warnings(train)
+  for modality, cameras in TEST_CAMERAS.items():
+    warnings += common.other_camera_warnings(root, f"{TEST_FOLDERS[modality]}/", cameras)
   warnings += common.absent_warnings(test, {"idx/test_id.txt": test_identities})
   warnings += _modality_warnings(images, train_identities, test_identities)
   warnings += [] if synthetic else common.count_warnings(images, GROUPS)

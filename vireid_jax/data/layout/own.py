@@ -43,7 +43,7 @@ def read(root) -> Layout:
       20 of such problems at once.
   """
   root = existing_folder(root, TABLE)
-  is_table = is_regular(root / TABLE)
+  is_table = os.path.lexists(root / TABLE)
   listing = from_table(root) if is_table else from_folders(root)
   entries = listing.entries
   given = bool(entries and entries[0].split)

@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
+from vireid_jax.data import regular_files
 from vireid_jax.data.layout.problems import shown
 from vireid_jax.errors import UserError, printable
 
@@ -28,10 +29,7 @@ def existing_root(root, first_folders: Sequence[str]) -> pathlib.Path:
 
 def existing_folder(root, content: str) -> pathlib.Path:
   """Returns `root` as a path once it is a folder; `content` says what it must hold."""
-  try:
-    root = pathlib.Path(root).expanduser()
-  except RuntimeError as error:  # ~nobody/
-    raise UserError(f"{shown(str(root))} is not a folder: {error}") from error
+  root = regular_files.expanded(root)
   if not os.path.isdir(root):  # noqa: PTH112 (pathlib raises for texts that cannot be a path)
     raise UserError(f"{shown(str(root))} is not a folder. Pass the folder that holds {content}.")
   return root

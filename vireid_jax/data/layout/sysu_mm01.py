@@ -86,9 +86,8 @@ def _identity_folders(root: pathlib.Path) -> list[str]:
 
 def _folder_warnings(root: pathlib.Path) -> list[str]:
   other = [name for name in _identity_folders(root) if not _FOLDER.fullmatch(name)]
-  if not other:
-    return []
-  return [f"not named like cam1/0001, left out: {common.enumeration(other)}"]
+  sentences = [f"not named like cam1/0001, left out: {common.enumeration(other)}"] if other else []
+  return sentences + common.other_camera_warnings(root, "", CAMERA_MODALITY)
 
 
 def _list_images(
