@@ -91,7 +91,7 @@ def clean(workdir: pathlib.Path) -> None:
 def _train(run: Run) -> evaluate.Results:
   state = _restore(run) or _initial_state(run)
   step = int(state.step)
-  manifest.write(run, step)
+  _describe(run, step)
   with contextlib.closing(Recorder(run)) as recorder:
     evaluate_step = Evaluations(run, recorder)
     if step < run.total_steps:
@@ -187,9 +187,15 @@ def _initial_state(run: Run) -> TrainState:
     shapes = run.workdir / "parameters.tsv"
     with storage.explained(run.workdir):
       storage.write_text(shapes, summary.list_shapes(state.variables))
-      config_lib.save(run.config, run.workdir / "config.json")
     print(f"every shape: {shapes}", flush=True)
   return state
+
+
+def _describe(run: Run, step: int) -> None:
+  manifest.write(run, step)
+  if jax.process_index() == 0:
+    with storage.explained(run.workdir):
+      config_lib.save(run.config, run.workdir / "config.json")
 
 
 def _restore(run: Run) -> TrainState | None:
