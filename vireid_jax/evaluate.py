@@ -20,7 +20,7 @@ from vireid_jax import mesh as mesh_lib
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.data import rendered
 from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 from vireid_jax.evaluation import Evaluation, Results
 from vireid_jax.evaluation_record import FOLDER
 from vireid_jax.evaluators.results import format_table
@@ -64,7 +64,7 @@ def evaluate(
   facts = {"selection": meta.get("best")}
   if evaluation.config.eval.verification:
     facts["verification"] = evaluation.verification(features)
-  notice = evaluation.chance(results) if step else None
+  notice = evaluation.chance(results)
   if notice:
     notices.show("chance_level", notice)
     facts["notices"] = [notice]
@@ -115,7 +115,8 @@ def report(
   record = evaluation.record(results, trained=trained, step=step, **facts)
   print(f"\n{format_table(results, record['title'])}", flush=True)
   path = evaluation_record.write(workdir, record)
-  print(f"{path or 'the record of all trials stays as it is'}\n", flush=True)
+  where = printable(str(path)) if path else "the record of all trials stays as it is"
+  print(f"{where}\n", flush=True)
   return path
 
 

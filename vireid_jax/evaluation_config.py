@@ -79,6 +79,7 @@ def of_checkpoint(stored: Mapping) -> ConfigDict:
   for key in defaults:
     if key not in config.eval:
       config.eval[key] = defaults[key]
+  config.eval.allow_mismatch = False  # for the evaluating command to say, not for the training one
   return config.lock()
 
 

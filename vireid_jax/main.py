@@ -54,6 +54,8 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
   if _MODE.value == "report":
+    if config_flag.kept():
+      raise UserError(f"{config_flag.kept()[0]}: a report reads no config; leave it out")
     items = [str(workdir())] if _WORKDIR.value is None else _WORKDIR.value.split(",")
     print_report(items) if _HTML.value in (None, "false") else write_page(items, _HTML.value)
     return 0

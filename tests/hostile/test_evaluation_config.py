@@ -213,3 +213,13 @@ def test_the_workdir_is_tried_before_and_the_table_comes_before_the_record(
 def test_overrides_without_a_config_do_not_reach_training(tmp_path):
   with pytest.raises(UserError, match="--config is required"):
     call("--mode=train", f"--workdir={tmp_path}", "--config.optim.lr=0.5")
+
+
+def test_a_mismatch_is_for_the_evaluating_command_to_allow(data_dir, tmp_path):
+  def allow(kept):
+    kept["data"]["dir"] = str(data_dir)
+    kept["eval"]["allow_mismatch"] = True
+
+  trained_models.save(tmp_path, "toys.linear", change=allow)
+  with pytest.raises(UserError, match=r"data\.resize"):
+    evaluate_by_command(tmp_path, "--config.data.resize=bilinear")

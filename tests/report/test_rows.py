@@ -2,6 +2,7 @@
 
 import json
 
+import command_lines
 import pytest
 import test_report
 from test_report import plain, write
@@ -9,6 +10,7 @@ from test_report import plain, write
 from vireid_jax import report
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators.results import SAME_GALLERY
+from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
 from vireid_jax.report import naming, records
 
 
@@ -63,7 +65,7 @@ def test_few_of_many_differences_are_named(tmp_path):
   (["runs/a", "runs/a/best"], ["a", "best"]),
 ])  # fmt: skip
 def test_names_are_the_shortest_that_tell_apart(items, names):
-  assert list(naming._short(items).values()) == names
+  assert list(naming.shortest(items).values()) == names
 
 
 def test_names_end_neither_a_table_nor_a_terminal(tmp_path):
@@ -168,3 +170,43 @@ def test_an_item_without_records_is_named(tmp_path):
   (tmp_path / "b").mkdir()
   text = report.render([str(tmp_path / "a"), str(tmp_path / "b")])
   assert f"* {tmp_path / 'b'}: nothing was evaluated" in text
+
+
+@pytest.mark.parametrize(
+  "item", ["", " ", "a\0b", "~nobodyhere/x", "a**b", "x" * 5000, "[", "a[1-"]
+)
+def test_odd_items_are_one_error(item):
+  with pytest.raises(UserError, match="--workdir"):
+    report.render([item])
+
+
+def test_a_folder_whose_name_is_a_glob_is_a_folder(tmp_path):
+  write(tmp_path / "a[1]*", plain(0.5))
+  write(tmp_path / "a1", plain(0.25))
+  assert test_report.rows(report.render([str(tmp_path / "a[1]*")]))[1][2] == "50.00"
+  assert test_report.rows(report.render([str(tmp_path / "a[1]")]))[1][2] == "25.00"
+
+
+def verified(path):
+  """Adds what `eval.verification` leaves to a record."""
+  rates = {f"{rate:g}": {"tar": 0.5, "far": rate, "threshold": 0.25} for rate in FALSE_ACCEPT_RATES}
+  spread = {side: {"mean": 1.0, "std": 0.5} for side in ("intra", "inter")}
+  found = {"after_neck": {"visible-infrared": {"tar": rates, "distance": spread}}}
+  path.write_text(json.dumps({**json.loads(path.read_text()), "verification": found}))
+
+
+def test_thresholds_say_whose_they_are(tmp_path):
+  for name in ("a/seed_0", "b/seed_0"):
+    verified(write(tmp_path / name, plain(0.5)))
+  verified(write(tmp_path / "b/seed_0", plain(0.5), name=".flip"))
+  text = report.render([str(tmp_path / name) for name in "ab"])
+  part = text[text.index("### Verification") :]
+  names = [name for name, *_ in leading(part)]
+  assert names[:3] == ["a/seed_0", "b/seed_0 flip", "b/seed_0"]
+
+
+def test_a_report_takes_no_config(tmp_path):
+  write(tmp_path / "run", plain(0.5))
+  arguments = ("--mode=report", f"--workdir={tmp_path / 'run'}", "--config.eval.part=val")
+  with command_lines.parsed(*arguments) as main, pytest.raises(UserError, match="reads no config"):
+    main.main(["main"])

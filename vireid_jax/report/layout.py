@@ -18,7 +18,7 @@ def markdown(table: Table) -> str:
   lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3)]
   for row in table.rows:
     numbers = [text for block in table.blocks for text in texts(row.cells.get(block), " ± ")]
-    lines.append([_cell(row.run), _cell(row.label), row.runs, *numbers])
+    lines.append([in_cell(row.run), in_cell(row.label), row.runs, *numbers])
   body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
   return f"### {table.title}\n\n{body}\n\n{table.note}\n"
 
@@ -60,7 +60,7 @@ def notes(lines: list[str]) -> str:
   return "### Not shown\n\n" + "".join(f"* {line}\n" for line in lines) if lines else ""
 
 
-def _cell(text: str) -> str:
+def in_cell(text: str) -> str:
   """Keeps a name from ending its cell of a Markdown table."""
   return text.replace("\\", "\\\\").replace("|", "\\|")
 

@@ -24,7 +24,7 @@ def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
     By item the shortest path that tells it from the others, and the values of the settings in
     which the items differ: 'mun_a (optim.lr 0.1)'.
   """
-  short, differing = _short(list(runs)), _differing(runs)
+  short, differing = shortest(list(runs)), _differing(runs)
   found = {}
   for item in runs:
     words = [f"{key} {value}" for key, value in list(differing[item].items())[:KEYS]]
@@ -34,8 +34,8 @@ def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
   return found
 
 
-def _short(items: list[str]) -> dict[str, str]:
-  """Returns each item below what all of them share; alone, its last part."""
+def shortest(items: list[str]) -> dict[str, str]:
+  """Returns each path below what all of them share; alone, its last part."""
   paths = {item: pathlib.Path(item).expanduser().absolute() for item in items}
   if len(set(paths.values())) == 1:
     # Of a glob such as runs/agw/* the star alone says nothing.

@@ -6,7 +6,7 @@ import pathlib
 import re
 
 from vireid_jax.config import differences
-from vireid_jax.errors import UserError, printable
+from vireid_jax.errors import UserError, printable, shown
 from vireid_jax.evaluators.results import SettingResult
 
 EVAL_FOLDER = "eval"
@@ -150,13 +150,28 @@ def folders(pattern: str) -> list[pathlib.Path]:
   Raises:
     UserError: no folder matches.
   """
-  path = pathlib.Path(pattern).expanduser()
-  root = pathlib.Path(path.anchor or ".")
-  found = sorted(root.glob(str(path.relative_to(path.anchor)))) if path != root else [root]
-  found = [folder for folder in found if folder.is_dir()]
+  if not pattern.strip():
+    raise UserError(
+      "--workdir holds an empty item; give folders between commas, such as runs/a,runs/b"
+    )
+  try:
+    path = pathlib.Path(pattern).expanduser()
+    # A folder may have letters in its name that mean something in a glob.
+    found = [path] if path.is_dir() else _matches(path)
+  except (ValueError, NotImplementedError, RuntimeError, OSError) as error:
+    raise UserError(
+      f"--workdir: {shown(pattern)} is no folder and no glob of them: {error}"
+    ) from None
   if not found:
-    raise UserError(f"--workdir: no folder matches {pattern!r}")
+    raise UserError(f"--workdir: no folder matches {shown(pattern)}")
   return found
+
+
+def _matches(path: pathlib.Path) -> list[pathlib.Path]:
+  root = pathlib.Path(path.anchor or ".")
+  return sorted(
+    folder for folder in root.glob(str(path.relative_to(path.anchor))) if folder.is_dir()
+  )
 
 
 def of_workdir(workdir: pathlib.Path, step: int | None) -> list[Run]:

@@ -1,7 +1,8 @@
 """The verification part of records as Markdown: one threshold's rates, and distances."""
 
+from vireid_jax.errors import printable
 from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
-from vireid_jax.report import records
+from vireid_jax.report import layout, naming, records
 
 
 def markdown(items: list[str], *, step: int | None = None) -> str:
@@ -16,16 +17,18 @@ def markdown(items: list[str], *, step: int | None = None) -> str:
     return ""
   head, *rest = found
   rule = ["---"] * len(head)
+  rest = [list(map(layout.in_cell, cells)) for cells in rest]
   body = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rest))
   return f"### Verification\n\n{body}\n\nrates in percent; thresholds on the similarity\n"
 
 
 def lines(items: list[str], *, step: int | None = None) -> list[list[str]]:
   """Returns the same as lines of cells, the head first; [] without any."""
+  runs = [run for item in items for run in records.find(item, step=step)]
+  names = naming.shortest([str(run.path.parent.parent) for run in runs]) if runs else {}
   found = [
-    _line(run, feature, pair, rates)
-    for item in items
-    for run in records.find(item, step=step)
+    _line(_name(run, names), feature, pair, rates)
+    for run in runs
     for feature, pairs in sorted(run.stored.get("verification", {}).items())
     for pair, rates in sorted(pairs.items())
   ]
@@ -34,9 +37,15 @@ def lines(items: list[str], *, step: int | None = None) -> list[list[str]]:
   return [[*head, "distance within", "distance between"], *found] if found else []
 
 
-def _line(run, feature, pair, found):
+def _name(run: records.Run, names: dict[str, str]) -> str:
+  """Names a run, and which of its records it is where there may be several."""
+  words = [names[str(run.path.parent.parent)], records.suffix(run)]
+  return printable(" ".join(filter(None, words)))
+
+
+def _line(name, feature, pair, found):
   rates = [found["tar"][f"{rate:g}"] for rate in FALSE_ACCEPT_RATES]
   numbers = [f"{100 * rate['tar']:.2f} ({rate['threshold']:.4f})" for rate in rates]
   spread = [found["distance"][side] for side in ("intra", "inter")]
   numbers += [f"{side['mean']:.3f} ± {side['std']:.3f}" for side in spread]
-  return [run.path.parent.parent.name, feature, pair, *numbers]
+  return [name, feature, pair, *numbers]
