@@ -1,14 +1,17 @@
 """Damaged lists, tables, index files and prepared data sets: success or one plain error, always."""
 
+import functools
+import io
 import shutil
 
 import mutations
 import numpy as np
 import owner_trees
 import pytest
+from PIL import Image
 
 from vireid_jax import prepare
-from vireid_jax.data import layout
+from vireid_jax.data import layout, picture
 from vireid_jax.data.source import Dataset
 from vireid_jax.errors import UserError
 from vireid_jax.evaluators import sysu_mm01 as protocol
@@ -112,3 +115,34 @@ def test_index_files(tmp_path):
       assert (other.names, other.stamps, other.skipped) == (names, stamps, whole.skipped)
       np.testing.assert_array_equal(other.features, features)
   assert sum(other is None for other in found) > 250
+
+
+def picture_files():
+  """A small picture in each format that is read, by a name."""
+  pixels = np.random.default_rng(0).integers(0, 256, (20, 10, 3), np.uint8)
+  image, exif = Image.fromarray(pixels), Image.Exif()
+  exif[picture.ORIENTATION] = 6
+  options = {
+    "png": ("PNG", {"exif": exif}),
+    "animated png": ("PNG", {"save_all": True, "append_images": [image.rotate(90)]}),
+    "jpeg": ("JPEG", {"exif": exif}),
+    "progressive jpeg": ("JPEG", {"progressive": True}),
+    "bmp": ("BMP", {}),
+    "tiff": ("TIFF", {"exif": exif}),
+    "packed tiff": ("TIFF", {"compression": "tiff_lzw"}),
+    "webp": ("WEBP", {"exif": exif}),
+  }
+  for name, (kind, given) in options.items():
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **given)
+    yield name, buffer.getvalue()
+
+
+@pytest.mark.parametrize("name, whole", picture_files(), ids=lambda value: str(value)[:20])
+def test_pictures(name, whole):
+  found = [
+    outcome(functools.partial(picture.rgb, mutations.mutated(whole, seed), turn=True))
+    for seed in range(100)
+  ]
+  assert sum(said != "done" for said in found) > 20
+  assert picture.rgb(whole).mode == "RGB"
