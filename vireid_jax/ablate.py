@@ -10,6 +10,11 @@ finished and continues what is not. `--jobs 2` runs two at a time, each on its s
 for small networks on a CPU that is faster than one after the other.
 """
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -22,14 +27,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from vireid_jax import command as command_lib
-from vireid_jax import interrupts
-
-if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
-
 from ml_collections import ConfigDict
 
+from vireid_jax import command as command_lib
 from vireid_jax import config as config_lib
 from vireid_jax import config_file, config_flag, finished, storage
 from vireid_jax.errors import UserError, printable

@@ -4,14 +4,14 @@ A benchmark is a function of the parsed arguments that prints what it finds and 
 values; `BENCHMARKS` names them, and a module that brings one adds its own flags.
 """
 
-import argparse
-import json
-import pathlib
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import argparse
+import json
+import pathlib
 
 from vireid_jax import command as command_lib
 from vireid_jax.data import benchmark as input_benchmark

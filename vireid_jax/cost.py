@@ -6,13 +6,13 @@ Nothing is computed and no data set is needed. Parameters in training include th
 those at test are the ones that the feature of one image of one modality depends on.
 """
 
-import argparse
-from collections.abc import Sequence
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import argparse
+from collections.abc import Sequence
 
 from vireid_jax import command, config_file, methods
 from vireid_jax.models.cost import Cost, measure

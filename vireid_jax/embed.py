@@ -8,16 +8,16 @@ text, `facts` (modality, method, checkpoint, ...) and `skipped` (the reason by n
 that is no picture, or damaged).
 """
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import argparse
 import json
 import pathlib
 import sys
 from collections.abc import Sequence
-
-from vireid_jax import interrupts
-
-if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
 
 import numpy as np
 

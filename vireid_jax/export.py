@@ -22,6 +22,11 @@ Choices, whatever device exports:
   modalities share most of them. What retrieval does not need, such as classifiers, is left out.
 """
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import argparse
 import contextlib
 import dataclasses
@@ -31,11 +36,6 @@ import pathlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-
-from vireid_jax import interrupts
-
-if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
 
 import numpy as np
 

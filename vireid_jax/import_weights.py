@@ -6,12 +6,12 @@ python -m vireid_jax.import_weights --config configs/mpanet_sysu.py --weights FI
 must be prepared: its training identities and the length of an epoch are kept with the weights.
 """
 
-import pathlib
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import pathlib
 
 import jax
 import jax.numpy as jnp

@@ -11,7 +11,8 @@ A main thread that does not end within `PATIENCE` seconds, outside of `deferred(
 for: the files and folders named by `removing` are removed and the process ends. Only work that can
 be made again is done outside of `deferred()`. A second signal ends the process in the same way.
 
-Nothing here imports the rest of the package, or anything slow: commands install it first.
+Nothing here imports the rest of the package, or anything slow: commands install it first. A signal
+before that, in the interpreter's own start, ends the process as it ends any other.
 """
 
 import atexit
@@ -19,13 +20,11 @@ import contextlib
 import os
 import pathlib
 import select
-import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
@@ -70,13 +69,6 @@ class Request:
     return bool(self.name)
 
 
-class Process(Protocol):
-  """What `child` needs of a process that was started."""
-
-  def terminate(self) -> None:
-    """Sends SIGTERM."""
-
-
 class _State:
   """What the process knows; signals are a property of the process, so there is one."""
 
@@ -85,7 +77,7 @@ class _State:
     self.handled = 0.0  # when the main thread heard of it
     self.deferrals = 0
     self.left: set[pathlib.Path] = set()  # what a forced end removes
-    self.children: list[Process] = []
+    self.children: list = []
     self.installed = False
     self.code: int | None = None  # of a process that has nothing left to do but end
     # Taken by whoever writes the line; a lock, because taking it is one instruction.
@@ -197,8 +189,8 @@ def removing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def child(process: Process) -> Iterator[None]:
-  """Names a process that a forced end of this one terminates."""
+def child(process) -> Iterator[None]:
+  """Names a `subprocess.Popen` that a forced end of this one terminates."""
   _state.children.append(process)
   try:
     yield
@@ -294,15 +286,17 @@ def _unraisable(info) -> None:
 
 
 def _end() -> None:
-  for process in (*_state.children, *_workers()):
-    with contextlib.suppress(Exception):
-      process.terminate()
-  _remove_left()
-  # The main thread may hold the lock of a stream whose reader does not read.
-  flushing = threading.Thread(target=_flush, daemon=True)
-  flushing.start()
-  flushing.join(IMPATIENCE)
-  os._exit(EXIT_STOPPED if _state.code is None else _state.code)
+  try:
+    for process in (*_state.children, *_workers()):
+      with contextlib.suppress(Exception):
+        process.terminate()
+    _remove_left()
+    # The main thread may hold the lock of a stream whose reader does not read.
+    flushing = threading.Thread(target=_flush, daemon=True)
+    flushing.start()
+    flushing.join(IMPATIENCE)
+  finally:
+    os._exit(EXIT_STOPPED if _state.code is None else _state.code)
 
 
 def _flush() -> None:
@@ -311,7 +305,7 @@ def _flush() -> None:
       stream.flush()
 
 
-def _workers() -> list[Process]:
+def _workers() -> list:
   if "multiprocessing" not in sys.modules:
     return []
   import multiprocessing
@@ -326,7 +320,12 @@ def _remove_left() -> None:
 
 def _remove(path: pathlib.Path) -> None:
   if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112 (pathlib raises for odd names)
-    shutil.rmtree(path, ignore_errors=True)
+    import shutil  # here, because it takes as long to import as the rest of this module
+
+    for _ in range(3):  # in a forced end the main thread may still be writing there
+      shutil.rmtree(path, ignore_errors=True)
+      if not path.exists():
+        break
   else:
     with contextlib.suppress(OSError):
       path.unlink()

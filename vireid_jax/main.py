@@ -1,13 +1,13 @@
 """Command line: python -m vireid_jax.main --config configs/agw_sysu.py --workdir DIR."""
 
-import pathlib
-import sys
-from typing import NoReturn
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import pathlib
+import sys
+from typing import NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict

@@ -7,14 +7,14 @@ regions of both (dark is outside), and then both images after each way of mixing
 what is made with it appear where the data set has masks, the network's own region with --workdir.
 """
 
-import argparse
-import pathlib
-from collections.abc import Sequence
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import argparse
+import pathlib
+from collections.abc import Sequence
 
 import jax
 import numpy as np

@@ -8,6 +8,11 @@ The layout is checked first, then every image is decoded once, and only then is 
 written. A data set appears under its final name when it is complete, in one rename.
 """
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import argparse
 import contextlib
 import importlib
@@ -18,11 +23,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-
-from vireid_jax import interrupts
-
-if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
 
 import tqdm
 

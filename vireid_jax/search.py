@@ -7,16 +7,16 @@ Prints the ranked list of each query and writes a page with the pictures. The fe
 gallery are kept in an index file beside it and brought up to date by the next search.
 """
 
+from vireid_jax import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
 import argparse
 import pathlib
 import sys
 import time
 from collections.abc import Sequence
-
-from vireid_jax import interrupts
-
-if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
 
 from vireid_jax import command
 from vireid_jax.data.schema import MODALITIES

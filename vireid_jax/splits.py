@@ -6,15 +6,15 @@ Each split has a workdir of its own, `split_01` ... in the given one. The same c
 where it was stopped: finished splits are skipped, an unfinished one goes on from its checkpoint.
 """
 
-import copy
-import pathlib
-import sys
-from collections.abc import Sequence
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import copy
+import pathlib
+import sys
+from collections.abc import Sequence
 
 import jax
 from absl import flags

@@ -1,14 +1,14 @@
 """Command line: writes synthetic data sets in the owners' layouts, or a picture of them."""
 
-import argparse
-import dataclasses
-import os
-from collections.abc import Sequence
-
 from vireid_jax import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
 
 from vireid_jax import command
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
