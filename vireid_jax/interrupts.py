@@ -252,7 +252,7 @@ def _watch(pipe: int) -> None:
     ready, _, _ = select.select([pipe], [], [], None if since is None else TICK)
     now = time.monotonic()
     for number in os.read(pipe, 64) if ready else b"":
-      if number in SIGNALS:
+      if number in SIGNALS and _state.code is None:
         since = since or now
         second = second or now - since > SAME_REQUEST
         _acknowledge(number, again=second)

@@ -14,6 +14,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[2]
 ACKNOWLEDGED = re.compile(rb"(SIGINT|SIGTERM): stopping; a second signal stops at once\r?\n")
+MOST_UNTIL_PHASE = 180  # seconds
 # What a command names so while it is not complete.
 UNFINISHED = ("**/.incomplete-*", "**/*.incomplete", "**/*.partial", "**/*checkpoint-tmp*")
 
@@ -109,9 +110,10 @@ class _Watched:
 
 def _observe(watched: _Watched, case: Case, name: str, out: pathlib.Path, rng) -> Outcome | None:
   process, seen, wanted = watched.process, b"", re.compile(case.output.encode())
+  latest = time.monotonic() + MOST_UNTIL_PHASE
   while not (wanted.search(seen) and (not case.file or any(out.glob(case.file)))):
     chunk = watched.read(0.01)
-    if chunk is None:
+    if chunk is None or time.monotonic() > latest:
       raise AssertionError(f"{case.phase} was not reached:\n{seen.decode(errors='replace')}")
     seen += chunk
   started = time.monotonic()
