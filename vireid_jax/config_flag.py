@@ -50,6 +50,11 @@ def parse(argv: list[str]) -> list[str]:
     UserError: an unknown option or key, or a value of the wrong type.
   """
   argv, _kept[:] = _part(argv)
+  files = [text for text in argv[1:] if re.match(r"--?config(=|$)", text)]
+  if len(files) > 1:
+    raise UserError(
+      f"--config is given {len(files)} times; give one file, and variants behind a colon"
+    )
   with _explained(flags.FLAGS):
     return flags.FLAGS(argv)
 

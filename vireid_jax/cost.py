@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 
 from vireid_jax import command, config_file, methods
+from vireid_jax import config as config_lib
 from vireid_jax.models.cost import Cost, measure
 
 DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
@@ -23,6 +24,7 @@ DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
 def cost_of(path: str, classes: int) -> Cost:
   """Measures the method of a config file, 'FILE.py' or 'FILE.py:VARIANT'."""
   config = config_file.load(path)
+  config_lib.validate(config)
   config.method.update({"dtype": "float32", "conv_impl": "xla"})
   method = methods.create(config.method, num_classes=classes, steps_per_epoch=1)
   return measure(method, tuple(config.data.image_size))

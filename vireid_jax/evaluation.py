@@ -13,7 +13,7 @@ from vireid_jax.data import placement
 from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.schema import VISIBLE
 from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, nearest, shown
 from vireid_jax.evaluators import chance, verification
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
@@ -72,6 +72,27 @@ class Evaluation:
       batch=config.eval.batch,
       flip=config.eval.flip,
     )
+
+  def check_metric(self, name: str) -> None:
+    """Refuses a metric that the evaluations of a run will not have, before the run starts.
+
+    Args:
+      name: 'setting/metric'; empty for none.
+
+    Raises:
+      UserError: the test set has no such setting.
+    """
+    listings = getattr(self._suite.protocol, "listings", None)
+    if not name or listings is None:  # a protocol of one's own need not list its settings
+      return
+    known, setting = list(listings(self.records, self._dataset.metadata)), name.rpartition("/")[0]
+    extra = self._suite.mixed and "_to_mixed" in setting
+    if not extra and not any(f"{setting}/".startswith(f"{each}/") for each in known):
+      metric = name.rpartition("/")[2]
+      raise UserError(
+        f"config.checkpoint.keep_best is {shown(name)}, but the evaluation has no such setting; "
+        f"{nearest(name, [f'{each}/{metric}' for each in known])}"
+      )
 
   def check_unseen(self, trained: Mapping, identities) -> None:
     """Refuses test images of people whom the network was trained on; see `unseen.check`.

@@ -220,7 +220,7 @@ class Table(Rule):
   @property
   def allowed(self) -> str:
     """In words."""
-    return f"a dictionary of names, each with {self.each.allowed}"
+    return f"a dictionary of names, each with a value of {self.each.allowed}"
 
   def accepts(self, value: Any) -> bool:
     """See `Rule`."""

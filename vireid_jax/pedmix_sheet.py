@@ -141,6 +141,7 @@ def _draw_and_write(options: argparse.Namespace) -> None:
   config, out = config_file.load(given.pop("config")), pathlib.Path(given.pop("out")).expanduser()
   if out.suffix.lower() != ".png":
     raise UserError(f"--out is {out}; expected a name that ends in .png")
+  config_lib.validate(config)
   command.check_writable(out.absolute().parent, "--out")
   sheet = Image.fromarray(draw(config, **given))
   with command.new_file(out, "--out") as file:

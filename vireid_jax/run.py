@@ -75,6 +75,8 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   data = _load_train_data(config, dataset)
   _check_same_data(checkpoints, data, dataset)
   clock = Clock(data.steps_per_epoch, 2 * pairs)
+  for key in ("checkpoint", "eval", "log"):  # before anything compiles
+    clock.steps(config[key].every, key=f"{key}.every")
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
   method = methods.create(
     config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
@@ -85,6 +87,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   optim.check_names(config.optim, abstract.params)
   evaluation = evaluate.Evaluation(config, dataset, method, mesh)
   evaluation.check_unseen(config_lib.to_dict(config), data.identities)
+  evaluation.check_metric(config.checkpoint.keep_best)
   return Run(
     config=config,
     workdir=workdir,

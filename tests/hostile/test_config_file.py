@@ -112,6 +112,7 @@ def test_a_file_that_was_changed_at_once_is_read_again(tmp_path):
     ("--confg.optim.lr=1", "unknown option --confg"),
     ("--wrokdir=x", "unknown option --wrokdir; did you mean '--workdir'"),
     ("--config.optim.lr", "Missing value|allowed: a number"),
+    ("--config=configs/agw_sysu.py", "--config is given 2 times; give one file"),
   ],
 )
 def test_a_wrong_override_is_explained_in_one_line(option, message):

@@ -221,7 +221,7 @@ BUILT = [
   ("agw_synthetic", {"sampler.identities": 2, "sampler.images": 1, "seed": 2**32 - 1}),
   (
     "agw_synthetic",
-    {"train.duration": "0.0000001 epochs", "log.every": "1000000000 epochs"},
+    {"train.duration": "0.0000001 epochs", "log.every": "1000000 epochs"},
   ),
   ("agw_synthetic", {"optim.decay_at": ("",), "optim.decay_to": (0,), "eval.batch": 1}),
   ("agw_synthetic", {"data.train": ("nosuch",)}),
@@ -251,6 +251,19 @@ def test_what_passes_is_built_or_explained(name, changes, data_dir, tmp_path):
       train.build(config, tmp_path / "run")
   else:
     assert train.build(config, tmp_path / "run").total_steps >= 1
+
+
+def test_the_setting_of_the_best_checkpoint_is_checked_before_the_first_step(data_dir, tmp_path):
+  config = config_files.smoke("agw_synthetic", data_dir)
+  config_lib.hold_out_val(config)
+  config.sampler.identities, config.eval.every = 2, "2 steps"
+  config.checkpoint.keep_best = "al/1-shot/random_choice/mAP"
+  with pytest.raises(UserError, match="no such setting; did you mean 'all/1-shot/random_choice"):
+    train.build(config, tmp_path / "run")
+  config.checkpoint.keep_best = "all/1-shot/random_choice/mAP"
+  config.log.every = "1000000000 epochs"
+  with pytest.raises(UserError, match=r"log\.every = .* is more than 2,147,483,647 steps"):
+    train.build(config, tmp_path / "run")
 
 
 PLUG_IN = """import dataclasses
