@@ -87,7 +87,7 @@ class Retrieval:
     kind = Image.Resampling[self.card["resize"].upper()]
     pictures = []
     for path in paths:
-      if not pathlib.Path(path).is_file():  # opening a pipe would wait for ever
+      if not pathlib.Path(path).is_file():  # opening a pipe would block
         raise ValueError(f"{path!r} is not a regular file")
       with Image.open(path, formats=FORMATS) as picture:
         if picture.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in picture.tile):

@@ -129,7 +129,10 @@ def _checked_layout(builder_class, config, name, manual_dir, skip_corrupt) -> la
     _say(f"{layout.root} is a rendered tree: its counts are not compared with the published ones")
   for sentence in layout.warnings:
     _say(f"warning: {sentence}")
-  return _without_corrupt(layout, skip_corrupt)
+  kept = _without_corrupt(layout, skip_corrupt)
+  if kept is not layout:
+    layouts.check_again(builder_class.READER, kept)
+  return kept
 
 
 def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layout:

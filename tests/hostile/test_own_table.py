@@ -3,6 +3,7 @@
 import owner_trees
 import pytest
 
+from vireid_jax import prepare
 from vireid_jax.data import layout
 from vireid_jax.errors import UserError
 
@@ -141,6 +142,21 @@ def test_line_ends_marks_and_quoted_values_are_understood(root, end, mark):
   found = layout.read("own", root)
   assert found.metadata["identity_names"]["1"] == 'ann, the "first"'
   assert len(found.images) == 10
+
+
+@pytest.mark.parametrize(
+  "corrupt, said",
+  [
+    (("visible/0.png",), "1 identities for training have infrared pictures only: ann."),
+    (("visible/3.png", "infrared/4.png"), "no identity for testing has been seen in both"),
+  ],
+)
+def test_what_is_left_without_corrupt_pictures_is_checked_again(root, corrupt, said):
+  for name in corrupt:
+    (root / name).write_bytes(b"")
+  with pytest.raises(UserError, match=f"without its corrupt images: {said}"):
+    prepare.prepare("own", data_dir=root / "data", manual_dir=root, skip_corrupt=True)
+  assert not (root / "data").exists()
 
 
 def test_pictures_in_no_folder_of_a_person_are_told(tmp_path):

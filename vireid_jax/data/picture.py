@@ -15,7 +15,7 @@ from PIL import UnidentifiedImageError
 from vireid_jax.data import regular_files
 from vireid_jax.errors import UserError
 
-# Pillow decides by content, whatever the file's name. Some of its other readers start programs
+# Pillow decides by content, not by the file's name. Some of its other readers start programs
 # (Ghostscript for EPS), so that only these are allowed.
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 NOT_A_PICTURE = "not a picture"
@@ -51,7 +51,7 @@ def open_picture(source: bytes | str | os.PathLike) -> Iterator[PillowImage.Imag
 
   Raises:
     PictureError: not a picture of one of `FORMATS`, of more than eight bits per channel or of
-      more than `MOST_PIXELS`, or whatever its decoder raises inside the context.
+      more than `MOST_PIXELS`, or anything that its decoder raises inside the context.
   """
   try:
     with (

@@ -152,7 +152,7 @@ def _cannot_render(error: OSError) -> UserError:
 def _alone(root: pathlib.Path) -> Iterator[None]:
   """Keeps other processes of this machine from rendering into the same root meanwhile.
 
-  The operating system gives the lock back when its holder ends, in whatever way.
+  The operating system gives the lock back when its holder ends, killed or not.
   """
   try:
     import fcntl

@@ -175,7 +175,7 @@ class Dataset:
 
   @contextlib.contextmanager
   def _readable(self, what: str) -> Iterator[None]:
-    """Turns whatever reading a damaged file raises inside the context into a UserError."""
+    """Turns any error from reading a damaged file inside the context into a UserError."""
     try:
       yield
     except (UserError, MemoryError):

@@ -20,7 +20,7 @@ NOT_REGULAR = "not a regular file"
 
 
 def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
-  """Lists the files below a folder, whatever they hold.
+  """Lists the files below a folder, pictures or not.
 
   Hidden files and folders (a dot in front) and what systems leave in folders (Thumbs.db) are passed
   over. Links to files are followed, links to folders are not.

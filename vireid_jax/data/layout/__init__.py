@@ -32,4 +32,11 @@ def read(name: str, root) -> Layout:
     raise UserError(f"{place} cannot be read: {error.strerror or error}") from error
 
 
-__all__ = ["READABLE", "Group", "Image", "Layout", "read"]
+def check_again(name: str, layout: Layout) -> None:
+  """Refuses a layout that leaving out corrupt images has made useless, where a reader can tell."""
+  reader = importlib.import_module(f"vireid_jax.data.layout.{name}")
+  if hasattr(reader, "check_again"):
+    reader.check_again(layout)
+
+
+__all__ = ["READABLE", "Group", "Image", "Layout", "check_again", "read"]

@@ -12,7 +12,7 @@ _DIGITS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 def number(text: str, *, least: int = 1) -> int | None:
-  """Returns the whole number that a text of the digits 0 to 9 stands for.
+  """Returns the whole number that is written in the digits 0 to 9.
 
   Args:
     text: without signs and spaces.

@@ -120,7 +120,7 @@ def _name_warnings(images: Sequence[Image]) -> list[str]:
   if not other:
     return []
   return [
-    f"{len(other)} training images lie in the folder of another identity than their name says; "
+    f"{len(other)} training images are in the folder of another identity than their name says; "
     f"the folder decides: {common.enumeration(other, 5)}"
   ]
 

@@ -1,10 +1,11 @@
 """One's own pictures, from a table or from folders; docs/own_data.md is the guide.
 
-Nothing is published about them, so that whatever would make a training or its evaluation
+No counts are published for them, so anything that would make a training or its evaluation
 meaningless is an error here and not a warning.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -59,6 +60,18 @@ def read(root) -> Layout:
     **names,
   }
   return Layout(root, images, metadata, (*listing.warnings, *_warnings(images)), ())
+
+
+def check_again(layout: Layout) -> None:
+  """Raises UserError when the images that are left do not make a training and a test."""
+  names = layout.metadata["identity_names"]
+  images = [
+    dataclasses.replace(image, identity=names.get(str(image.identity), str(image.identity)))
+    for image in layout.images
+  ]
+  split_of = {image.identity: image.split for image in images}
+  problems = _unpaired(images, split_of) or _no_match(images, split_of)
+  common.refuse(problems, f"{shown(str(layout.root))} without its corrupt images")
 
 
 def _refuse_problems(
@@ -159,7 +172,7 @@ def _seen(entries: Iterable, modality: int) -> set:
   return {entry.identity for entry in entries if entry.modality == modality}
 
 
-def _unpaired(entries: Sequence[Entry], split_of: dict[str, str]) -> list[str]:
+def _unpaired(entries: Sequence[Entry | Image], split_of: dict[str, str]) -> list[str]:
   training = [entry for entry in entries if split_of[entry.identity] == "train"]
   problems = []
   for modality, other in ((VISIBLE, INFRARED), (INFRARED, VISIBLE)):
@@ -173,7 +186,7 @@ def _unpaired(entries: Sequence[Entry], split_of: dict[str, str]) -> list[str]:
   return problems
 
 
-def _no_match(entries: Sequence[Entry], split_of: dict[str, str]) -> list[str]:
+def _no_match(entries: Sequence[Entry | Image], split_of: dict[str, str]) -> list[str]:
   test = [entry for entry in entries if split_of[entry.identity] == "test"]
   if not test or _seen(test, VISIBLE) & _seen(test, INFRARED):
     return []

@@ -26,7 +26,7 @@ def groups_to_show(layout: Layout) -> tuple[Group, ...]:
 def rows(layout: Layout) -> list[tuple[str, str, str]]:
   """Returns (title, images, identities) per group and in all; numbers as `found / published`.
 
-  A rendered tree stands beside no published number.
+  A rendered tree is not compared with published numbers.
   """
   synthetic = layout.metadata["synthetic"]
   found = []
