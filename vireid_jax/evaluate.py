@@ -88,7 +88,7 @@ def _make(meta, config: ConfigDict | None, overrides: Sequence[str]) -> tuple[Ev
   )
   mesh = mesh_lib.make_mesh()
   evaluation = Evaluation(config, dataset, method, mesh, mismatch=resolved.mismatch)
-  evaluation.check_unseen(meta["config"], meta["identities"])
+  evaluation.check_unseen(meta)
   return evaluation, method
 
 

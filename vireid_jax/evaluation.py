@@ -94,16 +94,14 @@ class Evaluation:
         f"{nearest(name, [f'{each}/{metric}' for each in known])}"
       )
 
-  def check_unseen(self, trained: Mapping, identities) -> None:
-    """Refuses test images of people whom the network was trained on; see `unseen.check`.
+  def check_unseen(self, stored: Mapping) -> None:
+    """Refuses test images of people whom the network was trained on.
 
     Args:
-      trained: the config of the training, plain.
-      identities: of the training, by their owner's numbers.
+      stored: what is kept with the checkpoint; see `unseen.check`.
     """
-    unseen.check(trained, identities, self.config, self._dataset, self.records)
-    own = (trained["data"], identities, self.config.data, self._dataset)
-    self._same_data = unseen.is_same(*own)
+    unseen.check(stored, self.config, self._dataset, self.records)
+    self._same_data = unseen.is_same(stored, self.config.data, self._dataset)
 
   def __call__(
     self,

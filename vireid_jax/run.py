@@ -8,7 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import distributed, evaluate, first_state, methods, optim
+from vireid_jax import distributed, evaluate, first_state, methods, optim, unseen
 from vireid_jax import mesh as mesh_lib
 from vireid_jax.best import BestCheckpoint
 from vireid_jax.checkpoint import Checkpoints
@@ -54,6 +54,7 @@ class Run:
     return {
       "config": config_lib.to_dict(self.config),
       "identities": self.data.identities.tolist(),
+      "people": unseen.people(self.dataset, self.data.identities),
       "steps_per_epoch": self.clock.steps_per_epoch,
       "data": self.data.fingerprint,
     }
@@ -86,9 +87,8 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   abstract = first_state.abstract(config, method, optimizer, mesh)
   optim.check_names(config.optim, abstract.params)
   evaluation = evaluate.Evaluation(config, dataset, method, mesh)
-  evaluation.check_unseen(config_lib.to_dict(config), data.identities)
   evaluation.check_metric(config.checkpoint.keep_best)
-  return Run(
+  run = Run(
     config=config,
     workdir=workdir,
     mesh=mesh,
@@ -106,6 +106,8 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     timer=timer,
     notices=Notices(workdir),
   )
+  evaluation.check_unseen(run.meta)
+  return run
 
 
 def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:

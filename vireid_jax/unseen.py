@@ -10,20 +10,29 @@ from vireid_jax import config as config_lib
 from vireid_jax.data import rendered
 from vireid_jax.data.schema import Records
 from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.errors import UserError, printable
 
 OWN = "own"  # its numbers are each owner's own choice, so that its name says little
 NAMED = 5  # people in a message
 
 
-def check(
-  trained: Mapping, identities, config: ConfigDict, dataset: Dataset, records: Records
-) -> None:
+def people(dataset: Dataset, identities) -> list[str]:
+  """Returns the names of people as their owner gave them, for one's own pictures; else numbers.
+
+  Args:
+    dataset: that numbers them.
+    identities: int [k].
+  """
+  names = dataset.metadata.get("identity_names") or {}
+  return [names.get(str(number), str(number)) for number in np.asarray(identities).tolist()]
+
+
+def check(stored: Mapping, config: ConfigDict, dataset: Dataset, records: Records) -> None:
   """Refuses test images that show people whom the network was trained on.
 
   Args:
-    trained: the config of the training, plain values.
-    identities: int [k], the people of the training, by their owner's numbers.
+    stored: what is kept with the checkpoint: 'config' of the training, plain values, 'identities',
+      and, but for early versions, 'people', their names.
     config: of the evaluation.
     dataset: that holds the test images.
     records: of the test images.
@@ -31,33 +40,34 @@ def check(
   Raises:
     UserError: some were trained on; names a part of the data set that would do.
   """
-  if not is_same(trained["data"], identities, config.data, dataset):
+  if not is_same(stored, config.data, dataset):
     return
-  known = np.intersect1d(np.asarray(identities), records.identity)
-  if not len(known):
+  tested = _named(stored, dataset, records.identities())
+  known = sorted(_trained(stored) & set(tested.values()), key=lambda name: (len(name), name))
+  if not known:
     return
   part = config_lib.part(config, config.eval.part)
-  some = ", ".join(map(str, known[:NAMED])) + (", ..." if len(known) > NAMED else "")
+  some = ", ".join(map(printable, known[:NAMED])) + (", ..." if len(known) > NAMED else "")
   raise UserError(
-    f"the network was trained on {len(known)} of the {len(records.identities())} people in "
-    f"{part} of {dataset.name} (identities {some}), so results on them would say nothing about "
-    f"people it has not seen. {_advice(trained, identities, config, dataset)}"
+    f"the network was trained on {len(known)} of the {len(tested)} people in {part} of "
+    f"{dataset.name} (identities {some}), so results on them would say nothing about people it has "
+    f"not seen. {_advice(stored, config, dataset)}"
   )
 
 
-def is_same(trained: Mapping, identities, evaluated: Mapping, dataset: Dataset) -> bool:
-  """Says whether equal identity numbers mean equal people.
+def is_same(stored: Mapping, evaluated: Mapping, dataset: Dataset) -> bool:
+  """Says whether equal identities mean equal people.
 
   Benchmarks are numbered by their owners, and rendered people by the renderer, whatever the preset.
   One's own pictures are the same data set where they are read from the same place, or where the
-  training parts there hold the same numbers.
+  training parts there hold the same people.
 
   Args:
-    trained: 'data' of the training's config.
-    identities: of the training.
+    stored: as for `check`.
     evaluated: 'data' of the evaluation's config.
     dataset: that `evaluated` names.
   """
+  trained = stored["config"]["data"]
   if _people(trained) != _people(evaluated):
     return False
   if _people(evaluated) != OWN or _place(trained) == _place(evaluated):
@@ -66,7 +76,17 @@ def is_same(trained: Mapping, identities, evaluated: Mapping, dataset: Dataset) 
   if not set(parts) <= set(dataset.part_names()):
     return False
   found = dataset.load(*parts, on_disk=True).records.identities()
-  return np.array_equal(found, np.unique(identities))
+  return set(_named(stored, dataset, found).values()) == _trained(stored)
+
+
+def _trained(stored: Mapping) -> set[str]:
+  return set(stored.get("people") or map(str, stored["identities"]))
+
+
+def _named(stored: Mapping, dataset: Dataset, identities: np.ndarray) -> dict[int, str]:
+  """Returns by number what people are called where the network was trained on them."""
+  named = people(dataset, identities) if stored.get("people") else map(str, identities.tolist())
+  return dict(zip(identities.tolist(), named, strict=True))
 
 
 def _people(data: Mapping) -> str:
@@ -81,15 +101,16 @@ def _place(data: Mapping) -> pathlib.Path:
   return rendered.data_dir({"dir": data["dir"], "render": data.get("render", "")}).resolve()
 
 
-def _advice(trained: Mapping, identities, config: ConfigDict, dataset: Dataset) -> str:
+def _advice(stored: Mapping, config: ConfigDict, dataset: Dataset) -> str:
   """Names a part without the training's people, the run's own first."""
-  data, option = trained["data"], trained["eval"]["part"]
+  data, option = stored["config"]["data"], stored["config"]["eval"]["part"]
   own, asked = option.format(split=data["split"]), config_lib.part(config, config.eval.part)
   names = sorted(dataset.part_names(), key=lambda name: (not name.startswith("test"), name))
   for name in dict.fromkeys([own, *names]):
     if name == asked or name not in dataset.part_names():
       continue
-    if np.isin(dataset.load(name, on_disk=True).records.identity, identities).any():
+    found = dataset.load(name, on_disk=True).records.identities()
+    if _trained(stored) & set(_named(stored, dataset, found).values()):
       continue
     same_text = "{split}" in option and option == config.eval.part and name == own
     words = f"data.split={data['split']}" if same_text else f"eval.part={name}"

@@ -2,15 +2,14 @@
 
 import json
 
+import command_lines
 import config_files
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, main, report, train
+from vireid_jax import evaluate, report, train
 from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.errors import UserError
 
@@ -137,9 +136,8 @@ def test_report_over_two_seeds(trained):
 
 
 def test_report_from_the_command_line(trained, capsys):
-  arguments = ["main", "--mode=report", f"--workdir={trained}/seed_0,{trained}/seed_1", "--step=6"]
-  with flagsaver.flagsaver():
-    flags.FLAGS(arguments)
+  arguments = ("--mode=report", f"--workdir={trained}/seed_0,{trained}/seed_1", "--step=6")
+  with command_lines.parsed(*arguments) as main:
     assert main.main(["main"]) == 0
   expected = report.render([f"{trained}/seed_0", f"{trained}/seed_1"], step=6)
   assert capsys.readouterr().out == expected + "\n"

@@ -74,8 +74,9 @@ def test_training_that_would_be_evaluated_on_its_own_people_does_not_start(data_
 class Parts:
   """A data set of parts that are known by their people alone."""
 
-  def __init__(self, name, **identities):
+  def __init__(self, name, *, names=None, **identities):
     self.name, self._identities = name, identities
+    self.metadata = {"identity_names": names} if names else {}
 
   def part_names(self):
     return list(self._identities)
@@ -88,16 +89,17 @@ class Parts:
     return types.SimpleNamespace(records=records)
 
 
-def outcome(trained, evaluated, dataset, *, known, part="test"):
-  """Returns the refusal of an evaluation, or None."""
+def outcome(trained, evaluated, dataset, *, known, part="test", people=None):
+  """Returns the refusal of an evaluation, or None; `people` are the names of the known ones."""
   config = config_lib.default_config("agw", "sysu_mm01")
   config.data.update(evaluated)
   config.eval.part = part
-  stored = config_lib.to_dict(config_lib.default_config("agw", "sysu_mm01"))
-  stored["data"] |= {"train": ["train"], **trained}
+  stored = {"config": config_lib.to_dict(config_lib.default_config("agw", "sysu_mm01"))}
+  stored["config"]["data"] |= {"train": ["train"], **trained}
+  stored |= {"identities": known} | ({"people": people} if people else {})
   records = dataset.load(part, on_disk=True).records
   try:
-    unseen.check(stored, known, config, dataset, records)
+    unseen.check(stored, config, dataset, records)
   except UserError as error:
     return str(error)
   return None
@@ -137,3 +139,24 @@ def test_where_no_part_is_free_of_them_that_is_said():
   text = outcome({"name": "llcm"}, {"name": "llcm"}, dataset, known=[1, 2])
   assert "trained on 1 of the 2 people in test of llcm (identities 2)" in text
   assert text.endswith("No part of this data set is free of them")
+
+
+def test_names_count_where_people_have_any(tmp_path):
+  """People are numbered by the alphabet: one more at its start moves all numbers."""
+  own, moved = ({"name": "own", "dir": str(tmp_path / folder)} for folder in "ab")
+  names = {"1": "aaron", "2": "bea", "3": "carl", "4": "dora"}
+  dataset = Parts("own", names=names, train=[2, 3], test=[1, 4])
+  trained = {"known": [1, 2], "people": ["bea", "carl"]}  # before Aaron came
+  assert outcome(own, own, dataset, **trained) is None
+  assert outcome(own, moved, dataset, **trained) is None
+  assert "1 of the 2 people in test of own (identities 1)" in outcome(own, own, dataset, known=[1])
+  now = Parts("own", names=names, train=[1, 2], test=[3, 4])
+  text = outcome(own, own, now, **trained)
+  assert "trained on 1 of the 2 people in test of own (identities carl)" in text
+
+
+def test_a_checkpoint_keeps_the_names_of_its_people(regdb):
+  meta = Checkpoints(regdb).meta(1)
+  assert meta["people"] == [str(number) for number in meta["identities"]]
+  dataset = Parts("own", names={"2": "bea", "3": "03"}, train=[1, 2, 3])
+  assert unseen.people(dataset, np.array([1, 2, 3])) == ["1", "bea", "03"]
