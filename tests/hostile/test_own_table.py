@@ -159,6 +159,17 @@ def test_what_is_left_without_corrupt_pictures_is_checked_again(root, corrupt, s
   assert not (root / "data").exists()
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_one_file_is_not_two_people(root, link):
+  getattr(root / "visible/copy.png", link)(root / "visible/0.png")
+  said = refused(root, "\n".join([*lines(root), "visible/copy.png,kim,1,visible,test"]))
+  assert "line 12: visible/copy.png is the same file as visible/0.png (line 2)" in said
+  (root / "images.csv").write_text(
+    "\n".join([*lines(root)[:-1], "visible/copy.png,ann,1,visible,train"])
+  )
+  assert len(layout.read("own", root).images) == 11
+
+
 def test_pictures_in_no_folder_of_a_person_are_told(tmp_path):
   for modality in ("visible", "infrared"):
     for name in ("ann/1.png", "joe/1.png", "left.png", "ann/gate/deep/1.png"):

@@ -79,7 +79,7 @@ def _refuse_problems(
 ) -> None:
   entries = listing.entries
   problems = [*listing.problems, *_missing(root, entries), *_two_splits(entries)]
-  problems += _camera_problems(entries)
+  problems += _camera_problems(entries) + _one_file_of_two(root, entries)
   problems += own_names.clashes("identity", [(e.identity, e.where) for e in entries])
   problems += own_names.clashes("camera", [(e.camera, e.where) for e in entries if e.camera])
   given = bool(entries and entries[0].split)  # halves are others while identities are missing
@@ -132,6 +132,21 @@ def _why_missing(root: pathlib.Path, name: str) -> str:
         there = ascii(path.name)  # the eye may see no difference
         return f"there is no file {shown(name)}; did you mean {shown(there)} (in the same folder)?"
   return f"there is no file {shown(name)} (paths are relative to the folder of {TABLE})"
+
+
+def _one_file_of_two(root: pathlib.Path, entries: Sequence[Entry]) -> list[str]:
+  """Says which links show the picture of one identity as that of another."""
+  problems, first = [], {}
+  for entry in entries:
+    with contextlib.suppress(OSError, ValueError):
+      facts = (root / entry.name).stat()
+      other = first.setdefault((facts.st_dev, facts.st_ino or entry.name), entry)
+      if other.identity != entry.identity:
+        problems.append(
+          f"{entry.where}: {shown(entry.name)} is the same file as {shown(other.name)} "
+          f"({other.where}), which shows identity {quoted(other.identity)}"
+        )
+  return problems
 
 
 def _two_splits(entries: Sequence[Entry]) -> list[str]:
