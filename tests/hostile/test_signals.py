@@ -143,6 +143,7 @@ def test_signals_in_every_phase_of_every_command(root, tmp_path):
         outcome = check(case, name, root, tmp_path / f"{number}{name}", rng)
       except AssertionError as error:
         wrong.append(str(error))
+        print(error, flush=True)
         continue
       seconds = f"{outcome.acknowledged:.2f} | {outcome.ended:.1f}"
       row = f"| {case.command} | {case.phase} | {name} | {outcome.code} | {seconds} | nothing |"
