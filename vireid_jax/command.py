@@ -67,6 +67,8 @@ def start(main: Callable[[], int | None]) -> NoReturn:
     # A terminal that cannot show a character of a table or a name gets its number.
     stream.reconfigure(errors="backslashreplace")
   code = guarded(lambda: _code_of(main))
+  if interrupts.requested() and not code:
+    code = interrupts.EXIT_STOPPED  # a library swallowed what the signal raised; it was promised
   interrupts.finish(code)
   sys.exit(code)
 

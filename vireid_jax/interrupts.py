@@ -5,6 +5,7 @@ instructions of the main thread, which may be inside a compiler for minutes. Wha
 depends on where the main thread is:
 
 * anywhere: `Stopped` is raised there, so that `with` and `finally` clean up;
+* inside an import: the process ends, as after `PATIENCE` below;
 * inside `deferred()`: nothing is raised; the code looks at `Request.name` when it can stop.
 
 A main thread that does not end within `PATIENCE` seconds, outside of `deferred()`, is not waited
@@ -230,7 +231,6 @@ def _end_after(parent) -> None:
 
 def _handle(number: int, frame) -> None:
   """Runs in the main thread."""
-  del frame
   if _state.code is not None:
     os._exit(_state.code)
   now, first = time.monotonic(), not _state.request
@@ -241,7 +241,22 @@ def _handle(number: int, frame) -> None:
   if again:
     _end()
   if first and not _state.deferrals:
+    if _state.installed and _is_importing(frame):
+      _end()
     raise Stopped(_state.request.name)
+
+
+def _is_importing(frame) -> bool:
+  """Whether a frame is inside an import.
+
+  No exception is raised there: compiled modules abort the process when one comes out of what they
+  import, and others take it for a package that is missing and go on.
+  """
+  while frame is not None:
+    if frame.f_code.co_filename.startswith("<frozen importlib"):
+      return True
+    frame = frame.f_back
+  return False
 
 
 def _watch(pipe: int) -> None:

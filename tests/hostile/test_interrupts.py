@@ -40,6 +40,22 @@ def wait_deaf():
 """
 END = "\ncommand.start(main)\n"
 
+IMPORTING = """
+def work():
+  (folder / "slow.py").write_text("import __main__\\ntry:\\n  __main__.wait()\\nexcept:\\n  pass")
+  sys.path.insert(0, str(folder / "unfinished"))
+  (folder / "slow.py").rename(folder / "unfinished" / "slow.py")
+  sys.dont_write_bytecode = True
+  import slow
+  (folder / "saved").touch()
+"""
+SWALLOWING = """
+def work():
+  try:
+    wait()
+  except BaseException:
+    pass
+"""
 WAITING = "def work():\n  wait()\n"
 # As a library does that catches everything, or computes outside of Python for minutes.
 DEAF = "def work():\n  wait_deaf()\n"
@@ -100,6 +116,8 @@ class Process:
     (WAITING, "SIGINT"),
     (WAITING, "SIGHUP"),
     (DEAF, "SIGTERM"),
+    (IMPORTING, "SIGTERM"),
+    (SWALLOWING, "SIGTERM"),
     (GIVEN_UP, "SIGINT"),
     (IN_A_DESTRUCTOR, "SIGTERM"),
   ],

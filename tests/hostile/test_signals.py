@@ -44,14 +44,14 @@ FAST = (
 )
 SLOW = (
   *(
-    Case("importing", arguments, earliest=0.15, delay=0.8)
+    Case("importing", arguments, earliest=0.3, delay=1.0)
     for arguments in (TRAIN, EVALUATE, REPORT, PREPARE, SYNTHESIZE, EMBED, SEARCH, EXPORT, SPLITS)
   ),
   *(
-    Case("importing", arguments, earliest=0.15, delay=0.8)
+    Case("importing", arguments, earliest=0.3, delay=1.0)
     for arguments in (ABLATE, IMPORT, BENCHMARK, PAIRS)
   ),
-  Case("importing", ("vireid_jax.cost", CONFIG), earliest=0.15, delay=0.8),
+  Case("importing", ("vireid_jax.cost", CONFIG), earliest=0.3, delay=1.0),
   Case("preparing data", (*TRAIN, OWN_DATA), file="data/.incomplete-*", delay=0.3),
   Case("reading data", TRAIN, output="training images"),
   Case("first state", TRAIN, output="training images", earliest=0.5, delay=2),
