@@ -141,7 +141,30 @@ TUPLES = (
   ),
   *(tuple(range(2000)), ("after_neck", "before_neck"), ("all",), ("fog",), (6,), (1, 10), (0,)),
 )
+
+
+class Broken:
+  """An object whose methods raise."""
+
+  def __repr__(self):
+    raise RuntimeError("no words")
+
+  def __eq__(self, other):
+    raise RuntimeError("not comparable")
+
+  __hash__ = None
+
+
+def nested(depth):
+  """A list in a list in a list ..."""
+  value = []
+  for _ in range(depth):
+    value = [value]
+  return value
+
+
 OTHERS = (
+  *(Broken(), (Broken(),), {"a": Broken()}, nested(50), nested(10**5)),
   *(None, True, False, {}, {"a": 1}, {"a": {"b": {"c": 1}}}, {"backbone": 0.1}, {"backbone": -1}),
   *({1: 2}, {"lr": "x"}, set(), {1}, b"bytes", object(), len, int, 1j, range(3), Ellipsis),
   *(np.float32(0.5), np.int64(3), np.array([1, 2]), np.zeros(()), np.str_("gem"), np.float64(0.5)),

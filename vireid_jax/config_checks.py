@@ -61,7 +61,6 @@ RULES: dict[str, Rule] = {
   "data.train": Several(Part(), least=1, distinct=True),
   "data.image_size": Several(IMAGE_SIDE, least=2, most=2),
   "data.resize": OneOf("lanczos", "bilinear"),
-  "data.placement": OneOf(placement.AUTO, *placement.PLACEMENTS),
   "data.render": OneOf("", *synthetic.PRESETS),
   "data.split": Whole(1, 1000),
   "sampler.name": OneOf(sampler.SAMPLERS, noun="sampler"),
@@ -101,6 +100,7 @@ def check(config: ConfigDict) -> None:
     UserError: names the key, its value, what is allowed.
   """
   check_keys(config)
+  placement.check(config.data.placement)
   gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
   warm_start.check(config.init_from)
   optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
@@ -115,7 +115,7 @@ def check(config: ConfigDict) -> None:
 
 def check_keys(config: ConfigDict) -> None:
   """Checks that a config has the keys of `default_config`, each with a value that it may have."""
-  tree, known = config_keys.plain(config), options(config)
+  tree, known = config_keys.plain(config), options()
   flat = config_keys.flatten(tree, whole=known)
   for key in flat:
     if key not in known and not key.startswith(tuple(f"{name}." for name in OPEN)):
@@ -134,18 +134,17 @@ def check_keys(config: ConfigDict) -> None:
     option.check(f"config.{key}", flat[key])
 
 
-def options(config: ConfigDict) -> dict[str, Option]:
+def options() -> dict[str, Option]:
   """Returns the options of all keys that every config has, by flat name."""
   from vireid_jax import config as config_lib  # it imports this module
 
   defaults = config_keys.plain(config_lib.default_config("agw", "sysu_mm01"))
   flat = config_keys.flatten(defaults, whole=RULES)
-  found = {
+  return {
     key: Option(RULES.get(key) or inferred(default), default)
     for key, default in flat.items()
     if key in RULES or not key.startswith(tuple(f"{name}." for name in OPEN))
   }
-  return found
 
 
 def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:

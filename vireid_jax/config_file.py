@@ -7,7 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from vireid_jax.errors import UserError, nearest, origin, printable, shown
 
@@ -42,7 +42,7 @@ def load(path: str) -> ConfigDict:
       f"--config: get_config of {printable(file)} returned {shown(config)}; it must return the "
       "ConfigDict that vireid_jax.config.default_config makes"
     )
-  return config
+  return config.as_configdict() if isinstance(config, FrozenConfigDict) else config
 
 
 def name(path: str) -> str:

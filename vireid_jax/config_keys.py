@@ -7,8 +7,9 @@ from typing import Any
 from ml_collections import ConfigDict, FieldReference
 from ml_collections.config_dict import RequiredValueError
 
-from vireid_jax.errors import shown
+from vireid_jax.errors import UserError, shown
 
+DEEPEST = 20  # sections in one another
 # What other code bases call our keys.
 ALIASES = {
   "learning_rate": "optim.lr",
@@ -58,8 +59,18 @@ ALIASES = {
 }
 
 
-def plain(config: ConfigDict) -> dict:
-  """Returns nested dictionaries of a config's values; None for a placeholder without a value."""
+def plain(config: ConfigDict, *, depth: int = 0) -> dict:
+  """Returns nested dictionaries of a config's values; None for a placeholder without a value.
+
+  Args:
+    config: any.
+    depth: of the sections around it.
+
+  Raises:
+    UserError: it holds itself, or is nested as if it did.
+  """
+  if depth > DEEPEST:
+    raise UserError(f"the config has sections {DEEPEST} deep; does one of them hold itself?")
   tree = {}
   for key, value in config.iteritems(preserve_field_references=True):
     if isinstance(value, FieldReference):
@@ -67,7 +78,7 @@ def plain(config: ConfigDict) -> dict:
         value = value.get()
       except RequiredValueError:
         value = None
-    tree[key] = plain(value) if isinstance(value, ConfigDict) else value
+    tree[key] = plain(value, depth=depth + 1) if isinstance(value, ConfigDict) else value
   return tree
 
 

@@ -29,7 +29,8 @@ def nearest(name: object, options: Iterable[object], *, most: int = 3) -> str:
     "did you mean 'a' or 'b'?", or "allowed: a, b, c" when nothing comes close.
   """
   options = sorted(map(str, options))
-  close = difflib.get_close_matches(str(name)[:LONGEST], options, n=most, cutoff=0.5)
+  name = name[:LONGEST] if isinstance(name, str) else shown(name)
+  close = difflib.get_close_matches(name, options, n=most, cutoff=0.5)
   if close:
     return "did you mean " + " or ".join(repr(option) for option in close) + "?"
   names = [printable(option) for option in options[:MOST_LISTED]]
@@ -41,8 +42,8 @@ def shown(value: object, *, longest: int = LONGEST) -> str:
   """Writes a value as Python does, in one line of visible characters that is not too long."""
   try:
     text = repr(value)
-  except ValueError:  # of whole numbers with thousands of digits
-    text = f"{type(value).__name__} of more digits than Python writes"
+  except Exception:  # numbers of thousands of digits, deep nesting, objects with an error in them
+    text = f"a value of type {type(value).__name__} that cannot be written down"
   text = printable(text)
   return text if len(text) <= longest else f"{text[: longest - 12]} ... {text[-6:]}"
 

@@ -145,7 +145,7 @@ def workdir(suffix: str = "") -> pathlib.Path:
   # The tables of a report may go to a file.
   stream = sys.stderr if _MODE.value == "report" else sys.stdout
   print(f"workdir: {folder} (another one: --workdir)", file=stream, flush=True)
-  return folder
+  return storage.folder_named(str(folder), "--workdir")
 
 
 def run(command=None) -> NoReturn:

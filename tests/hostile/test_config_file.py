@@ -156,6 +156,21 @@ def test_a_run_without_a_workdir_goes_where_its_config_says(arguments, folder, m
   assert (said.out, said.err) == expected
 
 
+def test_a_frozen_config_can_be_overridden(tmp_path):
+  path = tmp_path / "mine.py"
+  path.write_text(
+    f"import ml_collections\n{START}  return ml_collections.FrozenConfigDict(config)\n"
+  )
+  assert command_lines.config("--config", str(path), "--config.seed=3").seed == 3
+
+
+def test_a_config_that_holds_itself_is_refused(tmp_path):
+  path = tmp_path / "mine.py"
+  path.write_text(f"{START}  config.optim.again = config\n  return config\n")
+  with pytest.raises(UserError, match="does one of them hold itself"):
+    command_lines.config("--config", str(path))
+
+
 def test_a_command_without_a_config_says_what_to_give():
   with command_lines.parsed() as main, pytest.raises(UserError, match="--config configs/mun_syn"):
     main.read_config()

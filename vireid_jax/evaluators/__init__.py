@@ -29,7 +29,7 @@ def create(name: str, **kwargs):
   """
   names = protocols()
   if not isinstance(name, str) or name not in names:
-    raise UserError(f"unknown evaluation protocol {shown(name)}; {nearest(str(name), names)}")
+    raise UserError(f"unknown evaluation protocol {shown(name)}; {nearest(name, names)}")
   protocol = _module(name).Protocol
   fields = [field.name for field in dataclasses.fields(protocol)]
   for key in kwargs:

@@ -24,7 +24,7 @@ def names(argument: str, given: str | Iterable[str], allowed: Iterable[str]) -> 
 def one_of(argument: str, given: str, allowed: Iterable[str]) -> None:
   """Raises UserError unless `given` is one of the allowed names."""
   if not isinstance(given, str) or given not in allowed:
-    raise UserError(f"{argument} holds {shown(given)}; {nearest(str(given)[:100], allowed)}")
+    raise UserError(f"{argument} holds {shown(given)}; {nearest(given, allowed)}")
 
 
 def counts(argument: str, given: int | Iterable[int]) -> tuple[int, ...]:
