@@ -4,6 +4,7 @@ Everything in the package that decodes a picture does it here.
 """
 
 import contextlib
+import importlib
 import io
 import os
 import warnings
@@ -18,6 +19,8 @@ from vireid_jax.errors import UserError
 # Pillow decides by content, not by the file's name. Some of its other readers start programs
 # (Ghostscript for EPS), so that only these are allowed.
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+for _plugin in ("Bmp", "Jpeg", "Png", "Tiff", "WebP"):  # else the first picture loads all of Pillow
+  importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 NOT_A_PICTURE = "not a picture"
 MOST_PIXELS = 89_478_485  # where Pillow warns of a decompression bomb; a quarter of a gigabyte
 ORIENTATION = 0x0112  # EXIF tag

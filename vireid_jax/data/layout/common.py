@@ -119,6 +119,7 @@ def is_synthetic(root: pathlib.Path) -> bool:
 def require_file(root: pathlib.Path, name: str) -> pathlib.Path:
   """Returns `root / name`; raises `UserError` naming it when there is no such file."""
   if not is_regular(root / name):
+    (root / name).exists()  # raises where this user may not look
     raise UserError(
       f"{shown(str(root))} has no file {name}. It comes with the data set; see docs/datasets.md for"
       " the layout."

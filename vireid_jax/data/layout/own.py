@@ -126,6 +126,12 @@ def _missing(root: pathlib.Path, entries: Sequence[Entry]) -> list[str]:
 def _why_missing(root: pathlib.Path, name: str) -> str:
   if os.path.lexists(root / name):
     return f"{shown(name)} is not a regular file"
+  try:
+    (root / name).stat()
+  except PermissionError:
+    return f"{shown(name)} may not be read by this user"
+  except (OSError, ValueError):
+    pass
   with contextlib.suppress(OSError, ValueError):
     for path in sorted((root / name).parent.iterdir()):
       if own_names.alike(path.name) == own_names.alike(pathlib.PurePath(name).name):
