@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> dict:
   """Runs one benchmark, prints its numbers, and returns them."""
   options = parse(arguments)
   if options.json:  # before minutes of measuring, not after
-    command_lib.check_writable(options.json.absolute().parent, "--json")
+    command_lib.check_file(options.json, "--json")
   numbers = options.run(options)
   if options.json:
     with command_lib.new_file(options.json, "--json") as file:

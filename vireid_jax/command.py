@@ -44,7 +44,22 @@ def place(text: str) -> str:
     raise argparse.ArgumentTypeError("is empty; '.' is the current folder")
   if any(len(os.fsencode(part)) > storage.NAME_BYTES for part in pathlib.Path(text).parts):
     raise argparse.ArgumentTypeError(f"has a name of more than {storage.NAME_BYTES} bytes")
+  try:
+    pathlib.Path(text).expanduser()
+  except RuntimeError:
+    raise argparse.ArgumentTypeError(f"is the home of an unknown user: {text}") from None
   return text
+
+
+def positive(text: str) -> int:
+  """The type of an option that counts something: a whole number, at least 1."""
+  try:
+    number = int(text)
+  except ValueError:
+    raise argparse.ArgumentTypeError(f"is {text!r}; it must be a whole number") from None
+  if number < 1:
+    raise argparse.ArgumentTypeError(f"is {number}; it must be at least 1")
+  return number
 
 
 def parser(name: str, description: str) -> Parser:
@@ -203,6 +218,13 @@ def new_file(path: pathlib.Path, option: str) -> Iterator[BinaryIO]:
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     with storage.replacing(path) as file:
       yield file
+
+
+def check_file(path: pathlib.Path, option: str) -> None:
+  """Raises UserError where no file of that name can be written; see `check_writable`."""
+  if path.exists() and not path.is_file():
+    raise UserError(f"{option}={path} is a folder or no regular file; name another place")
+  check_writable(path.absolute().parent, option)
 
 
 def check_writable(folder: pathlib.Path, option: str) -> None:

@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   parser = command.Parser(prog="python -m vireid_jax.cost", description=__doc__)
   parser.add_argument("configs", nargs="+", help="FILE.py or FILE.py:VARIANT")
-  parser.add_argument("--classes", type=int, default=DEFAULT_CLASSES, help="training identities")
+  parser.add_argument(
+    "--classes", type=command.positive, default=DEFAULT_CLASSES, help="training identities"
+  )
 
   def call(given: argparse.Namespace) -> None:
     print(table(given.configs, given.classes))

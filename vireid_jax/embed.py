@@ -36,7 +36,7 @@ def embed(options: argparse.Namespace) -> None:
   from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
   out = pathlib.Path(options.out).expanduser()
-  command.check_writable(out.absolute().parent, "--out")  # before minutes of embedding, not after
+  command.check_file(out, "--out")  # before minutes of embedding, not after
   model = model_lib.load(
     options.checkpoint, step=options.step, normalize=not options.raw, batch=options.batch
   )

@@ -19,16 +19,16 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from vireid_jax import command, config_file, methods
+from vireid_jax import command, config_file, methods, storage
 from vireid_jax import config as config_lib
 from vireid_jax import mesh as mesh_lib
-from vireid_jax.checkpoint import Checkpoints
 from vireid_jax.data import cache, rendered, sampler
 from vireid_jax.data import region as region_lib
 from vireid_jax.data.pedmix import PedMix
 from vireid_jax.data.schema import MODALITIES
 from vireid_jax.data.source import Dataset
 from vireid_jax.errors import UserError, printable
+from vireid_jax.evaluate import open_checkpoints
 
 GAP, TITLE_HEIGHT = 2, 14  # pixels
 OUTSIDE = 0.25  # brightness of what is outside a region
@@ -66,10 +66,7 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
 
 def own_regions(config, workdir: pathlib.Path, images: Pair) -> Pair:
   """Returns where a run's latest network looks, float32 [n, h, w] of either modality."""
-  checkpoints = Checkpoints(workdir, keep=None)
-  step = checkpoints.latest()
-  if step is None:
-    raise UserError(f"{workdir} holds no checkpoint; train first, or leave --workdir out")
+  checkpoints, step = open_checkpoints(workdir, None)
   meta = checkpoints.meta(step)
   method = methods.create(config.method, num_classes=len(meta["identities"]), steps_per_epoch=1)
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh_lib.make_mesh()))
@@ -139,10 +136,12 @@ def _draw_and_write(options: argparse.Namespace) -> None:
 
   given = vars(options)
   config, out = config_file.load(given.pop("config")), pathlib.Path(given.pop("out")).expanduser()
+  if given["workdir"] is not None:
+    given["workdir"] = storage.folder_named(given["workdir"], "--workdir")
   if out.suffix.lower() != ".png":
     raise UserError(f"--out is {out}; expected a name that ends in .png")
   config_lib.validate(config)
-  command.check_writable(out.absolute().parent, "--out")
+  command.check_file(out, "--out")
   sheet = Image.fromarray(draw(config, **given))
   with command.new_file(out, "--out") as file:
     sheet.save(file, "PNG")
@@ -155,11 +154,13 @@ def _parser() -> command.Parser:
   )
   parser.add_argument("--config", required=True, help="config of a run: FILE.py[:VARIANT]")
   parser.add_argument("--out", required=True, type=command.place, help="the picture, PNG")
-  parser.add_argument("--pairs", type=int, default=8, help="rows, at least 2")
+  parser.add_argument("--pairs", type=command.positive, default=8, help="rows, at least 2")
   parser.add_argument("--ratio", type=float, default=0.5, help="share of the other modality")
   parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--scale", type=int, default=1, help="side of a pixel in the picture")
-  parser.add_argument("--workdir", type=pathlib.Path, help="of a run, to show where it looks")
+  parser.add_argument(
+    "--scale", type=command.positive, default=1, help="side of a pixel in the picture"
+  )
+  parser.add_argument("--workdir", type=command.place, help="of a run, to show where it looks")
   return parser
 
 

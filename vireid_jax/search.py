@@ -38,9 +38,9 @@ def search(options: argparse.Namespace) -> None:
   place = options.index or index_lib.default_path(options.gallery, options.gallery_modality)
   place = pathlib.Path(place).expanduser()
   # Before minutes of embedding, not after.
-  command.check_writable(place.absolute().parent, "--index")
+  command.check_file(place, "--index")
   if options.out:
-    command.check_writable(pathlib.Path(options.out).expanduser().absolute().parent, "--out")
+    command.check_file(pathlib.Path(options.out).expanduser(), "--out")
   model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
   index, changes = index_lib.update(
     model, options.gallery, options.gallery_modality, place, progress=True
@@ -120,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument("--query_modality", required=True, choices=MODALITIES)
   parser.add_argument("--gallery_modality", choices=MODALITIES, default=MODALITIES[0])
   parser.add_argument("--top", type=int, default=10, help="length of the lists")
-  parser.add_argument("--index", help="index file; default GALLERY.MODALITY.index.npz beside it")
+  parser.add_argument(
+    "--index", type=command.place, help="index file; default GALLERY.MODALITY.index.npz beside it"
+  )
   parser.add_argument("--out", default="search.html", help="page to write; '' for none")
   parser.add_argument("--batch", type=int, default=64, help="pictures embedded at once, at most")
   return parser

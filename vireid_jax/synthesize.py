@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
   parser.add_argument("--images_per_camera", type=int, help="images per identity and camera")
   parser.add_argument("--seed", type=int, help="another world")
   parser.add_argument("--masks", action="store_true", help="write the silhouettes too")
-  parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+  parser.add_argument("--workers", type=command.positive, default=min(2, os.cpu_count() or 1))
   return parser
 
 
