@@ -103,7 +103,8 @@ def check(config: ConfigDict) -> None:
   placement.check(config.data.placement)
   gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
   warm_start.check(config.init_from)
-  optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
+  clock = Clock(1, 2 * config.sampler.identities * config.sampler.images)
+  optim.create(config.optim, optim.make_schedule(config.optim, clock))
   method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
   if config.method.get("dtype") == "float64":
     with prefixed("config.method.dtype"):

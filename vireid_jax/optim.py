@@ -40,7 +40,7 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
     A function of an int step (traced or not) to a float32 scalar.
 
   Raises:
-    UserError: for lists of different length or an unknown 'update'.
+    UserError: for lists of different length, moments that do not ascend, or an unknown 'update'.
   """
   if config["update"] not in ("epoch", "step"):
     raise UserError(
@@ -55,7 +55,7 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   length = clock.steps_per_epoch if config["update"] == "epoch" else 1
   warmup = clock.steps(config["warmup"], key="optim.warmup")
   moments = [clock.steps(text, key="optim.decay_at") for text in at]
-  # Of several units only those of one can be compared before the length of an epoch is known.
+  # Different units cannot be compared before the length of an epoch is known.
   if len({unit(text) for text in at}) == 1 and moments != sorted(moments):
     raise UserError(
       f"config.optim.decay_at = {shown(tuple(at))} is not ascending; list the earliest first, with "

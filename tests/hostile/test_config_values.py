@@ -150,6 +150,7 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
     *(("optim.warmup", ""), ("train.duration", "0.5 epoch"), ("train.duration", "500000 examples")),
     *(("optim.lr_multipliers", {"head/neck": 2}), ("optim.no_decay", ("bias",))),
     *(("optim.decay_at", ["2000 steps", "30 epochs"]), ("checkpoint.keep", 1)),
+    *(("optim.decay_at", ("3000000000 examples", "5000000000 examples")), ("eval.every", "0")),
     *(("checkpoint.keep_every", "10 epochs"), ("eval.batch", 1), ("eval.flip", True)),
     *(("eval.features", ("before_neck", "after_neck")), ("augment.pair", ("pad_crop(padding=4)",))),
     *(("augment.visible", ("random_erasing(probability=1, area=(0, 1), aspect=1)",)),),
