@@ -31,7 +31,7 @@ from ml_collections import ConfigDict
 
 from vireid_jax import command as command_lib
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, config_flag, finished, storage
+from vireid_jax import config_file, config_flag, finished, storage, workdir_lock
 from vireid_jax.errors import UserError, printable
 from vireid_jax.report import ablation
 
@@ -226,7 +226,8 @@ def main(argv: list[str] | None = None) -> int:
     raise UserError(f"--jobs is {given.jobs}; it must be at least 1")
   workdir = storage.folder_named(given.workdir, "--workdir")
   storage.make_workdir(workdir)
-  failed = run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
+  with workdir_lock.hold(workdir):  # two would write each other's logs
+    failed = run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
   for message in failed:
     print(printable(message), file=sys.stderr)
   table = ablation.render({row.text: workdir / row.folder for row in rows}, seeds, reference)

@@ -12,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TextIO
 
 from vireid_jax import interrupts, storage
 from vireid_jax.errors import UserError, nearest, printable
@@ -78,14 +78,14 @@ def parser(name: str, description: str) -> Parser:
 def start(main: Callable[[], int | None]) -> NoReturn:
   """Runs a command as the process's only purpose and ends with its exit code."""
   interrupts.install()
-  for stream in (sys.stdout, sys.stderr):
+  for stream in _open_streams():
     # A terminal that cannot show a character of a table or a name gets its number.
     stream.reconfigure(errors="backslashreplace")
   code = guarded(lambda: _code_of(main))
   if interrupts.requested() and not code:
     code = interrupts.EXIT_STOPPED  # a library swallowed what the signal raised; it was promised
   interrupts.finish(code)
-  sys.exit(code)
+  sys.exit(code if _close_output() else code or EXIT_ERROR)
 
 
 def _code_of(main: Callable[[], int | None]) -> int | None:
@@ -136,10 +136,10 @@ def guarded(function: Callable[[], int | None]) -> int:
   """
   try:
     code = function() or 0
-    sys.stdout.flush()
+    for stream in _open_streams():
+      stream.flush()
     return code
   except BrokenPipeError:
-    _close_output()
     return EXIT_ERROR
   except interrupts.Stopped:
     return interrupts.EXIT_STOPPED
@@ -179,14 +179,23 @@ def _follows_a_stop(error: BaseException | None) -> bool:
   return error is not None
 
 
-def _close_output() -> None:
-  """Sends what is still to be printed nowhere: its reader, such as `head`, has gone."""
-  nowhere = os.open(os.devnull, os.O_WRONLY)
-  for stream in (sys.stdout, sys.stderr):
-    with contextlib.suppress(OSError, ValueError):
+def _open_streams() -> list[TextIO]:
+  return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _close_output() -> bool:
+  """Prints what is still to be printed; returns whether it was.
+
+  What its reader, such as `head`, no longer takes goes nowhere: the interpreter would complain.
+  """
+  whole = True
+  for stream in _open_streams():
+    try:
       stream.flush()
-      continue
-    os.dup2(nowhere, stream.fileno())
+    except OSError:
+      whole = False
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+  return whole
 
 
 @contextlib.contextmanager

@@ -86,6 +86,19 @@ def test_a_reader_that_goes_ends_a_command_quietly(characters):
   assert process.wait() == 1
 
 
+def test_output_that_cannot_be_written_is_an_error_and_no_output_is_none():
+  program = "from vireid_jax import command\ncommand.start(lambda: print('x'))"
+  with open("/dev/full", "w") as full:  # noqa: PTH123
+    process = subprocess.Popen(
+      [sys.executable, "-c", program], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+    )
+  _, errors = process.communicate()
+  assert process.returncode == 1
+  assert errors == "error: the disk is full; make room or rights, or name another place\n"
+  shell = 'exec "$0" -c "$1" >&- 2>&-'
+  assert subprocess.run(["/bin/sh", "-c", shell, sys.executable, program], cwd=ROOT).returncode == 0
+
+
 @pytest.mark.parametrize(
   "error, words",
   [
