@@ -10,8 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
+from vireid_jax import interrupts
 from vireid_jax.errors import UserError
 
 SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
@@ -49,6 +51,9 @@ def start(
       f"the processes of this run did not find each other: {reason}. Start the same command once "
       f"per process; without TPU pod, SLURM or Open MPI give each {EXAMPLE} with its own id"
     ) from error
+  if jax.process_count() == 1:
+    # The coordination service has taken SIGTERM, which a process alone hears better itself.
+    interrupts.retake()
 
 
 def resolve(
@@ -110,6 +115,13 @@ def in_turn(function: Callable[[], None]) -> None:
       function()
     if jax.process_count() > 1:
       multihost_utils.sync_global_devices(f"vireid_jax turn {process}")
+
+
+def all_agree(word: bool) -> bool:
+  """Whether every process says yes; all must ask."""
+  if jax.process_count() == 1:
+    return word
+  return bool(multihost_utils.process_allgather(np.array(word)).all())
 
 
 def _launched(environment: Mapping[str, str]) -> tuple[int | None, int | None]:

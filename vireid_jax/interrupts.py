@@ -103,6 +103,12 @@ def install() -> None:
   _take_over()
 
 
+def retake() -> None:
+  """Takes the signals again from a library that has taken one of them since `install`."""
+  if _state.installed:
+    _take_over()
+
+
 def finish(code: int) -> None:
   """Tells that a command has ended: what is left is removed, and a signal ends the process."""
   _remove_left()

@@ -72,7 +72,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   """
   config_lib.validate(config)
   storage.make_workdir(workdir)
-  with _told(workdir), preemption.heard(), workdir_lock.hold(workdir):
+  with _told(workdir), preemption.heard(), workdir_lock.hold_together(workdir):
     clean(workdir)
     return evaluations.finished(config, workdir) or _train(build(config, workdir))
 

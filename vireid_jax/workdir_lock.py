@@ -20,7 +20,9 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from vireid_jax import interrupts
+import jax
+
+from vireid_jax import distributed, interrupts
 from vireid_jax.errors import UserError
 
 FILE = ".lock"
@@ -42,6 +44,21 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   """
   # It is removed once, and while it is locked: nobody else's file can have that name then.
   with _open_locked(workdir) as file, interrupts.removing(workdir / FILE), _signed(file):
+    yield
+
+
+@contextlib.contextmanager
+def hold_together(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the lock for all processes of a run: the first takes it, and all hear of a refusal."""
+  with contextlib.ExitStack() as stack:
+    refusal = None
+    if jax.process_index() == 0:
+      try:
+        stack.enter_context(hold(workdir))
+      except UserError as error:
+        refusal = error
+    if not distributed.all_agree(refusal is None):
+      raise refusal or UserError(f"{workdir} is in use, as the first process says")
     yield
 
 

@@ -111,7 +111,8 @@ def test_two_processes_train_and_evaluate_to_the_result_of_one(data_dir, tmp_pat
   assert results(alone, 4) == results(group, 4)
   # Only the first process speaks and writes.
   assert "step 4/4" in outcomes[0][1] and "step " not in outcomes[1][1]
-  assert len((group / metrics.FILE).read_text().splitlines()) == 4
+  # Four steps and the final evaluation, once each.
+  assert len((group / metrics.FILE).read_text().splitlines()) == 5
 
   path = group / "eval" / "step_0000004.json"
   path.unlink()
