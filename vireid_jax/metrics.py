@@ -35,6 +35,11 @@ class MetricWriter:
         self._board.add_scalar(name, value, step)
       self._board.flush()
 
+  def sync(self) -> None:
+    """Has what was written survive a loss of power."""
+    if self._file:
+      os.fsync(self._file.fileno())
+
   def close(self) -> None:
     """Closes the files."""
     for sink in (self._file, self._board):

@@ -63,6 +63,11 @@ class Recorder:
     with storage.explained(self._run.workdir):
       self._writer.write(step, values)
 
+  def sync(self) -> None:
+    """Secures what was written; before each save, so that no checkpoint outlives its metrics."""
+    with storage.explained(self._run.workdir):
+      self._writer.sync()
+
   def close(self) -> None:
     """Ends the bar and closes the files."""
     if self._progress:

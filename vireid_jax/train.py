@@ -223,6 +223,7 @@ def _loop(
       if "log" in due:
         recorder.log(step, scalars)
       if "checkpoint" in due:
+        recorder.sync()
         _save(run, step, state)
       if "stop" in due:
         run.checkpoints.wait()

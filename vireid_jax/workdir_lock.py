@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import jax
 
-from vireid_jax import distributed, interrupts
+from vireid_jax import distributed, interrupts, storage
 from vireid_jax.errors import UserError
 
 FILE = ".lock"
@@ -80,7 +80,8 @@ def _signed(file: BinaryIO) -> Iterator[None]:
 def _open_locked(workdir: pathlib.Path) -> BinaryIO:
   path = workdir / FILE
   while True:
-    file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: PTH123, SIM115
+    with storage.explained(workdir):
+      file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: PTH123, SIM115
     try:
       _outlive_others(workdir, file, locked=_lock(workdir, file))
       if _is_at(path, file):

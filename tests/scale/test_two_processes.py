@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scale import processes
 
-from vireid_jax import metrics, train
+from vireid_jax import metrics, train, workdir_lock
 from vireid_jax.checkpoint import Checkpoints
 
 CONFIG = "configs/agw_synthetic.py:smoke"
@@ -143,3 +143,36 @@ def test_sigterm_to_one_makes_both_save_the_same_step_and_the_continued_run_matc
   train_alone(alone, data_dir, f"--config.train.duration={last} steps")
   assert_same_state(alone, group, data_dir, last)
   assert results(alone, last) == results(group, last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_to_one_stops_all_after_the_same_step(count, data_dir, tmp_path):
+  arguments = command(tmp_path / "run", data_dir, "--config.train.duration=100000 steps")
+  group = Group(arguments, count)
+  assert group.seen.wait(timeout=1500)
+  group.members[count - 1].send_signal(signal.SIGINT)
+  outcomes = group.finish()
+  assert [code for code, _ in outcomes] == [75] * count, outcomes
+  steps = {re.search(r"stopped by SIG\w+ at step (\d+)", text)[1] for _, text in outcomes}
+  assert steps == {str(Checkpoints(tmp_path / "run").latest())}
+
+
+@pytest.mark.slow
+def test_a_second_group_is_refused_in_every_process(data_dir, tmp_path):
+  (tmp_path / "run").mkdir()
+  with workdir_lock.hold(tmp_path / "run"):
+    outcomes = Group(command(tmp_path / "run", data_dir)).finish()
+  assert [code for code, _ in outcomes] == [1, 1], outcomes
+  assert all(f"{tmp_path / 'run'} is in use" in text for _, text in outcomes)
+  assert not any("Traceback" in text for _, text in outcomes)
+
+
+@pytest.mark.slow
+def test_sigterm_reaches_a_lone_process_with_a_coordinator(data_dir, tmp_path):
+  arguments = command(tmp_path / "run", data_dir, "--config.train.duration=100000 steps")
+  group = Group(arguments, 1)
+  assert group.seen.wait(timeout=1500)
+  group.members[0].send_signal(signal.SIGTERM)
+  ((code, output),) = group.finish()
+  assert code == 75 and "SIGTERM: stopping" in output and "the state is saved" in output
