@@ -15,7 +15,7 @@ import owner_trees
 import pytest
 from PIL import Image
 
-from vireid_jax import prepare
+from vireid_jax import export_reader, prepare
 from vireid_jax.data import layout, picture, regular_files
 from vireid_jax.data.source import Dataset, decode
 from vireid_jax.errors import UserError
@@ -278,3 +278,35 @@ def test_what_systems_leave_in_folders_is_no_picture(tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"")
   assert pictures.find(tmp_path) == (["x.jpg"], {})
+
+
+@pytest.fixture
+def reader():
+  """The exported reader without its functions."""
+  made = export_reader.Retrieval.__new__(export_reader.Retrieval)
+  made.card = {"image_size": list(SIZE), "resize": "lanczos"}
+  return made
+
+
+@pytest.mark.parametrize("number", UPRIGHT)
+@pytest.mark.parametrize("kind", picture.FORMATS)
+def test_the_exported_reader_reads_as_the_package_does(tmp_path, reader, kind, number):
+  path = tmp_path / "x"
+  path.write_bytes(
+    oriented(number, kind) if kind != "BMP" else encoded(Image.fromarray(PIXELS), kind)
+  )
+  np.testing.assert_array_equal(reader.read([path])[0], pictures.read(path, SIZE, "lanczos"))
+
+
+def test_the_exported_reader_refuses_what_the_package_does(tmp_path, reader):
+  for name, data in (
+    ("deep.png", deep(3)),
+    ("thermal.png", deep(1)),
+    ("thermal.tif", deep(3, ".tiff")),
+  ):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match="more than 8 bits per channel"):
+      reader.read([tmp_path / name])
+  os.mkfifo(tmp_path / "pipe.png")
+  with pytest.raises(ValueError, match="is not a regular file"):
+    reader.read([tmp_path / "pipe.png"])
