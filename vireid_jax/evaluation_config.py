@@ -109,22 +109,25 @@ def seen(config: Mapping) -> dict:
     config: plain values; lists or tuples.
   """
   config = json.loads(json.dumps(config))
-  normalize = {
-    modality: [text for text in config["augment"][modality] if text.startswith("normalize")]
+  operations = {
+    modality: [str(text).replace(" ", "") for text in config["augment"].get(modality, ())]
     for modality in MODALITIES
   }
   method = config["method"]
-  kept = {
+  defaults = methods.defaults(method["name"]) if "name" in method else {}
+  return {
     **{key: value for key, value in config.items() if key not in (*TEST_SET, *TRAINING)},
-    "method": json.loads(json.dumps({**methods.defaults(method["name"]), **method})),
+    "method": json.loads(json.dumps({**defaults, **method})),
     "data": {
       key: value
       for key, value in config["data"].items()
       if f"data.{key}" not in (*TEST_SET, *TRAINING)
     },
-    "augment": normalize,
+    "augment": {
+      modality: [text for text in texts if text.startswith("normalize")]
+      for modality, texts in operations.items()
+    },
   }
-  return kept
 
 
 def _refuse_other_method(mismatch: Sequence[str]) -> None:

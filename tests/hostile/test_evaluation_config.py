@@ -1,6 +1,7 @@
 """What a checkpoint is evaluated with: its own config, and nothing else without a word."""
 
 import json
+import random
 
 import command_lines
 import config_files
@@ -9,7 +10,7 @@ import trained_models
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, evaluation_config, train
+from vireid_jax import config_keys, evaluate, evaluation_config, train
 from vireid_jax.errors import UserError
 
 SETTING = "all/1-shot/random_choice"
@@ -223,3 +224,54 @@ def test_a_mismatch_is_for_the_evaluating_command_to_allow(data_dir, tmp_path):
   trained_models.save(tmp_path, "toys.linear", change=allow)
   with pytest.raises(UserError, match=r"data\.resize"):
     evaluate_by_command(tmp_path, "--config.data.resize=bilinear")
+
+
+ODD = [
+  *("", "0", "-1", "1", "2.5", "nan", "1e999", "True", "x", "()", "(1,)", "('a',)", "{}"),
+  *(
+    "{'a':1}",
+    "None",
+    "{split}",
+    "{nope}",
+    "9" * 20,
+    '"',
+    "[1",
+    "\x1b",
+    "a/b",
+    "..",
+    "test_{split}",
+  ),
+]
+
+
+def odd_overrides(stored, count):
+  """Draws overrides of any key and of whole sections with odd values, always the same ones."""
+  keys = [*config_keys.flatten(stored), *stored, "eval.protocol", "nope", "eval.nope"]
+  generator = random.Random(15)
+  return [f"--config.{generator.choice(keys)}={generator.choice(ODD)}" for _ in range(count)]
+
+
+def try_overrides(trained, count):
+  """Returns how many of so many odd overrides were evaluated; the others were refused."""
+  stored = evaluate.Checkpoints(trained, keep=None).meta(2)["config"]
+  done = 0
+  for number, option in enumerate(odd_overrides(stored, count)):
+    allowed = ["--config.eval.allow_mismatch=True"] if number % 2 else []
+    try:
+      evaluate.evaluate(None, trained, overrides=[option, *allowed])
+      done += 1
+    except UserError as error:
+      assert str(error) and "Traceback" not in str(error), option
+  return done
+
+
+def test_odd_overrides_are_evaluated_or_refused(trained):
+  own = (trained / "eval" / f"{STEP}.json").read_bytes()
+  results = json.loads(own)["results"]
+  assert 3 < try_overrides(trained, 30) < 27
+  assert record(trained)["results"] == results
+
+
+@pytest.mark.slow
+def test_many_odd_overrides_are_evaluated_or_refused(trained):
+  assert try_overrides(trained, 400) > 40
