@@ -265,7 +265,8 @@ def try_overrides(trained, count):
   return done
 
 
-def test_odd_overrides_are_evaluated_or_refused(trained):
+def test_odd_overrides_are_evaluated_or_refused(trained, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)  # some name a folder for data sets, which are rendered there
   own = (trained / "eval" / f"{STEP}.json").read_bytes()
   results = json.loads(own)["results"]
   assert 3 < try_overrides(trained, 30) < 27
@@ -273,5 +274,6 @@ def test_odd_overrides_are_evaluated_or_refused(trained):
 
 
 @pytest.mark.slow
-def test_many_odd_overrides_are_evaluated_or_refused(trained):
+def test_many_odd_overrides_are_evaluated_or_refused(trained, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
   assert try_overrides(trained, 400) > 40
