@@ -134,3 +134,26 @@ def test_cores_are_shared_among_jobs(monkeypatch):
   assert ablate._share_cores(1) == [set()]
   assert ablate._share_cores(2) == [{0, 2}, {1, 5}]
   assert ablate._share_cores(5)[4] == {0}
+
+
+def test_a_wrong_row_is_named_before_the_first_one_runs(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(ablate, "run_all", lambda *given, **more: pytest.fail("a row was run"))
+  for row, message in [
+    ("nosuch", "row 'nosuch': unknown config variant 'nosuch'"),
+    ("full --config.method.widht=8", "row 'full --config.method.widht=8': .* did you mean"),
+    ("full --config.optim.lr=-1", "row 'full --config.optim.lr=-1': config.optim.lr is -1.0"),
+  ]:
+    with pytest.raises(UserError, match=message):
+      ablate.main(["--config", CONFIG, "base", row])
+  assert not list(tmp_path.iterdir())
+
+
+def test_without_a_workdir_rows_go_where_the_config_says(tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(ablate, "run_all", lambda *given, **more: [])
+  monkeypatch.setattr(ablate.ablation, "render", lambda *given: "table")
+  assert ablate.main(["--config", CONFIG, "base"]) == 0
+  folder = f"runs/{pathlib.Path(CONFIG).stem}-ablation"
+  assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (another one: --workdir)"
+  assert (tmp_path / folder / "table.md").read_text() == "table"

@@ -108,10 +108,15 @@ def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
     common: overrides of every row; those of the row come after them.
 
   Raises:
-    UserError: no such file, variant or key, or a wrong value.
+    UserError: no such file, variant or key, or a wrong value; names the row.
   """
   file = f"{config}:{row.variant}" if row.variant else config
-  return config_flag.override(config_file.load(file), [*common, *row.overrides])
+  try:
+    found = config_flag.override(config_file.load(file), [*common, *row.overrides])
+    config_lib.validate(found)
+  except UserError as error:
+    raise UserError(f"row {row.text!r}: {error}") from None
+  return found
 
 
 def run_all(
@@ -210,7 +215,9 @@ def main(argv: list[str] | None = None) -> int:
     allow_abbrev=False,
   )
   parser.add_argument("--config", required=True, help="config file, without variant")
-  parser.add_argument("--workdir", required=True, help="receives ROW/seed_N and table.md")
+  parser.add_argument(
+    "--workdir", help="receives ROW/seed_N and table.md; default runs/<config>-ablation"
+  )
   parser.add_argument("--seeds", default="0,1,2", help="between commas; default 0,1,2")
   parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default 1")
   parser.add_argument("rows", nargs="+", help=f"VARIANT or {FULL!r}, with overrides behind it")
@@ -224,6 +231,11 @@ def main(argv: list[str] | None = None) -> int:
   check_distinct(rows)
   if given.jobs < 1:
     raise UserError(f"--jobs is {given.jobs}; it must be at least 1")
+  for row in rows:
+    resolve(given.config, row, common)  # the last row's mistake shows before the first one runs
+  if given.workdir is None:
+    given.workdir = str(config_file.workdir(given.config, "-ablation"))
+    print(f"workdir: {given.workdir} (another one: --workdir)", flush=True)
   workdir = storage.folder_named(given.workdir, "--workdir")
   storage.make_workdir(workdir)
   with workdir_lock.hold(workdir):  # two would write each other's logs

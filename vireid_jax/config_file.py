@@ -11,6 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from vireid_jax.errors import UserError, nearest, origin, printable, shown
 
+RUNS = pathlib.Path("runs")
 _MODULE = "_vireid_jax_config_file"
 _MOST_LETTERS = 300
 
@@ -45,15 +46,16 @@ def load(path: str) -> ConfigDict:
   return config.as_configdict() if isinstance(config, FrozenConfigDict) else config
 
 
-def name(path: str) -> str:
-  """Returns a folder name for the runs of a config: 'mun_sysu' or 'mun_sysu-base-smoke'.
+def workdir(path: str, suffix: str = "") -> pathlib.Path:
+  """Returns where a config's run goes without --workdir: runs/mun_sysu or runs/mun_sysu-base-smoke.
 
   Args:
     path: 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'.
+    suffix: of the name, for commands that keep other things in their workdir than a run.
   """
   file, _, variant = path.partition(":")
   words = (pathlib.Path(file).stem, *filter(None, variant.split(",")))
-  return re.sub(r"[^\w.=-]+", "_", "-".join(words))
+  return RUNS / (re.sub(r"[^\w.=-]+", "_", "-".join(words)) + suffix)
 
 
 def _read(file: str) -> bytes:

@@ -17,7 +17,6 @@ from vireid_jax import config_file, config_flag, storage
 from vireid_jax.errors import UserError, printable
 
 HELP = {"-h", "-help", "--help", "--helpfull", "--helpshort"}
-RUNS = pathlib.Path("runs")
 MODES = ("train", "evaluate", "report")
 
 _CONFIG = config_flag.define()
@@ -141,7 +140,7 @@ def workdir(suffix: str = "") -> pathlib.Path:
   if _WORKDIR.value is not None:
     return storage.folder_named(_WORKDIR.value, "--workdir")
   given = config_flag.given()
-  folder = RUNS / (config_file.name(given) + suffix) if given else RUNS
+  folder = config_file.workdir(given, suffix) if given else config_file.RUNS
   # The tables of a report may go to a file.
   stream = sys.stderr if _MODE.value == "report" else sys.stdout
   print(f"workdir: {folder} (another one: --workdir)", file=stream, flush=True)
