@@ -81,7 +81,8 @@ def test_a_signal_stops_all_runs_and_starts_no_other(name, tmp_path):
     ),
     (("full --config.optim.lr=(1)", "full --config.optim.lr=[1]"), "would share the folder"),
     (("base --config.optim.lrr=1",), "no such key"),
-    (("full --config.train.duration=3", "bsae"), "variant"),
+    (("full --config.train.duration=3", "base"), "not a valid duration"),
+    (("base", "bsae"), "unknown config variant"),
   ],
 )
 def test_rows_that_cannot_be_are_refused_before_anything_runs(rows, message, tmp_path, monkeypatch):
