@@ -61,10 +61,10 @@ def test_wrong_options_end_in_one_line_and_help_in_none():
   wrong = {
     "main": (["--mod=train"], "unknown option --mod"),
     "synthesize": (["regdb", "--out", "x", "--presets=a"], "did you mean '--preset' or"),
-    "cost": ([], "required: configs"),
+    "prepare": ([], "required: name"),
   }
   running = {door: start(door, *words) for door, (words, _) in wrong.items()}
-  helping = {door: start(door, "--help") for door in ("main", "splits", "ablate", "prepare")}
+  helping = {door: start(door, "--help") for door in ("main", "synthesize")}
   for door, process in running.items():
     output, errors = process.communicate()
     assert (process.returncode, output) == (1, "")

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 
+import config_files
 import numpy as np
 import pytest
 import trained_models
 from hostile import signalled
 from hostile.signalled import ROOT, Case
+from test_import_weights import official_weights
 
 MOST_UNTIL_LINE, MOST_UNTIL_END = 1.0, 10.0  # seconds, on an idle machine
 CONFIG = "configs/agw_synthetic.py:smoke"
@@ -77,12 +79,12 @@ SLOW = (
   Case("training", SPLITS, output="every shape", delay=4),
   Case("starting runs", ABLATE, file="runs/smoke/seed_0/log.txt", delay=2),
   Case("runs", ABLATE, file="runs/smoke,base/seed_0/metrics.jsonl", delay=5),
-  Case("reading", IMPORT, earliest=1.0, delay=2.5),
+  Case("reading", IMPORT, earliest=2.5, delay=2.5),
   Case("saving", IMPORT, file="run/**/*", delay=0.3),
   Case("ranking", BENCHMARK, earliest=1.5, delay=4),
   Case("steps", ("vireid_jax.benchmark", "step", CONFIG, "--batch-pairs=8"), earliest=2, delay=6),
-  Case("measuring", ("vireid_jax.cost", CONFIG), earliest=1, delay=1),
-  Case("drawing", PAIRS, earliest=1.5, delay=3),
+  Case("measuring", ("vireid_jax.cost", CONFIG), earliest=2, delay=1),
+  Case("drawing", PAIRS, earliest=2.5, delay=3),
 )
 
 
@@ -107,6 +109,7 @@ def trained(root):
   ):
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environment)
     assert done.returncode == 0
+  official_weights(config_files.smoke("agw_synthetic", root / "data"), root / "agw.npz")
 
 
 def check(case, name, root, out, rng):
