@@ -117,7 +117,7 @@ def test_weights_of_another_network_are_listed(tmp_path):
   torchvision_weights(config, tmp_path / "r18.npz")
   config.init_from = str(tmp_path / "r18.npz")
   config.method.width = 16
-  with pytest.raises(UserError, match=r"- bn1\.bias \(16,\)"):
+  with pytest.raises(UserError, match=r"r18\.npz: (.|\n)*- bn1\.bias \(16,\)"):
     warm_start.fill(make_state(config), config, SHARDING)
 
 

@@ -54,9 +54,12 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
   method = methods.create(
     config.method, num_classes=len(index), steps_per_epoch=batches.steps_per_epoch
   )
-  variables, ignored = convert.import_weights(
-    abstract_variables(config, method), weights, table, as_published=True
-  )
+  try:
+    variables, ignored = convert.import_weights(
+      abstract_variables(config, method), weights, table, as_published=True
+    )
+  except UserError as error:
+    raise UserError(f"{printable(source)}: {error}") from None
   optimizer = optim.create(config.optim, _schedule(config, batches))
   state = train_state.create(jax.tree.map(jnp.asarray, variables), optimizer)
   meta = {

@@ -51,7 +51,10 @@ def fill(
     return state
   weights = convert.load_weights(config.init_from)
   table = convert.name_table("torchvision")
-  variables, ignored = convert.import_weights(state.variables, weights, table)
+  try:
+    variables, ignored = convert.import_weights(state.variables, weights, table)
+  except UserError as error:
+    raise UserError(f"config.init_from = {printable(config.init_from)}: {error}") from None
   found = convert.shares(state.variables, weights, table, ignored)
   # The step donates its state: an alias of NumPy's memory must not be among it.
   variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
