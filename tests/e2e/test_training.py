@@ -131,5 +131,5 @@ def test_missing_data_name_the_prepare_command(config, tmp_path):
   with pytest.raises(UserError, match=r"vireid_jax\.prepare regdb --manual_dir"):
     train.train(config, tmp_path)
   config.data.name, config.data.dir = "sysu_mm01", str(tmp_path / "nowhere")
-  with pytest.raises(UserError, match="does not exist"):
+  with pytest.raises(UserError, match="is not a folder"):
     train.train(config, tmp_path)
