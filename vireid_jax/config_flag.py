@@ -101,7 +101,7 @@ def _explained(values: flags.FlagValues) -> Iterator[None]:
     yield
   except flags.Error as error:
     raise UserError(_explain(str(error), values)) from None
-  except (AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
+  except (AttributeError, LookupError, TypeError, ValueError, SyntaxError) as error:
     raise UserError(f"--config: {printable(' '.join(str(error).split()))[:500]}") from None
   except (RecursionError, MemoryError):
     raise UserError("--config: a value is nested too deeply; give a plain one") from None
@@ -126,7 +126,7 @@ def _check_overrides(config: ConfigDict, argv: list[str]) -> None:
 
 
 def _holds(tree: dict, key: str) -> bool:
-  for part in re.sub(r"\[\w+\]", "", key).split("."):
+  for part in key.split("."):
     if not isinstance(tree, dict) or part not in tree:
       return False
     tree = tree[part]
@@ -139,6 +139,10 @@ def _explain(message: str, values: flags.FlagValues) -> str:
     known = [f"--{name}" for name in _own_options()]
     name = f"--{unknown[1]}"
     return f"unknown option {printable(name)[:100]}; {nearest(name, known)}"
+  table = re.match(r"flag --([\w.]+)=(.*?): Failed to parse .* ConfigDict", message, re.DOTALL)
+  if table:
+    allowed = "a dictionary in quotes such as \"{'backbone': 0.1}\""
+    return f"--{table[1]} = {shown(table[2])}; allowed: {allowed}"
   wrong = re.match(r"flag --([\w.]+)=(.*?): (.*)$", message, re.DOTALL)
   if wrong:
     kind = values[wrong[1]].parser.flag_type() if wrong[1] in values else ""

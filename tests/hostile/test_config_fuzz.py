@@ -1,5 +1,8 @@
 """Odd values for every key of every method: `validate` takes them or says what is wrong."""
 
+import random
+
+import command_lines
 import config_files
 import odd_values
 import pytest
@@ -40,6 +43,21 @@ def test_any_value_of_any_key_passes_or_is_explained(method):
     found["refused" if message else "passed"] += 1
     assert not message or (len(message) < 3000 and message.isprintable()), (key, message)
   assert found["refused"] > 250 and found["passed"] > 5, found
+
+
+def test_any_text_behind_any_key_of_the_command_line_passes_or_is_explained():
+  path, rng = f"{config_files.FOLDER / 'tmpa_sysu.py'}:smoke", random.Random(5)
+  known = sorted(keys(config_files.load("tmpa_sysu")))
+  texts = (*odd_values.TEXTS, *map(repr, odd_values.TUPLES), *map(repr, odd_values.FLOATS), "{}")
+  refused = 0
+  for key in rng.choices(known, k=300):
+    try:
+      override = f"--config.{key}={rng.choice(texts)}"
+      config_lib.validate(command_lines.config("--config", path, override))
+    except UserError as error:
+      refused += 1
+      assert str(error).isprintable() and len(str(error)) < 3000, (key, error)
+  assert 200 < refused < 300
 
 
 def hash_of(text):
