@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import logging
 import pathlib
 import shutil
@@ -46,12 +47,29 @@ class Checkpoints:
     self._sealing: threading.Thread | None = None
     self._failure: Exception | None = None
     with storage.explained(workdir):
-      self._checkpointer = ocp.training.Checkpointer(
-        (workdir / FOLDER).absolute(),
+      self._opened = self._open()
+
+  def _open(self) -> ocp.training.Checkpointer | Exception:
+    """Returns what reads and writes; or why there is none, for who only asks which steps exist."""
+    _quieten_readers()
+    try:
+      return ocp.training.Checkpointer(
+        (self._workdir / FOLDER).absolute(),
         # When to save is the training loop's decision alone.
         save_decision_policy=_Always(),
         preservation_policy=self._preserve,
       )
+    except Exception as error:
+      if storage.reason_of(error):
+        raise
+      return error
+
+  @property
+  def _checkpointer(self) -> ocp.training.Checkpointer:
+    if isinstance(self._opened, Exception):
+      # It reads the metadata of all checkpoints, and one of them is damaged.
+      raise self._refusal(_find_damaged(self._workdir), self._opened)
+    return self._opened
 
   def keep_every(self, steps: int) -> None:
     """Keeps every checkpoint whose step is a multiple of `steps` as well; 0 keeps none more."""
@@ -92,6 +110,8 @@ class Checkpoints:
     Raises:
       UserError: it could not be written.
     """
+    if isinstance(self._opened, Exception):
+      return
     if self._sealing:
       self._sealing.join()
     with self._explained():
@@ -133,8 +153,9 @@ class Checkpoints:
   def close(self) -> None:
     """Waits for saves that are under way; see `wait`."""
     self.wait()
-    with self._explained():
-      self._checkpointer.close()
+    if not isinstance(self._opened, Exception):
+      with self._explained():
+        self._opened.close()
 
   def _folder(self, step: int) -> pathlib.Path:
     return self._workdir / FOLDER / str(step)
@@ -163,15 +184,19 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _readable(self, step: int) -> Iterator[None]:
-    _quieten_readers()
     try:
       yield
+    except UserError:
+      raise
     except Exception as error:
-      raise UserError(
-        f"checkpoint {step} in {self._workdir} cannot be read: {_reason(error)}. Checkpoints here: "
-        f"{self.steps()}; move the broken folder {self._folder(step)} away to continue from an "
-        "earlier one"
-      ) from error
+      raise self._refusal(step, error) from error
+
+  def _refusal(self, step: int, error: Exception) -> UserError:
+    return UserError(
+      f"checkpoint {step} in {self._workdir} cannot be read: {_reason(error)}. Checkpoints here: "
+      f"{self.steps()}; move the broken folder {self._folder(step)} away to continue from an "
+      "earlier one"
+    )
 
   def _explained(self):
     return storage.explained(self._workdir, self._describe_kept)
@@ -238,6 +263,17 @@ def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
 
 def _step(path: pathlib.Path) -> int:
   return int(path.name)
+
+
+def _find_damaged(workdir: pathlib.Path) -> int:
+  """Returns the step whose metadata are not as they were saved; the newest where none is known."""
+  for folder in _complete(workdir):
+    try:
+      checkpoint_seal.check(folder, METADATA)
+      json.loads((folder / METADATA).read_bytes())
+    except (ValueError, OSError, RecursionError):
+      return _step(folder)
+  return newest(workdir)
 
 
 @functools.cache

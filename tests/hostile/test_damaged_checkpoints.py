@@ -154,7 +154,7 @@ def check(good, tmp_path, seed):
   shutil.rmtree(tmp_path / "run")
 
 
-@pytest.mark.parametrize("seed", range(36))
+@pytest.mark.parametrize("seed", range(24))
 def test_damage(seed, good, tmp_path):
   check(good, tmp_path, seed)
 
@@ -190,6 +190,22 @@ def test_without_digests_orbax_errors_are_the_same_line(name, good, tmp_path):
     file.write_bytes(b"[")
   with pytest.raises(UserError, match=REFUSAL):
     read_variables(tmp_path)
+
+
+def test_damage_to_another_checkpoint_names_that_one(tmp_path):
+  checkpoints = Checkpoints(tmp_path, keep=None)
+  for step in (2, STEP):
+    checkpoints.save(step, state_of(step), META)
+  checkpoints.close()
+  path = tmp_path / FOLDER / "2" / checkpoint.METADATA
+  path.write_bytes(path.read_bytes().replace(b"commit_timestamp_nsecs", b"commit_timestamp_~secs"))
+  with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read: .*\[2, 4\]; move"):
+    read_meta(tmp_path)
+  with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read: .*\[2, 4\]; move"):
+    Checkpoints(tmp_path).save(6, state_of(6), META)
+  shutil.rmtree(path.parent)
+  for read in READERS:
+    read(tmp_path)
 
 
 def test_names_of_other_things_are_no_checkpoints(good, tmp_path):
