@@ -60,7 +60,7 @@ POINTS = {
   "recorded": (evaluate, "report after"),
   "noted": (Evaluations, "_note after"),
 }
-FAST = (("begun", STEPS), ("offered", 3), ("recorded", 0))
+FAST = (("begun", STEPS), ("recorded", 3))
 KILLS = [
   pytest.param(*POINTS[point], step, marks=() if (point, step) in FAST else pytest.mark.slow)
   for point in POINTS
@@ -97,7 +97,7 @@ STOPS = (
   pytest.param(Evaluations, "__call__", 3, "at step 3"),
   # Heard at the end of the step it came in.
   pytest.param(recorder.Recorder, "check", 3, "at step 3", marks=slow),
-  pytest.param(recorder.Recorder, "check", STEPS, f"at step {STEPS}"),
+  pytest.param(recorder.Recorder, "check", STEPS, f"at step {STEPS}", marks=slow),
   pytest.param(Evaluations, "__call__", STEPS, f"at step {STEPS}", marks=slow),
   pytest.param(Evaluations, "__call__", 0, "before the first save", marks=slow),
   pytest.param(best_lib.BestCheckpoint, "offer", 3, "at step 3", marks=slow),
@@ -136,7 +136,7 @@ TORN = (b"", b"{", b"\xff", b"5", b"[" * 9999)
 @pytest.mark.parametrize(
   ("name", "content"),
   [
-    (NOTE, b'{"step": 8}'),
+    pytest.param(NOTE, b'{"step": 8}', marks=slow),
     (RECORD, b'{"step": '),
     *(pytest.param(name, content, marks=slow) for name in (NOTE, RECORD) for content in TORN),
   ],

@@ -72,7 +72,14 @@ def test_a_half_line_stays_alone(tmp_path):
   assert [line["step"] for line in metrics.read(tmp_path)] == [2, 4]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\x00", b'{"half'])
+@pytest.mark.parametrize(
+  "content",
+  [
+    b"\xff\x00",
+    pytest.param(b"", marks=pytest.mark.slow),
+    pytest.param(b'{"half', marks=pytest.mark.slow),
+  ],
+)
 def test_a_run_goes_on_beside_torn_files(content, workdir, data_dir, capsys):
   names = (metrics.FILE, manifest.FILE, "config.json", evaluations.FILE)
   for name in names:
