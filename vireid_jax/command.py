@@ -147,7 +147,7 @@ def guarded(function: Callable[[], int | None]) -> int:
     print("interrupted", file=sys.stderr)
     return interrupts.EXIT_STOPPED
   except Exception as error:
-    if _follows_a_stop(error):
+    if interrupts.ending() or _follows_a_stop(error):
       return interrupts.EXIT_STOPPED
     message = explain(error)
     if message is None:

@@ -80,6 +80,7 @@ class _State:
     self.left: set[pathlib.Path] = set()  # what a forced end removes
     self.children: list = []
     self.installed = False
+    self.ending = False
     self.code: int | None = None  # of a process that has nothing left to do but end
     # Taken by whoever writes the line; a lock, because taking it is one instruction.
     self.lines = {again: threading.Lock() for again in (False, True)}
@@ -149,6 +150,11 @@ def _take_over() -> dict:
 def requested() -> bool:
   """Whether a signal has come; for threads, which no exception reaches."""
   return bool(_state.request)
+
+
+def ending() -> bool:
+  """Whether the process is being ended by force: errors that come now come from that."""
+  return _state.ending
 
 
 @contextlib.contextmanager
@@ -301,12 +307,14 @@ def _acknowledge(number: int, *, again: bool) -> None:
 
 
 def _unraisable(info) -> None:
-  """Keeps quiet about a `Stopped` that was raised inside a destructor: the watcher ends us."""
-  if not isinstance(info.exc_value, Stopped):
-    sys.__unraisablehook__(info)
+  """Ends the process where `Stopped` was raised inside a destructor, which nothing comes out of."""
+  if isinstance(info.exc_value, Stopped):
+    _end()
+  sys.__unraisablehook__(info)
 
 
 def _end() -> None:
+  _state.ending = True
   try:
     for process in (*_state.children, *_workers()):
       with contextlib.suppress(Exception):

@@ -49,6 +49,26 @@ def work():
   import slow
   (folder / "saved").touch()
 """
+# A forced end takes away what the main thread works with; removing takes a while.
+PULLED_AWAY = """
+def work():
+  interrupts._remove_left = lambda: threading.Event().wait(0.3)
+  interrupts.PATIENCE = 0
+  class Child:
+    def terminate(self):
+      gone.set()
+  gone = threading.Event()
+  with interrupts.child(Child()):
+    print("ready", flush=True)
+    while not gone.is_set():
+      try:
+        gone.wait()
+      except BaseException:
+        pass
+  (folder / "unfinished" / "part").unlink()
+  (folder / "unfinished").rmdir()
+  raise RuntimeError("a worker has gone")
+"""
 SWALLOWING = """
 def work():
   try:
@@ -118,6 +138,7 @@ class Process:
     (DEAF, "SIGTERM"),
     (IMPORTING, "SIGTERM"),
     (SWALLOWING, "SIGTERM"),
+    (PULLED_AWAY, "SIGTERM"),
     (GIVEN_UP, "SIGINT"),
     (IN_A_DESTRUCTOR, "SIGTERM"),
   ],
