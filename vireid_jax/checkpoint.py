@@ -134,7 +134,7 @@ class Checkpoints:
     return TrainState(**self._load(step, _as_tree(abstract)))
 
   def restore_variables(self, step: int, sharding: Sharding) -> dict[str, Any]:
-    """Loads all collections, without the optimiser's state, whatever their shapes."""
+    """Loads all collections in the shapes they were saved in, without the optimiser's state."""
     with self._readable(step):
       checkpoint_seal.check(self._folder(step))
       stored = self._checkpointer.metadata(step).metadata

@@ -1,4 +1,4 @@
-"""Where numbers go: a JSON line each, TensorBoard where installed, the terminal."""
+"""The numbers of a run: a JSON line each, and TensorBoard where it is installed."""
 
 import json
 import os
