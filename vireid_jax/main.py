@@ -56,6 +56,8 @@ def main(argv: list[str]) -> int:
     if config_flag.kept():
       raise UserError(f"{config_flag.kept()[0]}: a report reads no config; leave it out")
     items = [str(workdir())] if _WORKDIR.value is None else _WORKDIR.value.split(",")
+    for item in items:
+      storage.folder_named(item, "--workdir")
     print_report(items) if _HTML.value in (None, "false") else write_page(items, _HTML.value)
     return 0
   if _HTML.value is not None:

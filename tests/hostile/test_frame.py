@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import command_lines
 import pytest
 
 from vireid_jax import command, distributed, interrupts, storage
@@ -153,6 +154,20 @@ def test_workdirs_that_cannot_be_are_refused(name, words, tmp_path):
   with pytest.raises(UserError, match=words):
     storage.folder_named(name.format(tmp=tmp_path), "--workdir")
   assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "loop"]
+
+
+@pytest.mark.parametrize("value", ["", "a,,b", "a,", "b" * 300])
+def test_reports_refuse_folders_without_a_name(value):
+  words = ["--mode=report", f"--workdir={value}"]
+  with command_lines.parsed(*words) as main, pytest.raises(UserError, match=r"^--workdir"):
+    main.main(["main"])
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_runs_refuse_folders_without_a_name(mode):
+  words = [f"--mode={mode}", "--workdir=", f"--config={ROOT}/configs/agw_synthetic.py:smoke"]
+  with command_lines.parsed(*words) as main, pytest.raises(UserError, match="--workdir is empty"):
+    main.main(["main"])
 
 
 def test_other_workdirs_are_taken_as_they_are(tmp_path):
