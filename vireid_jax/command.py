@@ -85,7 +85,16 @@ def start(main: Callable[[], int | None]) -> NoReturn:
   if interrupts.requested() and not code:
     code = interrupts.EXIT_STOPPED  # a library swallowed what the signal raised; it was promised
   interrupts.finish(code)
-  sys.exit(code if _close_output() else code or EXIT_ERROR)
+  code = code if _close_output() else code or EXIT_ERROR
+  if code == interrupts.EXIT_STOPPED and not _is_one_of_several():
+    interrupts.leave(code)
+  sys.exit(code)
+
+
+def _is_one_of_several() -> bool:
+  """Whether JAX has to take leave of other processes."""
+  jax = sys.modules.get("jax")
+  return jax is not None and jax.distributed.is_initialized()
 
 
 def _code_of(main: Callable[[], int | None]) -> int | None:
