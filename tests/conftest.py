@@ -22,3 +22,20 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 def data_dir(tmp_path_factory):
   """A root of prepared data sets, rendered by the first test that asks for one."""
   return tmp_path_factory.mktemp("data_sets")
+
+
+# Their tests call what they compile once or twice.
+COMPILED_FOR_A_CALL = ("losses", "methods", "models")
+
+
+@pytest.fixture(autouse=True)
+def compile_in_half_the_time(request):
+  """Compiles without optimising where running costs nothing; elsewhere it would cost more."""
+  if request.path.parent.name not in COMPILED_FOR_A_CALL:
+    yield
+    return
+  import jax
+
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", False)

@@ -11,26 +11,38 @@ TINY = {"depth": 18, "width": 8, "dtype": "float32"}
 NAMES = [name for name in methods.names() if hasattr(methods._find(name), "last_map")]
 
 
+FEATURES = ("after_neck", "before_neck")
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("feature", ["after_neck", "before_neck"])
-def test_the_two_pieces_are_the_whole(name, feature):
-  config = {"name": name, "feature": feature, **TINY}
-  method = methods.create(config, num_classes=3, steps_per_epoch=5)
+def test_the_two_pieces_are_the_whole(name):
+  by_feature = {
+    feature: methods.create(
+      {"name": name, "feature": feature, **TINY}, num_classes=3, steps_per_epoch=5
+    )
+    for feature in FEATURES
+  }
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
   batch = {"visible": image, "infrared": -image, "label": jnp.arange(2)}
-  variables = jax.jit(method.init)(jax.random.key(0), batch)
+  any_method = by_feature["after_neck"]
+  variables = jax.jit(any_method.init)(jax.random.key(0), batch)
 
   @jax.jit
-  def both(variables, image):
-    last = method.last_map(variables, image, "infrared")
-    whole = method.embed(variables, image, "infrared")
-    own = method.attention(variables, image, "infrared") if hasattr(method, "attention") else {}
-    return last, method.embed_map(variables, last, "infrared"), whole, own
+  def compute(variables, image):
+    """Both features of one network, compiled together."""
+    last, pieced, whole = {}, {}, {}
+    for feature, method in by_feature.items():
+      last[feature] = method.last_map(variables, image, "infrared")
+      pieced[feature] = method.embed_map(variables, last[feature], "infrared")
+      whole[feature] = method.embed(variables, image, "infrared")
+    attention = getattr(any_method, "attention", None)
+    return last, pieced, whole, attention(variables, image, "infrared") if attention else {}
 
-  last, pieced, whole, own = both(variables, image)
-  assert last.shape[:3] == (2, 3, 2)
-  assert np.asarray(whole).std() > 0
-  np.testing.assert_allclose(pieced, whole, rtol=1e-4, atol=1e-5)
+  last, pieced, whole, own = compute(variables, image)
+  for feature in FEATURES:
+    assert last[feature].shape[:3] == (2, 3, 2)
+    assert np.asarray(whole[feature]).std() > 0
+    np.testing.assert_allclose(pieced[feature], whole[feature], rtol=1e-4, atol=1e-5)
   for values in own.values():
     assert values.shape == (2, 3, 2) and np.asarray(values).min() >= 0
 
@@ -42,10 +54,15 @@ def test_all_methods_but_those_without_a_map_are_covered():
 def test_mpanet_shows_its_masks():
   method = methods.create({"name": "mpanet", "parts": 2, **TINY}, num_classes=3, steps_per_epoch=5)
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
-  variables = method.init(jax.random.key(0), {"visible": image, "infrared": image})
-  maps = method.attention(variables, image, "visible")
+  variables = jax.jit(method.init)(jax.random.key(0), {"visible": image, "infrared": image})
+
+  @jax.jit
+  def compute(variables):
+    masks = method.network.apply(variables, image, method=type(method.network).masks)
+    return method.attention(variables, image, "visible"), masks
+
+  maps, masks = compute(variables)
   assert list(maps) == ["pattern 1", "pattern 2"]
-  masks = method.network.apply(variables, image, method=type(method.network).masks)
   np.testing.assert_array_equal(maps["pattern 2"], masks[..., 1])
   assert float(masks.min()) > 0 and float(masks.max()) < 1  # sigmoids
 

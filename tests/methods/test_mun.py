@@ -99,11 +99,7 @@ def test_the_generator_works_at_the_width_of_its_stage(stage, channels):
 
 def test_terms_are_the_losses_of_the_pooled_features():
   method, batch, variables = drawn()
-  output = loss(method, variables, batch)
-  network = {k: v for k, v in variables.items() if k != "prototypes"}
-  found, _ = method.network.apply(
-    network, batch["visible"], batch["infrared"], None, mutable=["batch_stats"]
-  )
+  output, found = jax.jit(loss_and_features(method))(variables, batch)
   pooled = found["before_neck"].reshape(4, 3, -1)
   features, label = [pooled[:, index] for index in range(3)], batch["label"]
   both, twice = jnp.concatenate(features[:2]), np.tile(label, 2)
@@ -127,25 +123,42 @@ def test_terms_are_the_losses_of_the_pooled_features():
     np.testing.assert_allclose(output.terms[name], value, rtol=1e-4, err_msg=name)
 
 
-def loss(method, variables, batch):
-  return jax.jit(lambda v: method.loss(v, batch, rngs=None, step=0))(variables)
+def loss_and_features(method):
+  """Returns a function of (variables, batch) to the loss output and what the network computes.
+
+  To be compiled as one: operation by operation, a network takes far longer.
+  """
+
+  def both(variables, batch):
+    network = {k: v for k, v in variables.items() if k != "prototypes"}
+    found, _ = method.network.apply(
+      network, batch["visible"], batch["infrared"], None, mutable=["batch_stats"]
+    )
+    return method.loss(variables, batch, rngs=None, step=0), found
+
+  return both
+
+
+def statistics(method, variables, batch):
+  """Returns the running statistics after a step, and compiles nothing else."""
+
+  def compute(variables):
+    return method.loss(variables, batch, rngs=None, step=0).collections["batch_stats"]
+
+  return jax.jit(compute)(variables)
 
 
 @pytest.mark.parametrize("kind", ["running", "ema"])
 def test_prototypes_over_two_steps(kind):
   _, batch, variables = drawn()
   method = make(ma_prototype=kind, ma_metric="mean_l2")
-  variables = variables | {"prototypes": method.init(jax.random.key(0), batch)["prototypes"]}
+  start = jax.jit(lambda key: method.init(key, batch)["prototypes"])(jax.random.key(0))
+  variables, compute = variables | {"prototypes": start}, jax.jit(loss_and_features(method))
   centers, prototypes, values = [], [], []
   for seed in (0, 1):
-    batch = make_batch(seed=seed)
-    network = {k: v for k, v in variables.items() if k != "prototypes"}
-    found, _ = method.network.apply(
-      network, batch["visible"], batch["infrared"], None, mutable=["batch_stats"]
-    )
+    output, found = compute(variables, make_batch(seed=seed))
     pooled = found["before_neck"].reshape(4, 3, -1)
     centers.append({name: modality_center(pooled[:, i]) for i, name in enumerate(MODALITIES)})
-    output = loss(method, variables, batch)
     values.append(output.terms["modality_alignment"])
     variables = {**variables, **output.collections}
     prototypes.append(variables["prototypes"])
@@ -162,14 +175,20 @@ def test_prototypes_over_two_steps(kind):
   np.testing.assert_allclose(values[1], method.ma_weight * second / 2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("statistics, same", [("own", True), ("shared", False)])
-def test_running_statistics_are_those_of_the_images_met_at_test_time(statistics, same):
+@functools.cache
+def base_statistics():
   _, batch, variables = drawn()
-  found = loss(make(auxiliary_statistics=statistics), variables, batch).collections["batch_stats"]
   without = {name: dict(tree) for name, tree in variables.items() if name != "prototypes"}
   for name in ("params", "batch_stats"):
     without[name].pop("generator")
-  expected = loss(make(**mun.VARIANTS["base"]), without, batch).collections["batch_stats"]
+  return statistics(make(**mun.VARIANTS["base"]), without, batch)
+
+
+@pytest.mark.parametrize("kind, same", [("own", True), ("shared", False)])
+def test_running_statistics_are_those_of_the_images_met_at_test_time(kind, same):
+  _, batch, variables = drawn()
+  found = statistics(make(auxiliary_statistics=kind), variables, batch)
+  expected = base_statistics()
   for name in ("backbone", "head"):
     found_of, expected_of = jax.tree.leaves(found[name]), jax.tree.leaves(expected[name])
     close = [

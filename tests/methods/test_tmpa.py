@@ -223,10 +223,15 @@ def test_metric_loss_of_each_part():
 def test_without_transfer_the_shared_feature_is_all_that_is_judged(feature):
   batch, method = make_batch(), make(**tmpa.VARIANTS["base"], metric_feature=feature)
   variables = jax.jit(method.init)(jax.random.key(0), batch)
-  outputs, _ = method.network.apply(
-    variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
-  )
-  terms = method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms
+
+  @jax.jit
+  def compute(variables):
+    outputs, _ = method.network.apply(
+      variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
+    )
+    return outputs, method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms
+
+  outputs, terms = compute(variables)
   labels = np.repeat(batch["label"], 2)
   wrt = losses.weighted_regularized_triplet(outputs["shared"], labels)
   np.testing.assert_allclose(terms["wrt"], wrt, rtol=2e-5)
@@ -238,8 +243,11 @@ def test_without_transfer_the_shared_feature_is_all_that_is_judged(feature):
 @pytest.mark.parametrize("scale", [0.5, 1.0])
 def test_specific_parts_of_the_feature_start_at_their_scale(scale):
   method, batch = make(specific_scale=scale), make_batch()
-  variables = jax.jit(method.init)(jax.random.key(0), batch)
-  shared, visible, infrared = np.split(variables["params"]["head"]["neck"]["scale"], 3)
+
+  def draw(key):
+    return method.init(key, batch)["params"]["head"]["neck"]["scale"]  # alone, compiled in no time
+
+  shared, visible, infrared = np.split(jax.jit(draw)(jax.random.key(0)), 3)
   np.testing.assert_allclose(shared, 1, atol=0.05)
   np.testing.assert_allclose([visible, infrared], scale, atol=0.05 * scale)
 

@@ -110,10 +110,19 @@ def generator(**options):
   return auxiliary.AuxiliaryGenerator(numerics=EXACT, **options)
 
 
+def init(module):
+  """Compiled as one: operation by operation, all takes far longer."""
+  return jax.jit(functools.partial(module.init, train=True))
+
+
+def apply(module):
+  return jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))
+
+
 @functools.cache
 def drawn():
   module, (v, r) = generator(), draw()
-  variables = module.init(jax.random.key(0), v, r, train=True)
+  variables = init(module)(jax.random.key(0), v, r)
   return randomise(variables["params"]), variables["batch_stats"]
 
 
@@ -122,9 +131,7 @@ def test_generator_equals_its_formula():
     params, stats = drawn()
     v, r = draw()
     p = jax.tree.map(np.asarray, params)
-    (made, scales), _ = generator().apply(
-      {"params": params, "batch_stats": stats}, v, r, train=True, mutable=["batch_stats"]
-    )
+    (made, scales), _ = apply(generator())({"params": params, "batch_stats": stats}, v, r)
     v, r = np.asarray(v), np.asarray(r)
     intra = plain_intra(v, p["intra_visible"], (3, 5, 7))
     intra += plain_intra(r, p["intra_infrared"], (3, 5, 7))
@@ -139,9 +146,9 @@ def test_gradients_equal_finite_differences():
   with jax.enable_x64(True):
     params, stats = drawn()
 
+    @jax.jit
     def loss(params, v, r):
-      variables = {"params": params, "batch_stats": stats}
-      (made, _), _ = generator().apply(variables, v, r, train=True, mutable=["batch_stats"])
+      (made, _), _ = apply(generator())({"params": params, "batch_stats": stats}, v, r)
       return jnp.sum(made**2)
 
     check_grads(loss, (params, *draw()), order=1, modes=["rev"], eps=1e-6, rtol=1e-5)
@@ -152,14 +159,13 @@ def test_constant_maps_of_a_single_pair_stay_finite(value):
   # A batch of one: the statistics of the 1x1 grid have a single value each.
   x = jnp.full((1, 3, 2, 4), value, jnp.float32)
   module = auxiliary.AuxiliaryGenerator(numerics=Numerics("float32", "xla"))
-  variables = module.init(jax.random.key(0), x, x, train=True)
+  variables = init(module)(jax.random.key(0), x, x)
 
   def loss(params):
-    full = {**variables, "params": params}
-    (made, _), _ = module.apply(full, x, x, train=True, mutable=["batch_stats"])
+    (made, _), _ = apply(module)({**variables, "params": params}, x, x)
     return made.sum()
 
-  value, gradients = jax.value_and_grad(loss)(variables["params"])
+  value, gradients = jax.jit(jax.value_and_grad(loss))(variables["params"])
   assert np.isfinite(value)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
@@ -167,11 +173,10 @@ def test_constant_maps_of_a_single_pair_stay_finite(value):
 def test_fixed_ratio_is_one_half_and_has_no_parameters():
   with jax.enable_x64(True):
     v, r = draw()
-    variables = generator(layer_scale=False).init(jax.random.key(0), v, r, train=True)
+    module = generator(layer_scale=False)
+    variables = init(module)(jax.random.key(0), v, r)
     assert not [name for name in variables["params"] if name.endswith("scale")]
-    (_, scales), _ = generator(layer_scale=False).apply(
-      variables, v, r, train=True, mutable=["batch_stats"]
-    )
+    (_, scales), _ = apply(module)(variables, v, r)
     for scale in scales.values():
       np.testing.assert_array_equal(scale, np.full(4, 0.5))
 
