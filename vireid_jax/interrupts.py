@@ -50,6 +50,10 @@ class Stopped(SystemExit):
     """Stores the name of the signal."""
     super().__init__(EXIT_STOPPED)
     self.name = name
+    if _state.installed:
+      # With it live the frames that it left: freeing what a compiler's threads still use there, in
+      # the moment before the process ends, crashed it.
+      _state.raised.append(self)
 
   def __str__(self) -> str:
     return f"stopped by {self.name}"
@@ -81,6 +85,7 @@ class _State:
     self.children: list = []
     self.installed = False
     self.ending = False
+    self.raised: list[Stopped] = []
     self.code: int | None = None  # of a process that has nothing left to do but end
     # Taken by whoever writes the line; a lock, because taking it is one instruction.
     self.lines = {again: threading.Lock() for again in (False, True)}
