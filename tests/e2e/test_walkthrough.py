@@ -103,7 +103,10 @@ def test_command_line_errors_say_what_to_do(environment, tmp_path):
   """Two processes only: each costs the import of jax."""
   cases = (
     (["--config", "configs/agw_synthetics.py"], "did you mean 'configs/agw_synthetic.py'"),
-    (["--config", "configs/agw_synthetic.py", "--config.optim.lrr=1"], "did you mean config.optim.lr?"),
+    (
+      ["--config", "configs/agw_synthetic.py", "--config.optim.lrr=1"],
+      "did you mean config.optim.lr?",
+    ),
   )
   for arguments, message in cases:
     command = [sys.executable, "-m", "vireid_jax.main", "--workdir", str(tmp_path), *arguments]
