@@ -47,7 +47,7 @@ setuptools.setup(
   ),
   extras_require={
     "test": ("pytest", "pytest-xdist", *REPORT),
-    "dev": ("ruff==0.17.5",),
+    "dev": ("import-linter==2.17", "ruff==0.17.5"),
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),

@@ -6,8 +6,8 @@ import sys
 from absl import flags
 from absl.testing import flagsaver
 
-from vireid_jax import config_flag
 from vireid_jax import main as main_lib
+from vireid_jax.cli import config_flag
 
 
 @contextlib.contextmanager
@@ -27,4 +27,4 @@ def parsed(*arguments):
 def config(*arguments):
   """Returns the config of a command line."""
   with parsed(*arguments) as main:
-    return main.read_config()
+    return main.run_flags.read_config()

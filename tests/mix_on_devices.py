@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vireid_jax import mesh as mesh_lib
 from vireid_jax import methods
+from vireid_jax.runtime import mesh as mesh_lib
 
 PAIRS, SIZE = 8, (48, 24)
 

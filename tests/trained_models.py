@@ -6,10 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from vireid_jax import compilation, methods, optim, train_state
 from vireid_jax import config as config_lib
-from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.durations import Clock
+from vireid_jax import methods
+from vireid_jax.common.durations import Clock
+from vireid_jax.runtime import compilation
+from vireid_jax.training import optim
+from vireid_jax.training import state as state_lib
+from vireid_jax.training.checkpoint import Checkpoints
 
 IDENTITIES = [3, 5, 8]
 
@@ -36,7 +39,7 @@ def save(workdir, name="agw", *, step=7, seed=0, change=None, **options):
   variables = compilation.run_once(lambda: method.init(jax.random.key(seed), batch))
   variables = _lived_in(variables, seed)
   schedule = optim.make_schedule(config.optim, Clock(4, 16))
-  state = train_state.create(variables, optim.create(config.optim, schedule))
+  state = state_lib.create(variables, optim.create(config.optim, schedule))
   kept = config_lib.to_dict(config)
   if change:
     change(kept)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.data import layout as layouts
-from vireid_jax.data import picture, regular_files
+from vireid_jax.data import regular_files
 from vireid_jax.data.layout.common import Image
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError, printable
+from vireid_jax.data.prepared import picture
 
 _PASSED_THROUGH = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # how JPEG and PNG files begin
 

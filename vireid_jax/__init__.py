@@ -1,6 +1,8 @@
 """Visible-infrared person re-identification in JAX/Flax."""
 
-__version__ = "0.1.0"
+from vireid_jax.common.version import __version__
+
+__all__ = ["__version__", "load"]
 
 
 def load(checkpoint, *, step=None, normalize=True, batch=64):

@@ -10,205 +10,25 @@ finished and continues what is not. `--jobs 2` runs two at a time, each on its s
 for small networks on a CPU that is faster than one after the other.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
-import concurrent.futures
-import contextlib
-import dataclasses
-import hashlib
-import os
-import pathlib
-import queue
-import re
-import subprocess
 import sys
-from collections.abc import Sequence
 
-from ml_collections import ConfigDict
-
-from vireid_jax import command as command_lib
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, config_flag, finished, storage, workdir_lock
-from vireid_jax.errors import UserError, printable
-from vireid_jax.report import ablation
-
-FULL = "full"
-FINISHED = finished.NAME
-MOST_LETTERS = 200  # of a folder's name; file systems have 255
-TICK = 0.2  # seconds between two looks at whether to stop
-TABLE = "table.md"
-LOG = "log.txt"
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-  """A variant of the config.
-
-  Attributes:
-    text: as given on the command line.
-    variant: behind the colon of --config; empty for the file as it is.
-    overrides: '--config.key=value', in order.
-  """
-
-  text: str
-  variant: str
-  overrides: tuple[str, ...]
-
-  @property
-  def folder(self) -> str:
-    """A name for the row's workdirs."""
-    text = self.text.replace("--config.", "")
-    name = re.sub(r"[^A-Za-z0-9.,=_-]+", "_", text).strip("_").lstrip(".")
-    if name and len(name) <= MOST_LETTERS:
-      return name
-    return f"{name[:MOST_LETTERS]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("_")
-
-
-def parse_row(text: str) -> Row:
-  """Reads 'VARIANT[,VARIANT] [--config.key=value ...]'.
-
-  Raises:
-    UserError: the row is empty, or something behind the variant is no override.
-  """
-  # A space inside a value, as in '9 epochs', is no border between overrides.
-  words = re.split(r"\s+(?=--)", text.strip())
-  variant, overrides = words[0], tuple(words[1:])
-  bad = [word for word in overrides if not word.startswith("--config.") or "=" not in word]
-  if not variant or variant.startswith("-") or bad:
-    raise UserError(
-      f"row {text!r}: expected VARIANT or {FULL!r}, then overrides such as --config.method.width=32"
-    )
-  return Row(text.strip(), "" if variant == FULL else variant, overrides)
-
-
-def check_distinct(rows: list[Row]) -> None:
-  """Raises UserError for rows that are the same run, or would share a workdir."""
-  runs, folders = {}, {}
-  for row in rows:
-    run, folder = (row.variant, frozenset(row.overrides)), row.folder.casefold()
-    if run in runs:
-      raise UserError(f"rows {runs[run].text!r} and {row.text!r} are the same; leave one out")
-    if folder in folders:
-      raise UserError(
-        f"rows {folders[folder].text!r} and {row.text!r} would share the folder {row.folder}; "
-        "write one of them differently"
-      )
-    runs[run] = folders[folder] = row
-
-
-def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
-  """Returns the config of a row.
-
-  Args:
-    config: path of the config file.
-    row: the variant.
-    common: overrides of every row; those of the row come after them.
-
-  Raises:
-    UserError: no such file, variant or key, or a wrong value; names the row.
-  """
-  file = f"{config}:{row.variant}" if row.variant else config
-  try:
-    found = config_flag.override(config_file.load(file), [*common, *row.overrides])
-    config_lib.validate(found)
-  except UserError as error:
-    raise UserError(f"row {row.text!r}: {error}") from None
-  return found
-
-
-def run_all(
-  config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path, *, jobs=1, common=()
-) -> list[str]:
-  """Trains what is not finished yet.
-
-  Args:
-    config: path of the config file.
-    rows: the variants.
-    seeds: of each.
-    workdir: receives ROW/seed_N.
-    jobs: runs at a time.
-    common: overrides of every row.
-
-  Returns:
-    The runs that failed, with their logs; empty when all is well.
-
-  Raises:
-    UserError: a row has no config, before anything runs.
-    interrupts.Stopped: a signal came; the runs under way have saved their state.
-  """
-  configs = {row: config_lib.to_dict(resolve(config, row, common)) for row in rows}
-  shares = queue.SimpleQueue()
-  for cores in _share_cores(jobs):
-    shares.put(cores)
-
-  def work(row: Row, seed: int) -> str:
-    cores = shares.get()
-    try:
-      if interrupts.requested():
-        return ""
-      wanted = configs[row] | {"seed": seed}
-      return _run_unless_finished(config, row, seed, workdir, common, cores, wanted)
-    finally:
-      shares.put(cores)
-
-  # Inside, a signal is passed on to the runs, see `_spawn`, and waits for them to save.
-  with interrupts.deferred(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    # Seed by seed: a table of all rows exists early, and drift of the machine hits rows alike.
-    waiting = [pool.submit(work, row, seed) for seed in seeds for row in rows]
-    return [message for message in (future.result() for future in waiting) if message]
-
-
-def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int], wanted) -> str:
-  folder = workdir / row.folder / f"seed_{seed}"
-  if finished.is_finished(folder, wanted):
-    return ""
-  file = f"{config}:{row.variant}" if row.variant else config
-  arguments = [f"--config={file}", *common, *row.overrides, f"--config.seed={seed}"]
-  folder.mkdir(parents=True, exist_ok=True)
-  print(f"{printable(str(folder))} ...", flush=True)
-  command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]
-  with (folder / LOG).open("w", encoding="utf-8") as log:
-    code = _spawn(command, cores, log)
-  if code:
-    if interrupts.requested():
-      return ""
-    return f"{folder} failed with exit code {code}; see {folder / LOG}"
-  finished.mark(folder, wanted)
-  return ""
-
-
-def _spawn(command: list[str], cores: set[int], log) -> int:
-  """Runs a command; a signal to this process goes on to it, once."""
-  # A group of its own: of Ctrl-C it hears from us, and the terminal does not end it twice.
-  process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
-  told = False
-  with interrupts.child(process):
-    if cores:
-      # Before the runtime has counted the cores and made its threads.
-      with contextlib.suppress(ProcessLookupError):
-        os.sched_setaffinity(process.pid, cores)
-    while True:
-      if interrupts.requested() and not told:
-        process.terminate()
-        told = True
-      with contextlib.suppress(subprocess.TimeoutExpired):
-        return process.wait(TICK)
-
-
-def _share_cores(jobs: int) -> list[set[int]]:
-  """Splits the cores among the jobs; empty sets where that is impossible or has no meaning."""
-  if jobs == 1 or not hasattr(os, "sched_setaffinity"):
-    return [set()] * jobs
-  cores = sorted(os.sched_getaffinity(0))
-  return [set(cores[job::jobs]) or {cores[job % len(cores)]} for job in range(jobs)]
+from vireid_jax.cli import app
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.experiment import ablation
+from vireid_jax.report import ablation_table
+from vireid_jax.runtime import workdir_lock
 
 
 def main(argv: list[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  parser = command_lib.Parser(
+  parser = app.Parser(
     prog="python -m vireid_jax.ablate",
     description="Runs variants of a config over seeds.",
     epilog="--config.key=value outside a row is an override of every row",
@@ -220,40 +40,37 @@ def main(argv: list[str] | None = None) -> int:
   )
   parser.add_argument("--seeds", default="0,1,2", help="between commas; default 0,1,2")
   parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default 1")
-  parser.add_argument("rows", nargs="+", help=f"VARIANT or {FULL!r}, with overrides behind it")
+  parser.add_argument(
+    "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, with overrides behind it"
+  )
   argv = sys.argv[1:] if argv is None else argv
   common = [text for text in argv if text.startswith("--config.")]
   given = parser.parse_args([text for text in argv if text not in common])
-  rows, seeds = [parse_row(text) for text in given.rows], _seeds(given.seeds)
+  rows, seeds = [ablation.parse_row(text) for text in given.rows], ablation.parse_seeds(given.seeds)
   if ":" in given.config:
     raise UserError(f"--config is {given.config!r}; give the file alone, variants are rows")
-  reference = config_lib.to_dict(config_file.load(given.config))
-  check_distinct(rows)
+  reference = config_lib.to_dict(config_lib.load(given.config))
+  ablation.check_distinct(rows)
   if given.jobs < 1:
     raise UserError(f"--jobs is {given.jobs}; it must be at least 1")
   for row in rows:
-    resolve(given.config, row, common)  # the last row's mistake shows before the first one runs
+    # the last row's mistake shows before the first one runs
+    ablation.resolve(given.config, row, common)
   if given.workdir is None:
-    given.workdir = str(config_file.workdir(given.config, "-ablation"))
+    given.workdir = str(config_lib.workdir(given.config, "-ablation"))
     print(f"workdir: {given.workdir} (another one: --workdir)", flush=True)
-  workdir = storage.folder_named(given.workdir, "--workdir")
-  storage.make_workdir(workdir)
+  workdir = files.folder_named(given.workdir, "--workdir")
+  files.make_workdir(workdir)
   with workdir_lock.hold(workdir):  # two would write each other's logs
-    failed = run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
+    failed = ablation.run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
   for message in failed:
     print(printable(message), file=sys.stderr)
-  table = ablation.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
-  with storage.explained(workdir):
-    storage.write_text(workdir / TABLE, table)
+  table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
+  with files.explained(workdir):
+    files.write_text(workdir / ablation.TABLE, table)
   print(table)
-  return command_lib.EXIT_ERROR if failed else 0
-
-
-def _seeds(text: str) -> list[int]:
-  if not re.fullmatch(r"\d+(,\d+)*", text):
-    raise UserError(f"--seeds is {text!r}; expected numbers between commas, such as 0,1,2")
-  return list(dict.fromkeys(int(seed) for seed in text.split(",")))
+  return app.EXIT_ERROR if failed else 0
 
 
 if __name__ == "__main__":
-  command_lib.start(main)
+  app.start(main)

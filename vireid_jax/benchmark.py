@@ -4,7 +4,7 @@ A benchmark is a function of the parsed arguments that prints what it finds and 
 values; `BENCHMARKS` names them, and a module that brings one adds its own flags.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
@@ -13,50 +13,14 @@ import argparse
 import json
 import pathlib
 
-from vireid_jax import command as command_lib
-from vireid_jax.data import benchmark as input_benchmark
-from vireid_jax.evaluators import benchmark as ranking_benchmark
-from vireid_jax.evaluators import benchmark_reranking
-from vireid_jax.speed import embed, floor, step
-
-# name -> (one line of help, function adding flags to a parser, function running it)
-BENCHMARKS = {
-  "ranking": (
-    "SYSU-MM01's evaluation at its real size, on random features",
-    ranking_benchmark.add_arguments,
-    ranking_benchmark.run,
-  ),
-  "reranking": (
-    "SYSU-MM01's all-search single-shot evaluation, re-ranked, at its real size",
-    benchmark_reranking.add_arguments,
-    benchmark_reranking.run,
-  ),
-  "step": (
-    "whole training steps of some configs, in turn, on random images",
-    step.add_arguments,
-    step.run,
-  ),
-  "floor": (
-    "operations and bytes of training steps as the compiler counts them; nothing is run",
-    floor.add_arguments,
-    floor.run,
-  ),
-  "embed": (
-    "retrieval features of some configs, in turn, of random images",
-    embed.add_arguments,
-    embed.run,
-  ),
-  "input": (
-    "filling the image cache, gathering and augmenting batches",
-    input_benchmark.add_arguments,
-    input_benchmark.run,
-  ),
-}
+from vireid_jax.cli import app
+from vireid_jax.common import files
+from vireid_jax.speed.benchmarks import BENCHMARKS
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
   """Reads the command line; `arguments` defaults to that of the process."""
-  parser = command_lib.Parser(prog="python -m vireid_jax.benchmark", description=__doc__)
+  parser = app.Parser(prog="python -m vireid_jax.benchmark", description=__doc__)
   commands = parser.add_subparsers(dest="benchmark", required=True)
   for name, (summary, add_arguments, run) in BENCHMARKS.items():
     command = commands.add_parser(name, help=summary, description=summary)
@@ -70,10 +34,10 @@ def main(arguments: list[str] | None = None) -> dict:
   """Runs one benchmark, prints its numbers, and returns them."""
   options = parse(arguments)
   if options.json:  # before minutes of measuring, not after
-    command_lib.check_file(options.json, "--json")
+    files.check_file(options.json, "--json")
   numbers = options.run(options)
   if options.json:
-    with command_lib.new_file(options.json, "--json") as file:
+    with files.new_file(options.json, "--json") as file:
       file.write(json.dumps(numbers, indent=2).encode() + b"\n")
   return numbers
 
@@ -83,4 +47,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-  command_lib.start(_main)
+  app.start(_main)

@@ -7,254 +7,31 @@ CUDA and TPU), `weights.npz`, `card.json` and `reader.py`, which runs them with 
 flatbuffers that jax.export asks for). It appears as a whole: an earlier export of that name is
 replaced in one step, and a folder with other files is refused. The card holds the SHA-256 of the
 weights and the functions, which the reader checks.
-
-Choices, whatever device exports:
-
-* Images are uint8 [n, height, width, 3], RGB, already resized: the bytes that decoders give.
-  Scaling and normalising are part of the function, so that nobody can get them wrong. Resizing is
-  not: training resizes by Pillow's antialiased filters, which no StableHLO operation repeats to the
-  bit; `reader.py` does it with Pillow.
-* float32, XLA's own convolutions, and the highest precision of matrix products. The defaults of
-  training depend on the device that runs it (bfloat16 on accelerators, other lowerings on CPU), and
-  an artifact for three kinds of device cannot hold any one's; the default precision of tensor cores
-  and TPUs keeps fewer bits than float32 has.
-* The weights are arguments and not constants: compilers are slow at large constants, and both
-  modalities share most of them. What retrieval does not need, such as classifiers, is left out.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
 import argparse
-import contextlib
-import dataclasses
-import hashlib
-import json
-import pathlib
-import shutil
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from vireid_jax import command, folders, storage
-from vireid_jax.errors import UserError, printable
-
-PLATFORMS = ("cpu", "cuda", "tpu")
-CARD, WEIGHTS, READER = "card.json", "weights.npz", "reader.py"
-OWN = (CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__")
-NUMERICS = {"dtype": "float32", "conv_impl": "xla"}
-FORMAT = 1
-
-
-def export(options: argparse.Namespace) -> None:
-  """Exports a checkpoint and says what was written.
-
-  Raises:
-    UserError: no checkpoint, a place that cannot be written, or a method that decides something by
-      the number of images.
-  """
-  from vireid_jax.retrieval import model as model_lib
-
-  out = pathlib.Path(options.out).expanduser()
-  check_replaceable(out)
-  command.check_writable(out.absolute().parent, "--out")
-  model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
-  started = time.perf_counter()
-  with command.writing(out, "--out"):
-    write(model, out)
-  size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-  seconds, place = time.perf_counter() - started, printable(str(out))
-  print(f"{place}: {size:.1f} MB in {seconds:.1f} s, {model.feature_size} dimensions; see {CARD}")
-
-
-def check_replaceable(out: pathlib.Path) -> None:
-  """Raises UserError for a folder that holds anything but an earlier export."""
-  if out.exists() and not out.is_dir():
-    raise UserError(f"--out={out} is a file; name a folder")
-  found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-  foreign = sorted(name for name in found if name not in OWN and not name.startswith("."))
-  if foreign:
-    names = ", ".join(foreign[:3]) + (" ..." if len(foreign) > 3 else "")
-    raise UserError(
-      f"--out={out} holds {names}, which no export wrote: the folder is replaced as a whole. Name "
-      "another folder, or move these files away"
-    )
-
-
-def write(model, out: pathlib.Path) -> None:
-  """Writes the artifact of a `retrieval.model.Model`; it appears as a whole or not at all.
-
-  Args:
-    model: its `normalize` says whether the exported features have unit length.
-    out: folder to make; one with an earlier export is replaced.
-
-  Raises:
-    UserError: `out` holds other files.
-  """
-  check_replaceable(out)
-  out = out.absolute()
-  out.parent.mkdir(parents=True, exist_ok=True)
-  with storage.temporary_folder(storage.beside(out, ".incomplete")) as folder:
-    _fill(model, folder)
-    folders.put(folder, out)
-
-
-def _fill(model, out: pathlib.Path) -> None:
-  from vireid_jax.data.schema import MODALITIES
-
-  leaves, weights, parts = _leaves(model), {}, {}
-  for modality in MODALITIES:
-    with _explained(model.method):
-      exported, names = _export_used(model, modality, leaves)
-    file = f"{modality}.stablehlo"
-    (out / file).write_bytes(exported.serialize())
-    parts[modality] = {"file": file, "arguments": names}
-    weights |= {name: np.asarray(leaves[name]) for name in names}
-  np.savez(out / WEIGHTS, **weights)
-  hashes = {path.name: _sha256(path) for path in sorted(out.iterdir())}
-  known = card(model, parts) | {"sha256": hashes}
-  storage.write_text(out / CARD, json.dumps(known, indent=2) + "\n")
-  shutil.copyfile(pathlib.Path(__file__).with_name("export_reader.py"), out / READER)
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def card(model, parts: dict) -> dict:
-  """Returns what a user of the artifact must know, JSON, but for the hashes of its files.
-
-  Args:
-    model: what is exported.
-    parts: file and names of the weights by modality.
-  """
-  import jax.export
-
-  from vireid_jax.checkpoint import versions
-
-  trained = model.trained
-  return {
-    "format": FORMAT,
-    "modalities": parts,
-    "weights": WEIGHTS,
-    "image_size": list(model.image_size),
-    "image": "uint8 [n, height, width, 3], RGB, 0 to 255, resized to image_size (height, width)",
-    "resize": trained.resize,
-    "normalization": {
-      "inside": True,
-      "operations": trained.facts["normalize"],
-    },
-    "feature": model.feature,
-    "feature_size": model.feature_size,
-    "unit_length": model.normalize,
-    "method": model.method,
-    "trained_on": trained.config["data"]["name"],
-    "step": trained.step,
-    "fingerprint": model.fingerprint(),
-    "platforms": list(PLATFORMS),
-    "precision": "float32, highest",
-    "calling_convention": jax.export.maximum_supported_calling_convention_version,
-    "versions": versions(),
-  }
-
-
-def portable(method):
-  """Returns a method with numerics that suit every platform, where it has such options."""
-  fields = {field.name for field in dataclasses.fields(method)}
-  return dataclasses.replace(method, **{k: v for k, v in NUMERICS.items() if k in fields})
-
-
-def _leaves(model) -> dict:
-  """Returns the variables by name, as 'params/backbone/.../kernel'."""
-  import jax
-
-  leaves = jax.tree.leaves_with_path(model.trained.variables)
-  return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-
-
-def _export_used(model, modality: str, leaves: dict):
-  """Exports with the weights that the feature reads; returns (Exported, their names in order)."""
-  import jax
-  import jax.export
-  import jax.numpy as jnp
-
-  (count,) = jax.export.symbolic_shape("n")
-  images = jax.ShapeDtypeStruct((count, *model.image_size, 3), jnp.uint8)
-  with jax.default_matmul_precision("highest"):
-    names = _read_by(_function(model, modality, leaves, list(leaves)), _shapes(leaves), images)
-    given = [shape for name, shape in _shapes(leaves).items() if name in names]
-    function = jax.jit(_function(model, modality, leaves, names))
-    return jax.export.export(function, platforms=PLATFORMS)(given, images), names
-
-
-@contextlib.contextmanager
-def _explained(method: str) -> Iterator[None]:
-  """Turns what Python and JAX raise at a batch of unknown size into a UserError."""
-  import jax.errors
-
-  try:
-    yield
-  except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
-    reason = str(error).strip().splitlines()[0]
-    raise UserError(
-      f"the embed function of method {method!r} cannot be exported for any batch size: {reason}. "
-      "Use images.shape[0] and never len(images), and make no decision that depends on it"
-    ) from error
-
-
-def _shapes(leaves: dict) -> dict:
-  import jax
-
-  return {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
-
-
-def _read_by(function, shapes: dict, images) -> list[str]:
-  """Returns the names of the weights that a function of (weights, images) reads, in order."""
-  import jax
-
-  jaxpr = jax.make_jaxpr(function)(list(shapes.values()), images).jaxpr
-  read = {id(variable) for equation in jaxpr.eqns for variable in equation.invars}
-  # Arguments are numbered as they are flattened: the weights come first, the images last.
-  return [n for n, variable in zip(shapes, jaxpr.invars, strict=False) if id(variable) in read]
-
-
-def _function(model, modality: str, leaves: dict, names: Sequence[str]):
-  """Returns (weights in the order of `names`, uint8 images) -> features."""
-  import jax
-  import jax.numpy as jnp
-
-  from vireid_jax.evaluators.embed import retrieval_function, unit
-
-  trained = model.trained
-  methods = {model.feature: portable(trained.method)}
-  embed = retrieval_function(methods, modality, trained.operations[modality])
-  structure = jax.tree.structure(trained.variables)
-
-  def function(weights, images):
-    # A weight that is not among the arguments is not read: zeros keep its place.
-    known = dict(zip(names, weights, strict=True))
-    whole = [known.get(k, jnp.zeros(leaf.shape, leaf.dtype)) for k, leaf in leaves.items()]
-    features = embed(jax.tree.unflatten(structure, whole), images)[model.feature]
-    return unit(features) if model.normalize else features
-
-  return function
+from vireid_jax.cli import app
+from vireid_jax.retrieval.export import export
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = command.parser("export", "Writes the retrieval function as a portable artifact.")
-  parser.add_argument("--out", required=True, type=command.place, help="folder to write")
+  parser = app.parser("export", "Writes the retrieval function as a portable artifact.")
+  parser.add_argument("--out", required=True, type=app.place, help="folder to write")
   parser.add_argument("--raw", action="store_true", help="do not scale features to unit length")
   return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  return command.run(_parser(), export, arguments)
+  return app.run(_parser(), export, arguments)
 
 
 if __name__ == "__main__":
-  command.start(main)
+  app.start(main)

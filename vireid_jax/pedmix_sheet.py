@@ -7,162 +7,37 @@ regions of both (dark is outside), and then both images after each way of mixing
 what is made with it appear where the data set has masks, the network's own region with --workdir.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
-import argparse
-import pathlib
 from collections.abc import Sequence
 
-import jax
-import numpy as np
-
-from vireid_jax import command, config_file, methods, storage
-from vireid_jax import config as config_lib
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data import cache, rendered, sampler
-from vireid_jax.data import region as region_lib
-from vireid_jax.data.pedmix import PedMix
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError, printable
-from vireid_jax.evaluate import open_checkpoints
-
-GAP, TITLE_HEIGHT = 2, 14  # pixels
-OUTSIDE = 0.25  # brightness of what is outside a region
-CONTROLS = ("mixup", "cutmix", "global")
-
-Pair = tuple[np.ndarray, np.ndarray]
-
-
-def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
-  """Draws training pairs of different identities.
-
-  Args:
-    config: of a run.
-    count: pairs.
-    seed: of the draw.
-
-  Returns:
-    Images uint8 [count, h, w, 3] and regions from masks float32 [count, h, w], visible and infrared
-    each; None without masks.
-  """
-  rendered.ensure(config.data)
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  parts = (config_lib.part(config, part) for part in config.data.train)
-  images = dataset.load(*parts, masks=dataset.has_masks)
-  index = sampler.IdentityIndex(images.records)
-  drawn = sampler.create("pairs", index=index, seed=seed, identities=count, images=1).batch(0)
-  chosen = [images.take(rows) for rows in (drawn.visible, drawn.infrared)]
-  size = tuple(config.data.image_size)
-  pixels = tuple(cache.fill(each, size, config.data.resize) for each in chosen)
-  if not dataset.has_masks:
-    return pixels, None
-  masks = (cache.fill_masks(each, size) for each in chosen)
-  return pixels, tuple(np.asarray(region_lib.from_masks(each)) for each in masks)
-
-
-def own_regions(config, workdir: pathlib.Path, images: Pair) -> Pair:
-  """Returns where a run's latest network looks, float32 [n, h, w] of either modality."""
-  checkpoints, step = open_checkpoints(workdir, None)
-  meta = checkpoints.meta(step)
-  method = methods.create(config.method, num_classes=len(meta["identities"]), steps_per_epoch=1)
-  variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh_lib.make_mesh()))
-  region = jax.jit(method.attended_region, static_argnums=2)
-  return tuple(
-    np.asarray(region(variables, pixels, name))
-    for pixels, name in zip(images, MODALITIES, strict=True)
-  )
-
-
-def columns(images: Pair, regions: dict[str, Pair], *, ratio: float, seed: int) -> dict[str, Pair]:
-  """Returns every column of the sheet by its title, two pictures wide: uint8 [n, h, w, 3] each."""
-  drawn = {"original": images}
-  for name, pair in regions.items():
-    drawn[name] = tuple(
-      (image * (OUTSIDE + (1 - OUTSIDE) * region[..., None])).astype(np.uint8)
-      for image, region in zip(images, pair, strict=True)
-    )
-  key = jax.random.key(seed)
-
-  def mix(strategy: str, pair: Pair | None) -> Pair:
-    pedmix = PedMix(strategy, ratio, probability=1.0)
-    return tuple(map(np.asarray, jax.jit(pedmix.__call__)(key, images, pair)))
-
-  for strategy in ("swap", "blend"):
-    for name, pair in regions.items():
-      drawn[f"{strategy} {name}"] = mix(strategy, pair)
-  return drawn | {name: mix(name, None) for name in CONTROLS}
-
-
-def layout(drawn: dict[str, Pair], scale: int) -> np.ndarray:
-  """Lays the columns side by side under their titles: uint8 [h, w, 3]."""
-  from PIL import Image, ImageDraw
-
-  blocks = [np.concatenate([_column(side, scale) for side in pair], 1) for pair in drawn.values()]
-  sheet = Image.fromarray(np.pad(np.concatenate(blocks, 1), ((TITLE_HEIGHT, 0), (0, 0), (0, 0))))
-  pen, left = ImageDraw.Draw(sheet), 0
-  for title, block in zip(drawn, blocks, strict=True):
-    pen.text((left + GAP, 1), title, fill=(255, 255, 255))
-    left += block.shape[1]
-  return np.asarray(sheet)
-
-
-def _column(images: np.ndarray, scale: int) -> np.ndarray:
-  large = images.repeat(scale, axis=1).repeat(scale, axis=2)
-  framed = np.pad(large, ((0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
-  return np.concatenate(framed)
-
-
-def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=None) -> np.ndarray:
-  """Draws the sheet of a config's training data; see the module."""
-  images, masks = load_pairs(config, pairs, seed)
-  prior = np.broadcast_to(region_lib.prior(*images[0].shape[1:3]), images[0].shape[:3])
-  regions = {"prior": (prior, prior)} | ({} if masks is None else {"mask": masks})
-  if workdir is not None:
-    regions["cam"] = own_regions(config, workdir, images)
-  return layout(columns(images, regions, ratio=ratio, seed=seed), scale)
+from vireid_jax.cli import app
+from vireid_jax.report.sheets.pedmix import draw_and_write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  return command.run(_parser(), _draw_and_write, arguments)
+  return app.run(_parser(), draw_and_write, arguments)
 
 
-def _draw_and_write(options: argparse.Namespace) -> None:
-  from PIL import Image
-
-  given = vars(options)
-  config, out = config_file.load(given.pop("config")), pathlib.Path(given.pop("out")).expanduser()
-  if given["workdir"] is not None:
-    given["workdir"] = storage.folder_named(given["workdir"], "--workdir")
-  if out.suffix.lower() != ".png":
-    raise UserError(f"--out is {out}; expected a name that ends in .png")
-  config_lib.validate(config)
-  command.check_file(out, "--out")
-  sheet = Image.fromarray(draw(config, **given))
-  with command.new_file(out, "--out") as file:
-    sheet.save(file, "PNG")
-  print(f"wrote {printable(str(out))}")
-
-
-def _parser() -> command.Parser:
-  parser = command.Parser(
+def _parser() -> app.Parser:
+  parser = app.Parser(
     prog="python -m vireid_jax.pedmix_sheet", description="Draws pairs before and after mixing."
   )
   parser.add_argument("--config", required=True, help="config of a run: FILE.py[:VARIANT]")
-  parser.add_argument("--out", required=True, type=command.place, help="the picture, PNG")
-  parser.add_argument("--pairs", type=command.positive, default=8, help="rows, at least 2")
+  parser.add_argument("--out", required=True, type=app.place, help="the picture, PNG")
+  parser.add_argument("--pairs", type=app.positive, default=8, help="rows, at least 2")
   parser.add_argument("--ratio", type=float, default=0.5, help="share of the other modality")
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument(
-    "--scale", type=command.positive, default=1, help="side of a pixel in the picture"
+    "--scale", type=app.positive, default=1, help="side of a pixel in the picture"
   )
-  parser.add_argument("--workdir", type=command.place, help="of a run, to show where it looks")
+  parser.add_argument("--workdir", type=app.place, help="of a run, to show where it looks")
   return parser
 
 
 if __name__ == "__main__":
-  command.start(main)
+  app.start(main)

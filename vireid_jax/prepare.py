@@ -8,268 +8,31 @@ The layout is checked first, then every image is decoded once, and only then is 
 written. A data set appears under its final name when it is complete, in one rename.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
 import argparse
-import contextlib
-import importlib
-import io
-import os
-import pathlib
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import tqdm
-
-from vireid_jax import command, errors, folders, storage
-from vireid_jax.data import layout as layouts
-from vireid_jax.data import location, regular_files
-from vireid_jax.data.layout import common, summary, verify
-from vireid_jax.errors import UserError, printable
-
-SYNTHETIC = "vireid_synthetic"
-INCOMPLETE = ".incomplete-"  # begins the name of a folder in which a data set is being written
-
-
-def prepare(
-  name: str,
-  *,
-  data_dir=None,
-  manual_dir=None,
-  skip_corrupt: bool = False,
-  overwrite: bool = False,
-) -> pathlib.Path:
-  """Prepares a data set, unless it already is, and says what it does on the terminal.
-
-  Args:
-    name: `sysu_mm01`, `regdb`, `llcm`, `own` or `vireid_synthetic/<preset>`.
-    data_dir: the root of all prepared data sets; None for `location.default_data_dir()`.
-    manual_dir: the folder with the owner's files; not for `vireid_synthetic`.
-    skip_corrupt: leave out images that do not decode, instead of refusing.
-    overwrite: prepare again; the old version stays until the new one is complete.
-
-  Returns:
-    The folder of the prepared data set.
-
-  Raises:
-    UserError: unknown name, wrong layout, corrupt images, no room or no right to write.
-  """
-  data_dir = regular_files.expanded(data_dir or location.default_data_dir()).absolute()
-  builder_class, config = find_builder(name)
-  _refuse_unusable_name(data_dir)
-  target = data_dir / name / str(builder_class.VERSION)
-  outdated = _is_outdated(builder_class, config, target)
-  if target in location.prepared_versions(name, data_dir) and not (overwrite or outdated):
-    _say(f"{name} is already prepared in {target} (--overwrite prepares it again)")
-    return target
-  layout = _checked_layout(builder_class, config, name, manual_dir, skip_corrupt)
-  with _writing(data_dir), _staging_folder(data_dir, layout) as staging:
-    with _temporary_files_in(staging):
-      built = _build(builder_class, config, layout, staging)
-    _publish(built, target, overwrite or outdated)
-  summary.show(name, layout, target)
-  _say(f"Prepared in {target}\nTrain on it with\n  {_train_command(name, data_dir)}")
-  return target
-
-
-def _refuse_unusable_name(data_dir: pathlib.Path) -> None:
-  try:
-    str(data_dir).encode("utf-8")
-  except UnicodeEncodeError:  # the library that stores the images cannot use it
-    raise UserError(
-      f"cannot write to {printable(str(data_dir))}: the name is not UTF-8. Name another place with "
-      "--data_dir"
-    ) from None
-
-
-def find_builder(name: str):
-  """Returns the builder class and, for a rendered data set, the name of its preset."""
-  base, _, config = name.partition("/")
-  if base not in (*layouts.READABLE, SYNTHETIC) or (config and base != SYNTHETIC):
-    options = [*layouts.READABLE, *_synthetic_names()]
-    raise UserError(f"there is no data set {name!r}; {errors.nearest(name, options)}")
-  module = importlib.import_module(f"tfds_builders.{base}.{base}_dataset_builder")
-  if base == SYNTHETIC and name not in _synthetic_names():
-    raise UserError(f"{name!r} is no preset; {errors.nearest(name, _synthetic_names())}")
-  return module.Builder, config or None
-
-
-def _synthetic_names() -> list[str]:
-  from vireid_jax.data import synthetic
-
-  return [f"{SYNTHETIC}/{preset}" for preset in synthetic.PRESETS]
-
-
-def _is_outdated(builder_class, config: str | None, target: pathlib.Path) -> bool:
-  """Says whether `target` holds a rendered data set of a preset that has changed since."""
-  if config is None or not (target / "dataset_info.json").is_file():
-    return False
-  current = builder_class.listing(config).metadata["world"]
-  if location.stored_world(target) == current:
-    return False
-  _say(f"{target} was rendered with other settings than the preset now has: rendering it again")
-  return True
-
-
-def _checked_layout(builder_class, config, name, manual_dir, skip_corrupt) -> layouts.Layout:
-  if config is not None:
-    if manual_dir is not None:
-      raise UserError(f"{name} is rendered, it takes no --manual_dir (got {manual_dir}).")
-    return builder_class.listing(config)
-  if manual_dir is None:
-    steps = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-    raise UserError(f"{name} needs --manual_dir, the folder with its owner's files.\n{steps}")
-  layout = layouts.read(builder_class.READER, manual_dir)
-  if layout.metadata["synthetic"]:
-    _say(f"{layout.root} is a rendered tree: its counts are not compared with the published ones")
-  for sentence in layout.warnings:
-    _say(f"warning: {sentence}")
-  kept = _without_corrupt(layout, skip_corrupt)
-  if kept is not layout:
-    layouts.check_again(builder_class.READER, kept)
-  return kept
-
-
-def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layout:
-  with _progress(len(layout.images), "checking") as bar:
-    reasons = verify.corrupt_images(layout.images, on_image=bar.update)
-  if not reasons:
-    return layout
-  listing = "".join(f"\n  {printable(file_name)} ({why})" for file_name, why in reasons.items())
-  count = f"{len(reasons)} of {len(layout.images)} images in {layout.root} cannot be decoded"
-  if not skip_corrupt:
-    raise UserError(
-      f"{count}:{listing}\nNothing was written. Restore these files from the owner's archive, or "
-      "pass --skip_corrupt to leave them out."
-    )
-  _say(f"warning: {count} and are left out:{listing}")
-  common.refuse_empty_splits(layout.without(reasons).images, layout.splits)
-  return layout.without(reasons)
-
-
-@contextlib.contextmanager
-def _writing(data_dir: pathlib.Path) -> Iterator[None]:
-  """Turns what a full or read-only disk raises inside the context into a UserError."""
-  try:
-    yield
-  except UserError:
-    raise
-  except Exception as error:  # the library that stores the images has kinds of its own
-    reason = storage.reason_of(error)
-    if reason is None:
-      raise
-    raise UserError(
-      f"cannot write to {data_dir}: {reason}. Nothing was prepared. Make room or rights, or name "
-      "another place with --data_dir (--config.data.dir in training)"
-    ) from error
-
-
-@contextlib.contextmanager
-def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[pathlib.Path]:
-  """Gives a hidden folder beside the prepared data sets, removed at the end."""
-  staging = data_dir / f"{INCOMPLETE}{os.urandom(8).hex()}"
-  with interrupts.removing(staging):
-    try:
-      staging.mkdir(parents=True)
-    except OSError as error:
-      raise UserError(f"cannot write to {data_dir}: {error}. Pass another --data_dir.") from error
-    _refuse_full_disk(data_dir, layout)
-    yield staging
-
-
-@contextlib.contextmanager
-def _temporary_files_in(staging: pathlib.Path) -> Iterator[None]:
-  """Has the library that writes data sets leave its temporary files where all is removed."""
-  before, tempfile.tempdir = tempfile.tempdir, str(staging)
-  try:
-    yield
-  finally:
-    tempfile.tempdir = before
-
-
-def _refuse_full_disk(data_dir: pathlib.Path, layout: layouts.Layout) -> None:
-  files = [image.path for image in layout.images if image.path.is_file()]
-  needed, free = sum(path.stat().st_size for path in files), shutil.disk_usage(data_dir).free
-  if needed > free:
-    raise UserError(
-      f"the images take {needed / 1e9:.2f} GB and {data_dir} has {free / 1e9:.2f} GB left. "
-      "Make room, or pass another --data_dir."
-    )
-
-
-def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path) -> pathlib.Path:
-  import tensorflow_datasets as tfds
-  from absl import logging
-
-  verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)
-  bars_were_shown = tfds.core.utils.tqdm_utils._active
-  tfds.disable_progress_bar()  # several per split; one over everything says more
-  try:
-    options = {"config": config} if config else {"masks": layout.has_masks}
-    builder = builder_class(data_dir=str(staging), file_format="array_record", **options)
-    builder.layout = layout
-    with _progress(len(layout.images), "storing") as bar, contextlib.redirect_stdout(io.StringIO()):
-      builder.on_image = bar.update
-      builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-          manual_dir=str(layout.root), try_download_gcs=False
-        )
-      )
-  finally:
-    logging.set_verbosity(verbosity)
-    if bars_were_shown:
-      tfds.enable_progress_bar()
-  return pathlib.Path(builder.data_path)
-
-
-def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None:
-  """Renames the complete data set into place; another process may have been faster."""
-  target.parent.mkdir(parents=True, exist_ok=True)
-  try:
-    with interrupts.deferred():
-      folders.put(built, target) if overwrite else built.replace(target)
-  except OSError:  # a folder that is not empty is never replaced
-    if not (target / "dataset_info.json").is_file():
-      raise
-    _say(f"another process has prepared {target} meanwhile; its data set is used")
-
-
-def _progress(total: int, what: str) -> tqdm.tqdm:
-  interval = 0.2 if sys.stderr.isatty() else 20.0  # a log file needs no animation
-  return tqdm.tqdm(total=total, desc=what, unit=" images", mininterval=interval)
-
-
-def _say(text: str) -> None:
-  print(printable(text, keep="\n"), file=sys.stderr)
-
-
-def _train_command(name: str, data_dir: pathlib.Path) -> str:
-  name = name.split("/")[0]
-  files = {"sysu_mm01": "mun_sysu", SYNTHETIC: "mun_synthetic", "own": "agw_own"}
-  config = files.get(name, f"mun_{name}")
-  place = "" if data_dir == location.default_data_dir().absolute() else f"TFDS_DATA_DIR={data_dir} "
-  return f"{place}python -m vireid_jax.main --config configs/{config}.py --workdir runs/{config}"
+from vireid_jax.cli import app
+from vireid_jax.data.preparing import prepare
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = command.Parser(
+  parser = app.Parser(
     prog="python -m vireid_jax.prepare", description="Prepares a data set for training."
   )
   parser.add_argument("name", help="sysu_mm01, regdb, llcm, own or vireid_synthetic/PRESET")
   parser.add_argument(
     "--manual_dir",
-    type=command.place,
+    type=app.place,
     help="folder with the owner's files (docs/datasets.md, own_data.md)",
   )
   parser.add_argument(
     "--data_dir",
-    type=command.place,
+    type=app.place,
     help="where prepared data sets go; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
   parser.add_argument(
@@ -285,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   def call(options: argparse.Namespace) -> None:
     prepare(**vars(options))
 
-  return command.run(_parser(), call, arguments, compiles=False)
+  return app.run(_parser(), call, arguments, compiles=False)
 
 
 if __name__ == "__main__":
-  command.start(main)
+  app.start(main)

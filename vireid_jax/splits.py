@@ -6,127 +6,21 @@ Each split has a workdir of its own, `split_01` ... in the given one. The same c
 where it was stopped: finished splits are skipped, an unfinished one goes on from its checkpoint.
 """
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
-import copy
-import pathlib
 import sys
-from collections.abc import Sequence
 
-import jax
 from absl import flags
-from ml_collections import ConfigDict
 
-from vireid_jax import config as config_lib
-from vireid_jax import config_flag, evaluate, finished, report, train
-from vireid_jax import main as main_lib
-from vireid_jax.errors import UserError
-
-SPLITS = tuple(range(1, 11))
-FINISHED = finished.NAME
+from vireid_jax.cli import config_flag, run_flags
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import train
+from vireid_jax.experiment.splits import SPLITS, evaluate_splits, parse_splits, train_splits
 
 _SPLITS = flags.DEFINE_list("splits", None, "Which splits, for example 1,2,3; all ten when absent.")
-
-
-def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> str:
-  """Trains and evaluates the splits that are not finished yet.
-
-  Args:
-    config: its `data.train` has '{split}' in a part's name; `data.split` is set here.
-    workdir: receives a folder per split.
-    splits: which ones, from 1.
-
-  Returns:
-    The tables over all given splits.
-
-  Raises:
-    UserError: the data set has no splits, or a folder holds a run of another config.
-    train.Preempted: when a signal asked to stop; the same call continues.
-  """
-  check_has_splits(config)
-  for split in splits:
-    config_of_split = copy.deepcopy(config)
-    config_of_split.data.split = split
-    _train_unless_finished(config_of_split, split_folder(workdir, split))
-  return report.render([str(split_folder(workdir, "*"))])
-
-
-def evaluate_splits(
-  config: ConfigDict | None,
-  workdir: pathlib.Path,
-  splits: Sequence[int] = (),
-  *,
-  step: int | None = None,
-  overrides: Sequence[str] = (),
-) -> str:
-  """Evaluates the checkpoints of some splits again.
-
-  Args:
-    config: see `train_splits`; None for the one of each checkpoint.
-    workdir: holds a folder per split.
-    splits: which ones, from 1; all that are there when empty.
-    step: of the checkpoints; the latest of each when None.
-    overrides: '--config.key=value', where no config is given.
-
-  Returns:
-    The tables over all splits.
-
-  Raises:
-    UserError: a split has no checkpoint, or another one than the config fits.
-  """
-  if config is not None:
-    check_has_splits(config)
-  there = [split for split in SPLITS if split_folder(workdir, split).is_dir()]
-  splits = splits or there
-  missing = [split for split in splits or SPLITS if split not in there]
-  if missing:
-    raise UserError(
-      f"{workdir} has no {split_folder(workdir, missing[0]).name}; train it first. There are: "
-      + (", ".join(map(str, there)) or "none")
-    )
-  for split in splits:
-    config_of_split = copy.deepcopy(config)
-    if config_of_split is not None:
-      config_of_split.data.split = split
-    evaluate.evaluate(config_of_split, split_folder(workdir, split), step=step, overrides=overrides)
-    jax.clear_caches()
-  return report.render([str(split_folder(workdir, "*"))], step=step)
-
-
-def split_folder(workdir: pathlib.Path, split: int | str) -> pathlib.Path:
-  """Returns the workdir of a split; '*' gives the glob of all."""
-  return workdir / f"split_{split if isinstance(split, str) else f'{split:02d}'}"
-
-
-def check_has_splits(config: ConfigDict) -> None:
-  """Raises UserError unless the config's training part depends on `data.split`."""
-  if not any("{split}" in part for part in config.data.train):
-    raise UserError(
-      f"{config.data.name} trains on {tuple(config.data.train)}, the same for every split; "
-      "use python -m vireid_jax.main"
-    )
-
-
-def _train_unless_finished(config: ConfigDict, workdir: pathlib.Path) -> None:
-  wanted = config_lib.to_dict(config)
-  if finished.is_finished(workdir, wanted):
-    return
-  # Another config of the same network goes on (a longer run) or is evaluated anew.
-  train.train(config, workdir)
-  if jax.process_index() == 0:
-    finished.mark(workdir, wanted)
-  jax.clear_caches()  # each split compiles its own step; ten would stay in memory
-
-
-def _numbers(given: list[str] | None) -> tuple[int, ...]:
-  """Returns the numbers of --splits in order; none when it is absent."""
-  for text in given or ():
-    if not text.isdecimal() or int(text) not in SPLITS:
-      raise UserError(f"--splits holds {text!r}; choose from {SPLITS[0]} to {SPLITS[-1]}")
-  return tuple(dict.fromkeys(int(text) for text in given or ()))
 
 
 def _refuse_what_is_unused(given: flags.FlagValues) -> None:
@@ -143,14 +37,14 @@ def main(argv: list[str]) -> int:
   """Runs the command line; returns the exit code."""
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
-  splits = _numbers(_SPLITS.value)
+  splits = parse_splits(_SPLITS.value)
   _refuse_what_is_unused(flags.FLAGS)
   evaluates = flags.FLAGS.mode == "evaluate"
-  config = None if evaluates and not config_flag.given() else main_lib.read_config()
+  config = None if evaluates and not config_flag.given() else run_flags.read_config()
   if config is None:
-    main_lib.require("workdir")
-  workdir = main_lib.workdir("-splits")
-  main_lib.prepare_devices()
+    run_flags.require("workdir")
+  workdir = run_flags.workdir("-splits")
+  run_flags.prepare_devices()
   if evaluates:
     step, overrides = flags.FLAGS.step, config_flag.kept()
     print(evaluate_splits(config, workdir, splits, step=step, overrides=overrides))
@@ -164,4 +58,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-  main_lib.run(main)
+  run_flags.run(main)

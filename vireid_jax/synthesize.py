@@ -1,30 +1,19 @@
 """Command line: writes synthetic data sets in the owners' layouts, or a picture of them."""
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Sequence
 
-from vireid_jax import command
-from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
-from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
-from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
-from vireid_jax.errors import UserError, nearest, printable
+from vireid_jax.cli import app
+from vireid_jax.common.errors import printable
+from vireid_jax.data.synthetic.synthesis import CONTACT_SHEET, DEFAULT_PRESET, WRITERS, run
+from vireid_jax.data.synthetic.world import PRESETS
 
-WRITERS = {
-  "sysu_mm01": write_sysu_mm01,
-  "regdb": write_regdb,
-  "llcm": write_llcm,
-  "own": write_own,
-}
-CONTACT_SHEET = "contact_sheet"
-DEFAULT_PRESET = "smoke"
-SHEET_ROWS = 8
 EXAMPLES = """examples:
   python -m vireid_jax.synthesize sysu_mm01 --out /tmp/sysu --preset smoke
   python -m vireid_jax.synthesize regdb --out /tmp/regdb --identities 20
@@ -34,7 +23,7 @@ EXAMPLES = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
   """Returns the parser of the command line."""
-  parser = command.Parser(
+  parser = app.Parser(
     prog="python -m vireid_jax.synthesize",
     description=__doc__,
     epilog=EXAMPLES,
@@ -42,79 +31,15 @@ def build_parser() -> argparse.ArgumentParser:
   )
   parser.add_argument("what", help=f"{', '.join(WRITERS)} or {CONTACT_SHEET}")
   parser.add_argument(
-    "--out", required=True, type=command.place, help="folder to write (contact_sheet: a picture)"
+    "--out", required=True, type=app.place, help="folder to write (contact_sheet: a picture)"
   )
   parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(PRESETS)}")
   parser.add_argument("--identities", type=int, help="total; shared out as the preset does")
   parser.add_argument("--images_per_camera", type=int, help="images per identity and camera")
   parser.add_argument("--seed", type=int, help="another world")
   parser.add_argument("--masks", action="store_true", help="write the silhouettes too")
-  parser.add_argument("--workers", type=command.positive, default=min(2, os.cpu_count() or 1))
+  parser.add_argument("--workers", type=app.positive, default=min(2, os.cpu_count() or 1))
   return parser
-
-
-def share_out(spec: WorldSpec, identities: int) -> WorldSpec:
-  """Returns the spec with another number of identities, split in the same proportions.
-
-  Args:
-    spec: the world.
-    identities: how many in total, at least 3.
-
-  Returns:
-    A spec with at least one identity in each split.
-
-  Raises:
-    UserError: for fewer than 3.
-  """
-  if identities < 3:
-    raise UserError(f"--identities must be at least 3 (train, val and test), got {identities}")
-  total = spec.train_identities + spec.val_identities + spec.test_identities
-  val = max(1, round(identities * spec.val_identities / total))
-  test = max(1, min(round(identities * spec.test_identities / total), identities - val - 1))
-  return dataclasses.replace(
-    spec, train_identities=identities - test - val, val_identities=val, test_identities=test
-  )
-
-
-def spec_from(arguments: argparse.Namespace) -> WorldSpec:
-  """Builds the world that the flags ask for.
-
-  Raises:
-    UserError: unknown preset or a number out of range.
-  """
-  if arguments.preset not in PRESETS:
-    raise UserError(f"unknown preset {arguments.preset!r}; {nearest(arguments.preset, PRESETS)}")
-  spec = PRESETS[arguments.preset]
-  changes = {name: getattr(arguments, name) for name in ("images_per_camera", "seed")}
-  spec = dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
-  if arguments.identities is None or arguments.what == CONTACT_SHEET:
-    return spec
-  return share_out(spec, arguments.identities)
-
-
-def run(arguments: argparse.Namespace) -> str:
-  """Writes what was asked for.
-
-  Returns:
-    A sentence that says what was written.
-
-  Raises:
-    UserError: for anything the user can fix.
-  """
-  known = (*WRITERS, CONTACT_SHEET)
-  if arguments.what not in known:
-    raise UserError(f"cannot write {arguments.what!r}; {nearest(arguments.what, known)}")
-  spec = spec_from(arguments)
-  if arguments.what == CONTACT_SHEET:
-    rows = SHEET_ROWS if arguments.identities is None else arguments.identities
-    if rows < 1:
-      raise UserError(f"--identities must be at least 1, got {rows}")
-    return f"wrote {write_contact_sheet(arguments.out, spec, identities=rows)}"
-  options = {"masks": arguments.masks, "workers": arguments.workers, "progress": True}
-  if arguments.what == "regdb" and arguments.images_per_camera is not None:
-    options["images_per_camera"] = arguments.images_per_camera
-  root = WRITERS[arguments.what](arguments.out, spec, **options)
-  return f"wrote {root}; next: python -m vireid_jax.prepare {arguments.what} --manual_dir {root}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   def call(given: argparse.Namespace) -> None:
     print(printable(run(given)))
 
-  return command.run(build_parser(), call, arguments, compiles=False)
+  return app.run(build_parser(), call, arguments, compiles=False)
 
 
 if __name__ == "__main__":
-  command.start(main)
+  app.start(main)

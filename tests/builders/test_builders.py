@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from tfds_builders import layout_builder
-from vireid_jax import prepare
-from vireid_jax.data import layout, location
-from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.common.records import INFRARED, VISIBLE
+from vireid_jax.data import layout, preparing
+from vireid_jax.data.prepared import location
 
 TREES = {"sysu_mm01": owner_trees.sysu, "regdb": owner_trees.regdb, "llcm": owner_trees.llcm}
 
@@ -24,7 +24,7 @@ def prepared(tmp_path_factory):
   folders = {}
   for name, write in TREES.items():
     tree = write(root / "trees" / name)
-    folders[name] = tree, prepare.prepare(name, data_dir=root / "data", manual_dir=tree)
+    folders[name] = tree, preparing.prepare(name, data_dir=root / "data", manual_dir=tree)
   return folders
 
 
@@ -96,7 +96,7 @@ def test_any_kind_of_bmp_keeps_its_colours(mode):
 @pytest.mark.parametrize("name", TREES)
 def test_a_builder_also_works_without_the_prepare_command(prepared, name, tmp_path):
   tree, folder = prepared[name]
-  builder_class, _ = prepare.find_builder(name)
+  builder_class, _ = preparing.find_builder(name)
   builder = builder_class(data_dir=str(tmp_path), file_format="array_record")
   assert builder.name == name
   builder.download_and_prepare(

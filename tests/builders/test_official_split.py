@@ -14,10 +14,10 @@ import owner_trees
 import pytest
 import scipy.io
 
-from vireid_jax import prepare
-from vireid_jax.data import source
+from vireid_jax.data import preparing
 from vireid_jax.data.layout import sysu_mm01
-from vireid_jax.evaluators.sysu_mm01 import Protocol
+from vireid_jax.data.prepared import source
+from vireid_jax.evaluators.protocols.sysu_mm01 import Protocol
 
 pytestmark = [
   pytest.mark.slow,
@@ -67,7 +67,7 @@ def tree(official, tmp_path_factory):
 @pytest.fixture(scope="module")
 def dataset(tree, tmp_path_factory):
   data_dir = tmp_path_factory.mktemp("data")
-  prepare.prepare("sysu_mm01", data_dir=data_dir, manual_dir=tree)
+  preparing.prepare("sysu_mm01", data_dir=data_dir, manual_dir=tree)
   return source.Dataset("sysu_mm01", data_dir)
 
 

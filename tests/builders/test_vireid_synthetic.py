@@ -6,8 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfds_builders.vireid_synthetic import vireid_synthetic_dataset_builder as synthetic_builder
-from vireid_jax import prepare
-from vireid_jax.data import synthetic
+from vireid_jax.data import preparing, synthetic
 
 SPEC = synthetic.WorldSpec(3, 1, 2, images_per_camera=2, image_height=32, image_width=16, seed=7)
 
@@ -16,7 +15,7 @@ SPEC = synthetic.WorldSpec(3, 1, 2, images_per_camera=2, image_height=32, image_
 def folder(tmp_path_factory):
   patch = pytest.MonkeyPatch()
   patch.setitem(synthetic.PRESETS, "smoke", SPEC)
-  yield prepare.prepare("vireid_synthetic/smoke", data_dir=tmp_path_factory.mktemp("data"))
+  yield preparing.prepare("vireid_synthetic/smoke", data_dir=tmp_path_factory.mktemp("data"))
   patch.undo()
 
 
@@ -40,7 +39,7 @@ def test_a_split_holds_the_images_of_its_world(folder, split):
 
 def test_it_equals_the_written_tree_of_the_same_world(folder, tmp_path):
   tree = synthetic.write_sysu_mm01(tmp_path / "tree", SPEC)
-  other = prepare.prepare("sysu_mm01", data_dir=tmp_path / "data", manual_dir=tree)
+  other = preparing.prepare("sysu_mm01", data_dir=tmp_path / "data", manual_dir=tree)
   for split in synthetic.SPLITS:
     mine = {row["file_name"]: bytes(row["image"]) for row in _rows(folder, split)}
     assert mine == {row["file_name"]: bytes(row["image"]) for row in _rows(other, split)}

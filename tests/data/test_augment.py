@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax.data import augment
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data.training import augment
 
 IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(12, 8, 3)), jnp.float32)
 KEYS = jax.random.split(jax.random.key(0), 400)

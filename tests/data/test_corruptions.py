@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vireid_jax.data import source
-from vireid_jax.data.corruptions import KINDS, SEVERITIES, Corruption, contact_sheet, corrupt
-from vireid_jax.errors import UserError
+from vireid_jax import corruption_sheet
+from vireid_jax.common.errors import UserError
+from vireid_jax.data.corruptions import KINDS, SEVERITIES, Corruption, corrupt
+from vireid_jax.data.prepared import source
 
 DRAWS_NOTHING = {"defocus_blur", "zoom_blur", "gaussian_blur", "brightness", "contrast"}
 DRAWS_NOTHING |= {"saturate", "pixelate", "jpeg"}
@@ -132,8 +133,8 @@ def test_the_change_comes_before_the_resize():
 
 def test_contact_sheet_shows_every_kind(tmp_path):
   Image.fromarray(picture(30, 14)).save(tmp_path / "in.png")
-  contact_sheet.main([str(tmp_path / "in.png"), str(tmp_path / "out.png")])
+  corruption_sheet.main([str(tmp_path / "in.png"), str(tmp_path / "out.png")])
   with Image.open(tmp_path / "out.png") as sheet:
     assert sheet.size == (10 * 16, 2 * 6 * 32)
   with pytest.raises(UserError, match="expected a picture"):
-    contact_sheet.main(["nowhere.png", "out.png"])
+    corruption_sheet.main(["nowhere.png", "out.png"])

@@ -4,10 +4,10 @@ import pathlib
 
 import pytest
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 
 def _image(identity, modality, split="train", camera=1):

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from vireid_jax import prepare
-from vireid_jax.data import layout
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
+from vireid_jax.data import layout, preparing
+from vireid_jax.data.prepared.source import Dataset
 
 HEADER = "path,identity,camera,modality,split"
 PEOPLE = {"ann": "train", "bob": "train", "eve": "val", "joe": "test", "kim": "test"}
@@ -156,7 +156,7 @@ def test_prepared_it_holds_pictures_and_masks_of_the_table(tmp_path):
     Image.fromarray(np.full((24, 12), 255, np.uint8)).save(path)
     lines.append(f"{line},silhouettes/{number}.png")
   table(root, lines, f"{HEADER},mask")
-  prepare.prepare("own", data_dir=tmp_path / "data", manual_dir=root)
+  preparing.prepare("own", data_dir=tmp_path / "data", manual_dir=root)
   dataset = Dataset("own", tmp_path / "data")
   assert dataset.part_names() == ["train", "val", "test"]
   images = dataset.load("train", masks=True)

@@ -5,9 +5,9 @@ import shutil
 import owner_trees
 import pytest
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.layout import regdb
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 
 @pytest.fixture

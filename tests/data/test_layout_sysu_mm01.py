@@ -8,9 +8,9 @@ import owner_trees
 import pytest
 import scipy.io
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.layout import sysu_mm01
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vireid_jax import prepare
-from vireid_jax.data import layout, source, synthetic
-from vireid_jax.data.pipeline import TrainData
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing, synthetic
+from vireid_jax.data.prepared import source
+from vireid_jax.data.training.pipeline import TrainData
 
 SPEC = synthetic.PRESETS["smoke"]
 WRITERS = {
@@ -34,7 +34,7 @@ def pixels(stored):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_masks_beside_the_images_are_stored_with_them(trees, name, tmp_path):
-  prepare.prepare(name, data_dir=tmp_path, manual_dir=trees[name])
+  preparing.prepare(name, data_dir=tmp_path, manual_dir=trees[name])
   images = source.Dataset(name, tmp_path).load(PART[name], masks=True)
   assert len(images.masks) == len(images) > 20
   for row in (0, len(images) // 2, len(images) - 1):
@@ -51,7 +51,7 @@ def copied(tree, folder):
 def test_data_set_without_masks_reads_as_ever_and_says_what_to_do(trees, tmp_path):
   tree = copied(trees["regdb"], tmp_path / "tree")
   shutil.rmtree(tree / "masks")
-  prepare.prepare("regdb", data_dir=tmp_path, manual_dir=tree)
+  preparing.prepare("regdb", data_dir=tmp_path, manual_dir=tree)
   dataset = source.Dataset("regdb", tmp_path)
   assert not dataset.has_masks
   assert dataset.load("train_1").masks is None
@@ -79,11 +79,11 @@ def test_masks_are_checked_like_images(trees, tmp_path, content, reason):
   else:
     bad.write_bytes(b"")
   with pytest.raises(UserError, match=reason):
-    prepare.prepare("regdb", data_dir=tmp_path, manual_dir=tree)
+    preparing.prepare("regdb", data_dir=tmp_path, manual_dir=tree)
 
 
 def test_rendered_data_sets_carry_the_truth_and_batches_follow_it(data_dir):
-  prepare.prepare("vireid_synthetic/smoke", data_dir=data_dir)
+  preparing.prepare("vireid_synthetic/smoke", data_dir=data_dir)
   images = source.Dataset("vireid_synthetic/smoke", data_dir).load("train", masks=True)
   sampler = {"name": "pairs", "identities": 3, "images": 2}
   options = {"size": (48, 24), "resize": "lanczos", "seed": 0, "sampler_config": sampler}

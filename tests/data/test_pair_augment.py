@@ -8,10 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from vireid_jax import train_state, train_step
-from vireid_jax.data.augment import make_pair_pipeline
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data.training.augment import make_pair_pipeline
 from vireid_jax.methods.base import LossOutput
+from vireid_jax.training import state as state_lib
+from vireid_jax.training import step as step_lib
 
 
 def batch_of(pairs=8, size=(6, 4), masks=True):
@@ -82,14 +83,14 @@ class Mixing(Plain):
 
 def run_step(method, augment_pair=None):
   optimizer = optax.sgd(0.0)
-  state = train_state.create({"params": {"w": jnp.float32(1)}}, optimizer)
+  state = state_lib.create({"params": {"w": jnp.float32(1)}}, optimizer)
   seen = {}
 
   def augment(key, batch):
     seen.update(batch, key=key)
     return {name: batch[name] for name in ("visible", "infrared", "label")}
 
-  step = train_step.make_train_step(method, optimizer, augment, seed=0, augment_pair=augment_pair)
+  step = step_lib.make_train_step(method, optimizer, augment, seed=0, augment_pair=augment_pair)
   step(state, batch_of())
   return seen
 

@@ -5,10 +5,12 @@ import jax
 import numpy as np
 import pytest
 
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data import pipeline, placement, rendered, source
-from vireid_jax.data.stored import StoredPictures
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import rendered
+from vireid_jax.data.prepared import source
+from vireid_jax.data.prepared.stored import StoredPictures
+from vireid_jax.data.training import pipeline, placement
+from vireid_jax.runtime import mesh as mesh_lib
 
 GIB = 2**30
 

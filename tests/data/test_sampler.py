@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vireid_jax.data import sampler
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.data.training import sampler
 
 
 def records(visible_counts, infrared_counts):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data import cache, pipeline, rendered, source
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.data import rendered
+from vireid_jax.data.prepared import cache, source
+from vireid_jax.data.training import pipeline
+from vireid_jax.runtime import mesh as mesh_lib
 
 SAMPLER = {"name": "pairs", "identities": 2, "images": 3}
 

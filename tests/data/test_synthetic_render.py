@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from vireid_jax.data.schema import INFRARED
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED
 from vireid_jax.data.synthetic import PRESETS, encode, render, render_encoded
 from vireid_jax.data.synthetic.appearance import FAR, MATERIAL, draw_appearance, shift_tones
 from vireid_jax.data.synthetic.figure import draw_person
 from vireid_jax.data.synthetic.pen import View
 from vireid_jax.data.synthetic.renderer import STRANGERS
 from vireid_jax.data.synthetic.scene import panorama
-from vireid_jax.errors import UserError
 
 SMOKE = PRESETS["smoke"]
 VIEW = View(

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.synthetic import PRESETS, WORLDS, WorldSpec, gallery_permutation
-from vireid_jax.errors import UserError
 
 QUICK = PRESETS["quick"]
 

@@ -8,16 +8,17 @@ import pytest
 import scipy.io
 
 from vireid_jax import synthesize
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic import (
   MARKER,
   WorldSpec,
   render,
+  synthesis,
   write_llcm,
   write_own,
   write_regdb,
   write_sysu_mm01,
 )
-from vireid_jax.errors import UserError
 
 SPEC = WorldSpec(3, 1, 2, images_per_camera=2, image_height=32, image_width=16, seed=3, missed=0.5)
 
@@ -254,7 +255,7 @@ def test_command_line_errors_are_sentences(tmp_path, capsys, arguments, message)
 
 def test_identities_are_shared_out_in_the_presets_proportions():
   def shares(identities):
-    spec = synthesize.share_out(WorldSpec(100, 16, 48, 10, 96, 48), identities)
+    spec = synthesis.share_out(WorldSpec(100, 16, 48, 10, 96, 48), identities)
     return spec.train_identities, spec.val_identities, spec.test_identities
 
   assert shares(41) == (25, 4, 12)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, methods
+from vireid_jax import methods
+from vireid_jax.config import checks
 
 GUIDE = "adding_a_method.md"
 METHOD, CONFIG = "my_methods/centers.py", "centers_synthetic.py"
@@ -30,9 +31,9 @@ def folder(tmp_path):
 
 def test_the_files_of_the_guide_are_a_method_and_a_config(folder, monkeypatch):
   monkeypatch.syspath_prepend(folder)
-  config = config_file.load(f"{folder / CONFIG}:smoke")
-  config_lib.validate(config)
-  assert config_file.load(f"{folder / CONFIG}:identity").method.weight == 0
+  config = config_lib.load(f"{folder / CONFIG}:smoke")
+  checks.validate(config)
+  assert config_lib.load(f"{folder / CONFIG}:identity").method.weight == 0
   method = methods.create(config.method, num_classes=4, steps_per_epoch=9)
   images = jax.ShapeDtypeStruct((8, 48, 24, 3), jnp.float32)
   batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((8,), jnp.int32)}

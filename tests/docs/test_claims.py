@@ -8,7 +8,7 @@ import config_files
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, methods
+from vireid_jax import methods
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -56,7 +56,7 @@ def test_config_keys_exist(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_configs_and_variants_load(name):
   for path in set(re.findall(r"configs/\w+\.py(?::[\w,]+)?", read(name))):
-    config_file.load(str(ROOT / path))
+    config_lib.load(str(ROOT / path))
 
 
 @pytest.mark.parametrize("name", NAMES)

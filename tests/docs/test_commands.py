@@ -9,9 +9,8 @@ import config_files
 import guides
 import pytest
 
-from vireid_jax import command as command_lib
-from vireid_jax import config as config_lib
-from vireid_jax import config_keys
+from vireid_jax.cli import app
+from vireid_jax.config import checks, keys
 
 DOCS = sorted((guides.ROOT / "docs").glob("*.md"))
 PAGES = ["README.md", *(f"docs/{path.name}" for path in DOCS)]
@@ -50,11 +49,11 @@ def reader(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.syspath_prepend(tmp_path)
 
-  def parse(parser, *given, read=command_lib.Parser.parse_args):
+  def parse(parser, *given, read=app.Parser.parse_args):
     read(parser, *given)
     raise Parsed
 
-  monkeypatch.setattr(command_lib.Parser, "parse_args", parse)
+  monkeypatch.setattr(app.Parser, "parse_args", parse)
   for name in BY_FLAGS:
     importlib.import_module(f"vireid_jax.{name}")
 
@@ -67,9 +66,9 @@ def test_a_documented_command_parses(page, arguments):
   if name in BY_FLAGS:
     with command_lines.parsed(*arguments) as main:
       if any(argument.startswith("--config=") or argument == "--config" for argument in arguments):
-        config_lib.validate(main.read_config())
-      main.workdir()
-  elif arguments and hasattr(module, "main") and name != "data.corruptions.contact_sheet":
+        checks.validate(main.run_flags.read_config())
+      main.run_flags.workdir()
+  elif arguments and hasattr(module, "main") and name != "corruption_sheet":
     with pytest.raises((Parsed, SystemExit)):  # the latter after --help
       module.main(arguments)
 
@@ -82,7 +81,7 @@ def test_there_are_commands_of_every_page_that_shows_some():
 def test_every_config_key_that_a_page_names_exists():
   known = set()
   for name in config_files.NAMES:
-    flat = config_keys.flatten(config_keys.plain(config_files.load(name)))
+    flat = keys.flatten(keys.plain(config_files.load(name)))
     for key in flat:
       parts = key.split(".")
       known |= {".".join(parts[:count]) for count in range(1, len(parts) + 1)}

@@ -9,9 +9,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, report, train
-from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.errors import UserError
+from vireid_jax import report
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import checks
+from vireid_jax.experiment import evaluate, train
+from vireid_jax.training.checkpoint import Checkpoints
 
 SETTING = "all/1-shot/random_choice"
 
@@ -146,7 +148,7 @@ def test_report_from_the_command_line(trained, capsys):
 def test_mixed_galleries_alone_take_no_reranking(data_dir):
   config = make_config(data_dir)
   config.eval.protocol = ConfigDict({"name": "mixed", "trials": 2})
-  config_lib.validate(config)
+  checks.validate(config)
   config.eval.rerank = True
   with pytest.raises(UserError, match="has no re-ranked results"):
-    config_lib.validate(config)
+    checks.validate(config)

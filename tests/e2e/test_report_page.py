@@ -12,8 +12,8 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 pytest.importorskip("sklearn")
 
-from vireid_jax import evaluate, train
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import evaluate, train
 from vireid_jax.report.page import cmc, network, runs
 
 SETTING = "all/1-shot/random_choice"

@@ -13,8 +13,8 @@ import config_files
 import numpy as np
 import pytest
 
-from vireid_jax import splits, train
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import splits, train
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from toys import config as toy_config
 
-from vireid_jax import compilation, train
-from vireid_jax.data import placement
-from vireid_jax.evaluations import Evaluations
-from vireid_jax.recorder import Recorder
+from vireid_jax.data.training import placement
+from vireid_jax.experiment import train
+from vireid_jax.experiment.evaluation_schedule import Evaluations
+from vireid_jax.experiment.recorder import Recorder
+from vireid_jax.runtime import compilation
 
 STEPS, LOG = 12, 4
 COMPILED = "/jax/core/compile/backend_compile_duration"

@@ -9,9 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from vireid_jax import compilation, evaluate, metrics, train
-from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import evaluate, train
+from vireid_jax.runtime import compilation
+from vireid_jax.training import metrics
+from vireid_jax.training.checkpoint import Checkpoints
 
 SETTINGS = {
   f"{mode}/{shots}-shot/{gallery}"

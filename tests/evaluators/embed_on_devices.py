@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from vireid_jax import mesh
-from vireid_jax.data.schema import Records
-from vireid_jax.data.source import ImageSet
+from vireid_jax.common.records import Records
+from vireid_jax.data.prepared.source import ImageSet
 from vireid_jax.evaluators.embed import Embedder
+from vireid_jax.runtime import mesh
 
 BATCH = 8
 SIZE = (32, 16)

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import draws
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators.protocols import draws
 
 
 def tree(folder_sizes, modality=VISIBLE, seed=0):

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from embed_on_devices import BATCH, images, parts
 
-from vireid_jax import mesh
-from vireid_jax.data import cache
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.data.prepared import cache
 from vireid_jax.evaluators.embed import (
   PIECE,
   Embedder,
@@ -24,12 +23,13 @@ from vireid_jax.evaluators.embed import (
   jitted,
   retrieval_function,
 )
+from vireid_jax.runtime import mesh
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def normalized(pixels):
-  from vireid_jax.data import augment
+  from vireid_jax.data.training import augment
 
   return augment.make_pipeline(("normalize()",))(jax.random.key(0), pixels)
 

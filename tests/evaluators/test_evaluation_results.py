@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import create, protocols, results
+from vireid_jax.common.errors import UserError
+from vireid_jax.evaluators import results
+from vireid_jax.evaluators.protocols import create, names
 
 
 def summary(rate, valid=7):
@@ -61,7 +62,7 @@ def test_table_of_one_trial_has_no_spread():
 
 
 def test_protocols_are_found_by_name():
-  assert {"llcm", "regdb", "sysu_mm01"} <= set(protocols())
+  assert {"llcm", "regdb", "sysu_mm01"} <= set(names())
 
 
 @pytest.mark.parametrize(

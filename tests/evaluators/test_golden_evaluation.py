@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.evaluators import create
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators.protocols import create
 from vireid_jax.evaluators.ranking import evaluate_ranking
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix

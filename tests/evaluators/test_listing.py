@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vireid_jax import evaluators
-from vireid_jax.data.schema import Records
-from vireid_jax.evaluators.listing import Listing
+from vireid_jax.common.records import Records
+from vireid_jax.evaluators import protocols
+from vireid_jax.evaluators.protocols.listing import Listing
 
 
 def records_of(identities=5, cameras=6, images=3):
@@ -23,10 +23,10 @@ def records_of(identities=5, cameras=6, images=3):
 @pytest.mark.parametrize(
   "protocol",
   [
-    evaluators.create("sysu_mm01", galleries=("random_choice",), shots=(1, 2), trials=1),
-    evaluators.create("regdb"),
-    evaluators.create("llcm", trials=1),
-    evaluators.create("mixed", trials=1, same_place=((3, 2), (2, 3))),
+    protocols.create("sysu_mm01", galleries=("random_choice",), shots=(1, 2), trials=1),
+    protocols.create("regdb"),
+    protocols.create("llcm", trials=1),
+    protocols.create("mixed", trials=1, same_place=((3, 2), (2, 3))),
   ],
   ids=lambda protocol: type(protocol).__module__.rsplit(".", 1)[1],
 )
@@ -47,7 +47,7 @@ def test_scoring_the_listings_gives_the_protocol_s_numbers(protocol):
 
 
 def test_settings_that_the_data_do_not_allow_are_absent():
-  protocol = evaluators.create("sysu_mm01", modes=("all",), shots=(1,))
+  protocol = protocols.create("sysu_mm01", modes=("all",), shots=(1,))
   assert list(protocol.listings(records_of(), {})) == ["all/1-shot/random_choice"]
 
 

@@ -5,9 +5,9 @@ import pytest
 from plain_ranking import plain_ranking
 from test_suite import features_of, records_of
 
-from vireid_jax import evaluators
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.evaluators import draws, suite, verification
+from vireid_jax.common.records import INFRARED, VISIBLE
+from vireid_jax.evaluators import protocols, suite, verification
+from vireid_jax.evaluators.protocols import draws
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 
@@ -21,7 +21,7 @@ def task():
 @pytest.mark.parametrize("modality", [VISIBLE, INFRARED])
 def test_mixed_galleries_equal_a_plain_loop(task, same_place, modality):
   records, features = task
-  protocol = evaluators.create("mixed", trials=2, same_place=same_place)
+  protocol = protocols.create("mixed", trials=2, same_place=same_place)
   found = protocol.evaluate(features, records, {})
   query = np.flatnonzero(records.modality == modality)
   direction = "visible_to_mixed" if modality == VISIBLE else "infrared_to_mixed"
@@ -49,10 +49,10 @@ def test_mixed_galleries_equal_a_plain_loop(task, same_place, modality):
 
 
 def test_sysu_keeps_its_cameras_of_one_place_apart():
-  protocol = suite.mixed_protocol(evaluators.create("sysu_mm01", trials=3))
+  protocol = suite.mixed_protocol(protocols.create("sysu_mm01", trials=3))
   assert protocol.same_place == ((3, 2), (2, 3))
   assert protocol.trials == 3
-  assert suite.mixed_protocol(evaluators.create("regdb")).same_place == ()
+  assert suite.mixed_protocol(protocols.create("regdb")).same_place == ()
 
 
 def pairs_of(records, similarity, left, right):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plain_ranking import assert_same, plain_ranking
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators import ranking
 from vireid_jax.evaluators.ranking import evaluate_ranking
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_golden_evaluation import read_permutations
 
-from vireid_jax.data.schema import VISIBLE, Records
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import reranking_dense, sysu_mm01
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import VISIBLE, Records
+from vireid_jax.evaluators import reranking_dense
+from vireid_jax.evaluators.protocols import sysu_mm01
 from vireid_jax.evaluators.ranking import evaluate_ranking
 from vireid_jax.evaluators.reranking import k_reciprocal_distance
 

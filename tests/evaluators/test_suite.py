@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vireid_jax import evaluators
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.reranking import Reranking, k_reciprocal_distance
 from vireid_jax.evaluators.suite import Suite
@@ -34,7 +34,7 @@ def task():
 
 
 def sysu(**options):
-  return evaluators.create("sysu_mm01", galleries="random_choice", trials=2, shots=1, **options)
+  return protocols.create("sysu_mm01", galleries="random_choice", trials=2, shots=1, **options)
 
 
 def test_every_variant_has_its_name_and_conditions(task):
@@ -86,7 +86,7 @@ def plain_reranked_map(features, records, query_rows, gallery_rows, drop):
 
 
 def test_reranked_sysu_equals_the_distance_ranked_plainly(task):
-  from vireid_jax.evaluators import sysu_mm01
+  from vireid_jax.evaluators.protocols import sysu_mm01
 
   records, features = task
   matrix = features["after_neck"]
@@ -108,7 +108,7 @@ def test_reranked_regdb_and_llcm_run_on_the_same_distance(task, normalize):
   matrix = features["after_neck"]
   if normalize:
     matrix = 3 * matrix  # lengths must not matter
-  regdb = evaluators.create("regdb").evaluate(
+  regdb = protocols.create("regdb").evaluate(
     matrix, records, {}, normalize=normalize, rerank=Reranking()
   )
   rows = [np.flatnonzero(records.modality == side) for side in (VISIBLE, INFRARED)]
@@ -122,7 +122,7 @@ def test_reranked_regdb_and_llcm_run_on_the_same_distance(task, normalize):
     distance = k_reciprocal_distance(used[query], used[gallery])
     want = plain_ranking(-distance, records.identity[query], records.identity[gallery])
     np.testing.assert_allclose(regdb[direction].mean["mAP"], want["mAP"], atol=2e-4)
-  llcm = evaluators.create("llcm", trials=2)
+  llcm = protocols.create("llcm", trials=2)
   plain = llcm.evaluate(matrix, records, {}, normalize=normalize)
   reranked = llcm.evaluate(matrix, records, {}, normalize=normalize, rerank=Reranking())
   assert reranked["visible_to_infrared"].mean["mAP"] > plain["visible_to_infrared"].mean["mAP"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from plain_ranking import plain_ranking
 
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import create, sysu_mm01
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators.protocols import create, sysu_mm01
 
 
 def split(images, cameras_of):

@@ -11,10 +11,12 @@ import sys
 import command_lines
 import config_files
 import pytest
-from test_ablate import Runs, call, write_record
+from experiment.test_ablate import Runs, call, write_record
 
-from vireid_jax import ablate, finished, splits
-from vireid_jax.errors import UserError
+from vireid_jax import ablate, splits
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import ablation, finished
+from vireid_jax.experiment import splits as splits_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "mun_synthetic.py"
@@ -22,13 +24,15 @@ CONFIG = ROOT / "configs" / "mun_synthetic.py"
 # An ablation whose runs wait for ever, and stop as a training does.
 ENDLESS = """
 import subprocess, sys
-from vireid_jax import ablate, command
+from vireid_jax import ablate
+from vireid_jax.experiment import ablation
+from vireid_jax.cli import app
 
-RUN = "from vireid_jax import interrupts; import threading; interrupts.install();" \\
+RUN = "from vireid_jax.common import interrupts; import threading; interrupts.install();" \\
   "print('up', flush=True); threading.Event().wait()"
 start = subprocess.Popen
-ablate.subprocess.Popen = lambda words, **options: start([sys.executable, "-c", RUN], **options)
-command.start(ablate.main)
+ablation.subprocess.Popen = lambda words, **options: start([sys.executable, "-c", RUN], **options)
+app.start(ablate.main)
 """
 
 # The end of a config file that was edited.
@@ -60,7 +64,7 @@ def test_a_signal_stops_all_runs_and_starts_no_other(name, tmp_path):
     text=True,
     start_new_session=True,
   )
-  logs = [tmp_path / row / "seed_0" / ablate.LOG for row in ("base", "full")]
+  logs = [tmp_path / row / "seed_0" / ablation.LOG for row in ("base", "full")]
   wait_until(process, lambda: all(log.exists() and "up" in log.read_text() for log in logs))
   os.killpg(process.pid, getattr(signal, name))  # as Ctrl-C does
   output, errors = process.communicate(timeout=20)
@@ -86,7 +90,7 @@ def test_a_signal_stops_all_runs_and_starts_no_other(name, tmp_path):
   ],
 )
 def test_rows_that_cannot_be_are_refused_before_anything_runs(rows, message, tmp_path, monkeypatch):
-  monkeypatch.setattr(ablate, "_spawn", pytest.fail)
+  monkeypatch.setattr(ablation, "_spawn", pytest.fail)
   with pytest.raises(UserError, match=message):
     call(tmp_path / "new", *rows)
   assert not list(tmp_path.glob("new/*"))
@@ -94,7 +98,7 @@ def test_rows_that_cannot_be_are_refused_before_anything_runs(rows, message, tmp
 
 def test_folders_of_rows_are_names_below_the_workdir():
   texts = ("..", ".", "人", "a/b", "../up", f"full --config.x={'9' * 300}")
-  names = [ablate.Row(text, "", ()).folder for text in texts]
+  names = [ablation.Row(text, "", ()).folder for text in texts]
   assert len(set(names)) == len(texts)
   assert all(name and not name.startswith(".") and "/" not in name for name in names)
   assert max(map(len, names)) <= 255
@@ -109,7 +113,7 @@ def test_an_edited_config_file_is_not_finished(tmp_path, monkeypatch):
   for text in (source, f"{source}# a comment\n", source + DOUBLED):
     file.write_text(text)
     runs = Runs()
-    monkeypatch.setattr(ablate, "_spawn", runs)
+    monkeypatch.setattr(ablation, "_spawn", runs)
     ablate.main(arguments)
     counts.append(len(runs.commands))
   assert counts == [1, 0, 1]
@@ -135,7 +139,7 @@ def test_rows_that_change_the_protocol_do_not_end_the_table(tmp_path, monkeypatc
     path.write_text(json.dumps(record))
     return 0
 
-  monkeypatch.setattr(ablate, "_spawn", other)
+  monkeypatch.setattr(ablation, "_spawn", other)
   assert call(tmp_path, "full", "base") == 0
   printed = capsys.readouterr().out
   assert "| full |  | 2 | 25.00 ± 7.07 |" in printed
@@ -153,14 +157,14 @@ def test_a_first_setting_that_was_not_run_is_passed_over(tmp_path, monkeypatch, 
     path.write_text(json.dumps(record))
     return 0
 
-  monkeypatch.setattr(ablate, "_spawn", empty)
+  monkeypatch.setattr(ablation, "_spawn", empty)
   assert call(tmp_path, "full") == 0
   printed = capsys.readouterr().out
   assert "test, all/1-shot" in printed and "| full |  | 2 | 25.00 ± 7.07 |" in printed
 
 
 def test_seeds_of_different_configs_are_not_averaged(tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(ablate, "_spawn", Runs())
+  monkeypatch.setattr(ablation, "_spawn", Runs())
   call(tmp_path, "base", "full")
   capsys.readouterr()
   write_record(tmp_path / "full" / "seed_1", 1, "base")
@@ -171,26 +175,26 @@ def test_seeds_of_different_configs_are_not_averaged(tmp_path, monkeypatch, caps
 def test_splits_evaluates_every_split_and_trains_none(tmp_path, monkeypatch):
   config = config_files.load("agw_regdb", "smoke")
   for split in (1, 3):
-    splits.split_folder(tmp_path, split).mkdir()
+    splits_lib.split_folder(tmp_path, split).mkdir()
   seen = []
-  monkeypatch.setattr(splits.train, "train", pytest.fail)
-  monkeypatch.setattr(splits.report, "render", lambda items, step: (items, step))
+  monkeypatch.setattr(splits_lib.train, "train", pytest.fail)
+  monkeypatch.setattr(splits_lib.report, "render", lambda items, step: (items, step))
 
   def evaluate(config, folder, *, step, overrides):
     seen.append((config and config.data.split, folder.name, step, overrides))
 
-  monkeypatch.setattr(splits.evaluate, "evaluate", evaluate)
-  splits.evaluate_splits(config, tmp_path, step=4)
-  splits.evaluate_splits(None, tmp_path, (3,), overrides=["--config.eval.flip=True"])
+  monkeypatch.setattr(splits_lib.evaluate, "evaluate", evaluate)
+  splits_lib.evaluate_splits(config, tmp_path, step=4)
+  splits_lib.evaluate_splits(None, tmp_path, (3,), overrides=["--config.eval.flip=True"])
   assert seen == [
     (1, "split_01", 4, ()),
     (3, "split_03", 4, ()),
     (None, "split_03", None, ["--config.eval.flip=True"]),
   ]
   with pytest.raises(UserError, match=r"has no split_02; train it first. There are: 1, 3"):
-    splits.evaluate_splits(config, tmp_path, (1, 2))
+    splits_lib.evaluate_splits(config, tmp_path, (1, 2))
   with pytest.raises(UserError, match=r"has no split_01; train it first. There are: none"):
-    splits.evaluate_splits(None, tmp_path / "nothing")
+    splits_lib.evaluate_splits(None, tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(

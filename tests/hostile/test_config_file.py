@@ -6,8 +6,7 @@ import command_lines
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = f"{ROOT / 'configs' / 'mun_sysu.py'}:smoke"
@@ -42,7 +41,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("read", [config_file.load, lambda p: command_lines.config("--config", p)])
+@pytest.mark.parametrize("read", [config_lib.load, lambda p: command_lines.config("--config", p)])
 def test_an_error_inside_the_file_names_its_line(kind, read, tmp_path):
   content, message = BROKEN[kind]
   path = tmp_path / "mine.py"
@@ -65,7 +64,7 @@ def test_what_is_no_file_of_text_is_named(tmp_path):
     (f"{tmp_path}/a\x1b[31m.py", r"no file .*\\x1b\[31m"),
   ]:
     with pytest.raises(UserError, match=message):
-      config_file.load(str(path))
+      config_lib.load(str(path))
 
 
 def test_a_misspelt_file_names_the_near_ones(monkeypatch):
@@ -75,7 +74,7 @@ def test_a_misspelt_file_names_the_near_ones(monkeypatch):
 
 
 def test_a_misspelt_variant_is_the_same_error_for_both_readers():
-  for read in (config_file.load, lambda path: command_lines.config(f"--config={path}")):
+  for read in (config_lib.load, lambda path: command_lines.config(f"--config={path}")):
     with pytest.raises(UserError, match="unknown config variant 'smok'; did you mean 'smoke'"):
       read(SMOKE[:-1])
 
@@ -84,7 +83,7 @@ def test_a_file_that_was_changed_at_once_is_read_again(tmp_path):
   path = tmp_path / "mine.py"
   for rate in (0.1, 0.2, 0.3):
     path.write_text(f"{START}  config.optim.lr = {rate}\n  return config\n")
-    assert config_file.load(str(path)).optim.lr == rate
+    assert config_lib.load(str(path)).optim.lr == rate
   assert [each.name for each in tmp_path.iterdir()] == ["mine.py"]
 
 
@@ -153,7 +152,7 @@ def test_overrides_reach_the_config_and_leave_the_next_command_alone():
 def test_a_run_without_a_workdir_goes_where_its_config_says(arguments, folder, monkeypatch, capsys):
   monkeypatch.chdir(ROOT)
   with command_lines.parsed(*arguments) as main:
-    assert str(main.workdir()) == folder
+    assert str(main.run_flags.workdir()) == folder
   said = capsys.readouterr()
   line = f"workdir: {folder} (another one: --workdir)\n"
   expected = ("", "") if folder == "there" else (("", line) if folder == "runs" else (line, ""))
@@ -177,7 +176,7 @@ def test_a_config_that_holds_itself_is_refused(tmp_path):
 
 def test_a_command_without_a_config_says_what_to_give():
   with command_lines.parsed() as main, pytest.raises(UserError, match="--config configs/mun_syn"):
-    main.read_config()
+    main.run_flags.read_config()
 
 
 def test_default_config_names_the_data_sets():

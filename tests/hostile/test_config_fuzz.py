@@ -7,9 +7,10 @@ import config_files
 import odd_values
 import pytest
 
-from vireid_jax import config as config_lib
-from vireid_jax import config_keys, methods
-from vireid_jax.errors import UserError
+from vireid_jax import methods
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import checks
+from vireid_jax.config import keys as config_keys
 
 DATASETS = {"agw": "sysu", "mpanet": "regdb", "mun": "llcm", "tmpa": "synthetic"}
 SECTIONS = ("data", "sampler", "augment", "method", "optim", "train", "checkpoint", "eval", "log")
@@ -24,7 +25,7 @@ def keys(config):
 def complaint(config):
   """What `validate` says; empty where it is content. Everything but a UserError is raised."""
   try:
-    config_lib.validate(config)
+    checks.validate(config)
   except UserError as error:
     return str(error)
   return ""
@@ -53,7 +54,7 @@ def test_any_text_behind_any_key_of_the_command_line_passes_or_is_explained():
   for key in rng.choices(known, k=300):
     try:
       override = f"--config.{key}={rng.choice(texts)}"
-      config_lib.validate(command_lines.config("--config", path, override))
+      checks.validate(command_lines.config("--config", path, override))
     except UserError as error:
       refused += 1
       assert str(error).isprintable() and len(str(error)) < 3000, (key, error)

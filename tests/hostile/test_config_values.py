@@ -8,8 +8,11 @@ import odd_values
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, methods, options, train
-from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax import methods
+from vireid_jax.common import options
+from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.config import checks
+from vireid_jax.experiment import train
 
 NAN, INF = float("nan"), float("inf")
 BASE = "agw_sysu"
@@ -134,7 +137,7 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
     config = config_files.load(name)
     odd_values.put(config, key, value)
     with pytest.raises(UserError) as caught:
-      config_lib.validate(config)
+      checks.validate(config)
     message = str(caught.value)
     parts = (key, key.rpartition(".")[2], key.split(".")[0])
     assert any(part in message for part in parts), (key, message)
@@ -162,7 +165,7 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
 def test_real_values_pass(key, value):
   config = config_files.load(BASE)
   odd_values.put(config, key, value)
-  config_lib.validate(config)
+  checks.validate(config)
 
 
 def test_every_config_passes_with_every_variant_it_names():
@@ -170,7 +173,7 @@ def test_every_config_passes_with_every_variant_it_names():
   for name in config_files.NAMES:
     text = (config_files.FOLDER / f"{name}.py").read_text()
     for variant in {"", "smoke", "own", *re.findall(r"`:(\w+)`", text)}:
-      config_lib.validate(config_files.load(name, variant))
+      checks.validate(config_files.load(name, variant))
       count += 1
   assert count > 100
 
@@ -179,11 +182,11 @@ def test_keys_that_a_file_misspells_or_removes_are_named():
   config = config_files.load(BASE)
   config.optim.weight_decai = 0.1
   with pytest.raises(UserError, match=r"config\.optim\.weight_decai: no such key; did you mean"):
-    config_lib.validate(config)
+    checks.validate(config)
   config = config_files.load(BASE)
   del config.checkpoint["keep"]
   with pytest.raises(UserError, match=r"config\.checkpoint\.keep is missing.* has 2 there"):
-    config_lib.validate(config)
+    checks.validate(config)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +211,7 @@ def test_keys_that_a_file_misspells_or_removes_are_named():
 def test_a_wrong_value_of_the_command_line_is_explained(option, message):
   config = command_lines.config("--config", str(config_files.FOLDER / "agw_sysu.py"), option)
   with pytest.raises(UserError, match=message):
-    config_lib.validate(config)
+    checks.validate(config)
 
 
 # Odd values that pass are built: the rest of the run must take them, or say what the data forbid.
@@ -245,7 +248,7 @@ def test_what_passes_is_built_or_explained(name, changes, data_dir, tmp_path):
   config = config_files.smoke(name, data_dir)
   for key, value in changes.items():
     odd_values.put(config, key, value)
-  config_lib.validate(config)
+  checks.validate(config)
   refused = {"data.train", "data.name", "eval.part", "optim.no_decay", "data.dir"} & set(changes)
   if refused:
     with pytest.raises(UserError):
@@ -269,7 +272,7 @@ def test_the_setting_of_the_best_checkpoint_is_checked_before_the_first_step(dat
 
 PLUG_IN = """import dataclasses
 from typing import Annotated
-from vireid_jax.options import Number
+from vireid_jax.common.options import Number
 
 @dataclasses.dataclass(frozen=True)
 class Mine:
@@ -344,4 +347,4 @@ def test_every_option_of_every_method_has_a_rule_that_takes_its_default():
 def test_a_config_of_the_file_reader_and_of_the_flag_are_equal():
   path = f"{config_files.FOLDER / 'tmpa_llcm.py'}:smoke"
   found = command_lines.config("--config", path)
-  assert found.to_dict() == config_file.load(path).to_dict() and found.is_locked
+  assert found.to_dict() == config_lib.load(path).to_dict() and found.is_locked

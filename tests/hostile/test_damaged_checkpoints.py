@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax import checkpoint, checkpoint_seal
-from vireid_jax.checkpoint import FOLDER, Checkpoints
-from vireid_jax.errors import UserError
-from vireid_jax.train_state import TrainState
+from vireid_jax.common.errors import UserError
+from vireid_jax.training import checkpoint, checkpoint_seal
+from vireid_jax.training.checkpoint import FOLDER, Checkpoints
+from vireid_jax.training.state import TrainState
 
 # pytest's hook takes the place of the one that keeps Orbax's abandoned reads quiet.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

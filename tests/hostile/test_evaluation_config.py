@@ -10,8 +10,10 @@ import trained_models
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_keys, evaluate, evaluation_config, train
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import keys as config_keys
+from vireid_jax.experiment import evaluate, evaluation_config, train
+from vireid_jax.training import checkpoint
 
 SETTING = "all/1-shot/random_choice"
 STEP = "step_0000002"
@@ -204,7 +206,7 @@ def test_the_workdir_is_tried_before_and_the_table_comes_before_the_record(
   def full(path, text):
     raise OSError(28, "No space left on device")
 
-  monkeypatch.setattr(evaluate.storage, "write_text", full)
+  monkeypatch.setattr(evaluate.files, "write_text", full)
   with pytest.raises(UserError, match="the disk is full"):
     evaluate_by_command(workdir)
   assert SETTING in capsys.readouterr().out
@@ -253,7 +255,7 @@ def odd_overrides(stored, count):
 
 def try_overrides(trained, count):
   """Returns how many of so many odd overrides were evaluated; the others were refused."""
-  stored = evaluate.Checkpoints(trained, keep=None).meta(2)["config"]
+  stored = checkpoint.Checkpoints(trained, keep=None).meta(2)["config"]
   done = 0
   for number, option in enumerate(odd_overrides(stored, count)):
     allowed = ["--config.eval.allow_mismatch=True"] if number % 2 else []

@@ -7,8 +7,8 @@ import config_files
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluation_record
 from vireid_jax.evaluators.results import METRICS, SettingResult
+from vireid_jax.experiment import evaluation_record
 
 OWN = config_lib.to_dict(config_files.load("agw_regdb", "smoke"))
 

@@ -9,7 +9,8 @@ import trained_models
 
 import vireid_jax
 from vireid_jax import export
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.retrieval import export as export_lib
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def load(folder):
 
 def test_files_of_two_exports_do_not_run_together(models, tmp_path):
   for name, model in zip("ab", models, strict=True):
-    export.write(model, tmp_path / name)
+    export_lib.write(model, tmp_path / name)
   assert load(tmp_path / "b").card["step"] == 9
   (tmp_path / "a" / "weights.npz").replace(tmp_path / "b" / "weights.npz")
   with pytest.raises(ValueError, match=r"weights\.npz is not the file that card\.json belongs to"):
@@ -37,7 +38,7 @@ def test_files_of_two_exports_do_not_run_together(models, tmp_path):
 
 
 def test_a_changed_function_is_noticed(models, tmp_path):
-  export.write(models[0], tmp_path / "out")
+  export_lib.write(models[0], tmp_path / "out")
   path = tmp_path / "out" / "infrared.stablehlo"
   path.write_bytes(path.read_bytes()[:-1] + b"x")
   with pytest.raises(ValueError, match=r"infrared\.stablehlo is not"):
@@ -46,7 +47,7 @@ def test_a_changed_function_is_noticed(models, tmp_path):
 
 def test_an_earlier_export_stays_until_the_next_one_is_whole(models, tmp_path, monkeypatch):
   out = tmp_path / "out"
-  export.write(models[0], out)
+  export_lib.write(models[0], out)
   load(out)
   (out / "__pycache__").mkdir()  # as importing the reader leaves it
 
@@ -54,12 +55,12 @@ def test_an_earlier_export_stays_until_the_next_one_is_whole(models, tmp_path, m
     raise OSError(28, "No space left on device")
 
   with monkeypatch.context() as patch:
-    patch.setattr(export.shutil, "copyfile", full)
+    patch.setattr(export_lib.shutil, "copyfile", full)
     with pytest.raises(OSError, match="No space"):
-      export.write(models[1], out)
+      export_lib.write(models[1], out)
   assert load(out).card["step"] == 7
   assert os.listdir(tmp_path) == ["out"]  # noqa: PTH208
-  export.write(models[1], out)
+  export_lib.write(models[1], out)
   assert load(out).card["step"] == 9
   assert sorted(json.loads((out / "card.json").read_text())["sha256"]) == [
     "infrared.stablehlo",
@@ -77,5 +78,5 @@ def test_a_folder_with_other_files_is_refused_before_anything_is_read(tmp_path, 
   assert r"holds thesis\x1b[2J.txt, which no export wrote" in capsys.readouterr().err
   (tmp_path / "file").touch()
   with pytest.raises(UserError, match="is a file; name a folder"):
-    export.check_replaceable(tmp_path / "file")
-  export.check_replaceable(pathlib.Path(tmp_path / "new"))
+    export_lib.check_replaceable(tmp_path / "file")
+  export_lib.check_replaceable(pathlib.Path(tmp_path / "new"))

@@ -9,8 +9,10 @@ import sys
 import command_lines
 import pytest
 
-from vireid_jax import command, distributed, interrupts, storage
-from vireid_jax.errors import UserError
+from vireid_jax.cli import app
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import distributed
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOORS = (
@@ -79,7 +81,7 @@ def test_wrong_options_end_in_one_line_and_help_in_none():
 
 @pytest.mark.parametrize("characters", [10, 100_000])
 def test_a_reader_that_goes_ends_a_command_quietly(characters):
-  program = f"from vireid_jax import command\ncommand.start(lambda: print('x' * {characters}))"
+  program = f"from vireid_jax.cli import app\napp.start(lambda: print('x' * {characters}))"
   pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
   process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes)
   process.stdout.close()
@@ -88,7 +90,7 @@ def test_a_reader_that_goes_ends_a_command_quietly(characters):
 
 
 def test_output_that_cannot_be_written_is_an_error_and_no_output_is_none():
-  program = "from vireid_jax import command\ncommand.start(lambda: print('x'))"
+  program = "from vireid_jax.cli import app\napp.start(lambda: print('x'))"
   with open("/dev/full", "w") as full:  # noqa: PTH123
     process = subprocess.Popen(
       [sys.executable, "-c", program], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
@@ -111,14 +113,14 @@ def test_output_that_cannot_be_written_is_an_error_and_no_output_is_none():
   ],
 )
 def test_expected_errors_are_explained(error, words, capsys):
-  assert command.guarded(raising(error)) == 1
+  assert app.guarded(raising(error)) == 1
   said = capsys.readouterr().err
   assert said.startswith(words) and said.count("\n") == 1
 
 
 def test_a_bug_keeps_its_traceback():
   with pytest.raises(ZeroDivisionError):
-    command.guarded(lambda: 1 / 0)
+    app.guarded(lambda: 1 / 0)
 
 
 def test_a_stop_is_recognised_inside_a_library_s_error():
@@ -128,8 +130,8 @@ def test_a_stop_is_recognised_inside_a_library_s_error():
     except BaseException as error:
       raise ImportError("half a module") from error
 
-  assert command.guarded(wrapped) == command.guarded(raising(interrupts.Stopped("SIGINT"))) == 75
-  assert command.guarded(lambda: None) == 0 and command.guarded(lambda: 3) == 3
+  assert app.guarded(wrapped) == app.guarded(raising(interrupts.Stopped("SIGINT"))) == 75
+  assert app.guarded(lambda: None) == 0 and app.guarded(lambda: 3) == 3
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_workdirs_that_cannot_be_are_refused(name, words, tmp_path):
   (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
   (tmp_path / "loop").symlink_to(tmp_path / "loop")
   with pytest.raises(UserError, match=words):
-    storage.folder_named(name.format(tmp=tmp_path), "--workdir")
+    files.folder_named(name.format(tmp=tmp_path), "--workdir")
   assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "loop"]
 
 
@@ -173,32 +175,32 @@ def test_runs_refuse_folders_without_a_name(mode):
 def test_other_workdirs_are_taken_as_they_are(tmp_path):
   (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
   for path in (tmp_path / "größe run", tmp_path / "link" / "new"):
-    assert storage.folder_named(str(path), "--workdir") == path
+    assert files.folder_named(str(path), "--workdir") == path
 
 
 def test_a_place_is_tried_without_leaving_a_trace(tmp_path):
-  command.check_writable(tmp_path / "a" / "b", "--out")
+  files.check_writable(tmp_path / "a" / "b", "--out")
   assert not list(tmp_path.iterdir())
   (tmp_path / "file").touch()
   for place in (tmp_path / "file", tmp_path / "file" / "below"):
     with pytest.raises(UserError, match=r"cannot write .*name another place with --out"):
-      command.check_writable(place, "--out")
+      files.check_writable(place, "--out")
 
 
 def test_a_new_file_appears_whole_and_never_replaces_what_is_no_file(tmp_path):
   path = tmp_path / "new" / ("名" * 80)
-  with command.new_file(path, "--out") as file:
+  with files.new_file(path, "--out") as file:
     file.write(b"content")
     (partial,) = (tmp_path / "new").iterdir()
-    assert partial.suffix == storage.PARTIAL and not path.exists()
+    assert partial.suffix == files.PARTIAL and not path.exists()
   assert path.read_bytes() == b"content" and list(path.parent.iterdir()) == [path]
   assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
-  with pytest.raises(ZeroDivisionError), command.new_file(path, "--out"):
+  with pytest.raises(ZeroDivisionError), files.new_file(path, "--out"):
     raise ZeroDivisionError
   assert path.read_bytes() == b"content" and list(path.parent.iterdir()) == [path]
   os.mkfifo(tmp_path / "pipe")
   for other in (tmp_path / "pipe", tmp_path):
-    with pytest.raises(UserError, match="not a regular file"), command.new_file(other, "--out"):
+    with pytest.raises(UserError, match="not a regular file"), files.new_file(other, "--out"):
       pass
   assert (tmp_path / "pipe").is_fifo()
 

@@ -13,7 +13,8 @@ LINE = "\n{}: stopping; a second signal stops at once\n"
 
 START = """
 import os, pathlib, signal, sys, threading, time
-from vireid_jax import command, interrupts
+from vireid_jax.cli import app
+from vireid_jax.common import interrupts
 
 folder = pathlib.Path(sys.argv[1])
 interrupts.PATIENCE = 0.3
@@ -38,7 +39,7 @@ def wait_deaf():
       pass
 
 """
-END = "\ncommand.start(main)\n"
+END = "\napp.start(main)\n"
 
 IMPORTING = """
 def work():

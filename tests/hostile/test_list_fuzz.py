@@ -10,11 +10,11 @@ import owner_trees
 import pytest
 from PIL import Image
 
-from vireid_jax import prepare
-from vireid_jax.data import layout, picture
-from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import sysu_mm01 as protocol
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing
+from vireid_jax.data.prepared import picture
+from vireid_jax.data.prepared.source import Dataset
+from vireid_jax.evaluators.protocols import sysu_mm01 as protocol
 from vireid_jax.retrieval import index
 
 FILES = {
@@ -45,7 +45,7 @@ def trees(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(trees, tmp_path_factory):
-  return prepare.prepare(
+  return preparing.prepare(
     "sysu_mm01", data_dir=tmp_path_factory.mktemp("data"), manual_dir=trees["sysu_mm01"]
   )
 

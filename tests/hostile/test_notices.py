@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import pytest
 from toys import config as toy_config
 
-from vireid_jax import losses, manifest, methods, train
-from vireid_jax.notices import Notices
-from vireid_jax.stagnation import Stagnation
+from vireid_jax import losses, methods
+from vireid_jax.experiment import manifest, train
+from vireid_jax.experiment.notices import Notices
+from vireid_jax.experiment.stagnation import Stagnation
 
 
 def test_a_notice_is_shown_and_kept_once(tmp_path, capsys):

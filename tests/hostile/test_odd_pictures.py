@@ -15,11 +15,12 @@ import owner_trees
 import pytest
 from PIL import Image
 
-from vireid_jax import export_reader, prepare
-from vireid_jax.data import layout, picture, regular_files
-from vireid_jax.data.source import Dataset, decode
-from vireid_jax.errors import UserError
-from vireid_jax.retrieval import page, pictures
+from vireid_jax import prepare
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing, regular_files
+from vireid_jax.data.prepared import picture
+from vireid_jax.data.prepared.source import Dataset, decode
+from vireid_jax.retrieval import export_reader, page, pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), np.uint8)
 SIZE = (6, 4)
@@ -253,7 +254,7 @@ def test_a_damaged_exif_block_turns_nothing():
 def test_prepare_own_stores_turned_pictures_and_says_so(tmp_path, capsys):
   tree = owner_trees.own(tmp_path / "tree", [("ann", "train"), ("joe", "test")])
   (tree / "infrared/1.png").write_bytes(oriented(6))
-  folder = prepare.prepare("own", data_dir=tmp_path / "data", manual_dir=tree)
+  folder = preparing.prepare("own", data_dir=tmp_path / "data", manual_dir=tree)
   assert "1 picture turned by EXIF orientation" in capsys.readouterr().out
   dataset = Dataset("own", folder.parents[1])
   assert dataset.metadata["turned"] == ["infrared/1.png"]
@@ -267,7 +268,7 @@ def test_prepare_keeps_the_owners_pictures_as_they_are(tmp_path):
   tree = owner_trees.llcm(tmp_path / "tree")
   name = "test_vis/cam1/0003/0003_c01_s2_f1_vis.jpg"
   (tree / name).write_bytes(oriented(6, "JPEG"))
-  prepare.prepare("llcm", data_dir=tmp_path / "data", manual_dir=tree)
+  preparing.prepare("llcm", data_dir=tmp_path / "data", manual_dir=tree)
   test = Dataset("llcm", tmp_path / "data").load("test")
   row = test.records.name.tolist().index(name)
   assert test.encoded[row] == (tree / name).read_bytes()

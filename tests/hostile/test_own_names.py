@@ -5,9 +5,9 @@ import unicodedata
 import owner_trees
 import pytest
 
+from vireid_jax.common.errors import UserError
 from vireid_jax.data import layout
 from vireid_jax.data.layout import common, own_names
-from vireid_jax.errors import UserError
 
 table = owner_trees.own
 

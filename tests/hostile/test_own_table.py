@@ -3,9 +3,8 @@
 import owner_trees
 import pytest
 
-from vireid_jax import prepare
-from vireid_jax.data import layout
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing
 
 PEOPLE = [("ann", "train"), ("bob", "train"), ("eve", "val"), ("joe", "test"), ("kim", "test")]
 
@@ -155,7 +154,7 @@ def test_what_is_left_without_corrupt_pictures_is_checked_again(root, corrupt, s
   for name in corrupt:
     (root / name).write_bytes(b"")
   with pytest.raises(UserError, match=f"without its corrupt images: {said}"):
-    prepare.prepare("own", data_dir=root / "data", manual_dir=root, skip_corrupt=True)
+    preparing.prepare("own", data_dir=root / "data", manual_dir=root, skip_corrupt=True)
   assert not (root / "data").exists()
 
 

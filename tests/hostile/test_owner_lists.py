@@ -7,12 +7,11 @@ import owner_trees
 import pytest
 import scipy.io
 
-from vireid_jax import prepare
-from vireid_jax.data import layout
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing
 from vireid_jax.data.layout import mat_file
-from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators.sysu_mm01 import Protocol
+from vireid_jax.data.prepared.source import Dataset
+from vireid_jax.evaluators.protocols.sysu_mm01 import Protocol
 
 
 @pytest.fixture
@@ -239,7 +238,7 @@ def test_images_without_a_number_and_with_a_second_file_of_one_are_named(sysu):
   "change", [lambda rows: [[n - 1 for n in row] for row in rows], lambda _: 7]
 )
 def test_wrong_draws_of_a_data_set_prepared_before_are_not_evaluated(sysu, tmp_path, change):
-  prepare.prepare("sysu_mm01", data_dir=tmp_path / "data", manual_dir=sysu)
+  preparing.prepare("sysu_mm01", data_dir=tmp_path / "data", manual_dir=sysu)
   dataset = Dataset("sysu_mm01", tmp_path / "data")
   test, tables = dataset.load("test"), dataset.metadata["gallery_permutations"]
   features = np.random.default_rng(0).normal(size=(len(test), 4))

@@ -7,9 +7,8 @@ import sys
 import owner_trees
 import pytest
 
-from vireid_jax import prepare
-from vireid_jax.data import layout
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.data import layout, preparing
 
 LIMITED = """
 import resource, signal, sys
@@ -35,16 +34,16 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 def test_a_file_that_goes_while_it_is_stored_is_named(tmp_path, monkeypatch):
   tree = owner_trees.regdb(tmp_path / "tree")
-  checked = prepare._without_corrupt
+  checked = preparing._without_corrupt
 
   def then_gone(*arguments):
     found = checked(*arguments)
     (tree / "Thermal/2/male_back_t_00001_2.bmp").unlink()
     return found
 
-  monkeypatch.setattr(prepare, "_without_corrupt", then_gone)
+  monkeypatch.setattr(preparing, "_without_corrupt", then_gone)
   with pytest.raises(UserError, match=r"t_00001_2\.bmp can no longer be read"):
-    prepare.prepare("regdb", data_dir=tmp_path / "data", manual_dir=tree)
+    preparing.prepare("regdb", data_dir=tmp_path / "data", manual_dir=tree)
   assert os.listdir(tmp_path / "data") == []  # noqa: PTH208
 
 
@@ -64,11 +63,11 @@ def test_a_place_that_cannot_be_a_folder_is_refused(tmp_path, place):
   (tmp_path / "link").symlink_to(tmp_path / "link")
   tree = owner_trees.regdb(tmp_path / "tree")
   with pytest.raises(UserError, match=r"cannot write to .*--data_dir"):
-    prepare.prepare("regdb", data_dir=tmp_path / place, manual_dir=tree)
+    preparing.prepare("regdb", data_dir=tmp_path / place, manual_dir=tree)
 
 
 def test_a_place_whose_name_is_not_utf8_is_refused(tmp_path):
   tree = owner_trees.regdb(tmp_path / "tree")
   place = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff")
   with pytest.raises(UserError, match=r"cannot write to .*/odd\\xff: the name is not UTF-8"):
-    prepare.prepare("regdb", data_dir=place, manual_dir=tree)
+    preparing.prepare("regdb", data_dir=place, manual_dir=tree)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vireid_jax.errors import printable
+from vireid_jax.common.errors import printable
 
 
 @pytest.mark.parametrize(

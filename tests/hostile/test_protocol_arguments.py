@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from vireid_jax import evaluators
-from vireid_jax.data.schema import Records
-from vireid_jax.errors import UserError
-from vireid_jax.evaluators import benchmark_reranking, chance, reranking, suite, verification
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import Records
+from vireid_jax.evaluators import chance, protocols, reranking, suite, verification
 from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SAME_GALLERY, format_table
+from vireid_jax.speed import reranking as reranking_lib
 
 ODD = [
   *(None, True, False, 0, -1, 2, 2.5, float("nan"), float("inf"), 10**30, "", "x", "all", b"x"),
@@ -53,11 +53,11 @@ def evaluate_or_refuse(protocol, records, features, *, rerank=None, mixed=False)
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_odd_arguments_work_or_are_refused(name):
-  assert evaluate_or_refuse(evaluators.create(name), PEOPLE, FEATURES)
+  assert evaluate_or_refuse(protocols.create(name), PEOPLE, FEATURES)
   for argument in ARGUMENTS[name]:
     for value in ODD:
       try:
-        protocol = evaluators.create(name, **{argument: value})
+        protocol = protocols.create(name, **{argument: value})
       except UserError as error:
         assert argument in str(error), (argument, value)
         continue
@@ -74,14 +74,14 @@ def test_odd_options_of_the_reranking_work_or_are_refused(argument):
       assert argument in str(error)
       continue
     accepted += 1
-    assert evaluate_or_refuse(evaluators.create("regdb"), PEOPLE, FEATURES, rerank=options)
+    assert evaluate_or_refuse(protocols.create("regdb"), PEOPLE, FEATURES, rerank=options)
   assert accepted >= 1
 
 
 @pytest.mark.parametrize("name", [None, 3, ("regdb",), "regdb ", np.array([1, 2])])
 def test_a_protocol_is_found_by_its_name_alone(name):
   with pytest.raises(UserError, match="unknown evaluation protocol"):
-    evaluators.create(name)
+    protocols.create(name)
 
 
 def draw(seed):
@@ -114,7 +114,7 @@ def test_tiny_test_sets_work_or_are_refused(name):
     records, features, options = draw(seed)
     options = options if name != "mixed" and seed % 2 else None
     settings = {"shots": seed % 3} if name == "cross_modality" else {}
-    protocol = evaluators.create(name, **settings)
+    protocol = protocols.create(name, **settings)
     mixed = name != "mixed" and seed % 3 == 0
     found += bool(evaluate_or_refuse(protocol, records, features, rerank=options, mixed=mixed))
   assert found > 12
@@ -123,7 +123,7 @@ def test_tiny_test_sets_work_or_are_refused(name):
 def test_a_setting_without_a_gallery_leaves_the_others():
   """No visible indoor camera: 'indoor' is not run, re-ranked or not."""
   records = constructed([1, 1, 2, 2], [3, 4, 6, 5], [1, 0, 1, 0])
-  found = evaluators.create("sysu_mm01", shots=1, galleries="random_choice").evaluate(
+  found = protocols.create("sysu_mm01", shots=1, galleries="random_choice").evaluate(
     FEATURES[:4], records, {}, rerank=Reranking()
   )
   assert len(found["all/1-shot/random_choice"].trials) == 10
@@ -138,7 +138,7 @@ def test_reranking_of_fewer_images_than_neighbours_is_the_plain_restatement_s(se
   query, gallery = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides)
   k1, k2 = (int(number) for number in generator.integers(1, 40, 2))
   found = reranking.k_reciprocal_distance(query, gallery, k1=k1, k2=k2)
-  plain = benchmark_reranking.rerank_plainly(query, gallery, k1, k2)
+  plain = reranking_lib.rerank_plainly(query, gallery, k1, k2)
   np.testing.assert_allclose(found, plain, atol=1e-12)
 
 
@@ -154,7 +154,7 @@ def test_a_gallery_of_all_images_has_no_spread_and_says_so():
   records = constructed(*(np.tile(column, 2) for column in columns))
   features = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
   options = {"modes": "all", "galleries": "random_choice"}
-  found = evaluators.create("sysu_mm01", **options).evaluate(features, records, {})
+  found = protocols.create("sysu_mm01", **options).evaluate(features, records, {})
   one, ten = "all/1-shot/random_choice", "all/10-shot/random_choice"
   assert spreads(found) == {one: True, ten: False}
   table = format_table(found, "a title")
@@ -173,19 +173,19 @@ def test_a_gallery_of_all_images_has_no_spread_and_says_so():
 ])  # fmt: skip
 def test_draws_from_folders_of_one_image_are_all_the_same(name, options):
   records = constructed([1, 1, 2, 2], [1, 2, 3, 4], [0, 1, 0, 1])
-  found = evaluators.create(name, **options).evaluate(FEATURES[:4], records, {})
+  found = protocols.create(name, **options).evaluate(FEATURES[:4], records, {})
   assert not any(spreads(found).values())
   assert SAME_GALLERY in format_table(found, "a title")
 
 
 def test_one_trial_has_no_spread_and_nothing_is_said_of_it():
-  found = evaluators.create("regdb").evaluate(FEATURES, PEOPLE, {})
+  found = protocols.create("regdb").evaluate(FEATURES, PEOPLE, {})
   assert not any(spreads(found).values()) and SAME_GALLERY not in format_table(found, "a title")
 
 
 def test_several_corrupted_copies_have_a_spread_of_their_own():
   records = constructed([1, 1, 2, 2], [1, 2, 3, 4], [0, 1, 0, 1])
-  draws = [evaluators.create("llcm").evaluate(FEATURES[n : n + 4], records, {}) for n in range(2)]
+  draws = [protocols.create("llcm").evaluate(FEATURES[n : n + 4], records, {}) for n in range(2)]
   joined = suite.join_draws(draws, {"draws": 2})
   assert not any(result.same_gallery for result in joined.values())
   assert all(suite.join_draws(draws[:1], {})[f"{name}/corrupted"].same_gallery for name in draws[0])
@@ -194,7 +194,7 @@ def test_several_corrupted_copies_have_a_spread_of_their_own():
 def test_chance_is_the_mean_over_random_orders():
   """Two right among five, one of them left out for the first query."""
   records = constructed([1, 2, 1, 1, 2, 3, 2], [3, 3, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 0])
-  protocol = evaluators.create("regdb", directions="infrared_to_visible")
+  protocol = protocols.create("regdb", directions="infrared_to_visible")
   (listing,) = protocol.listings(records, {}).values()
   generator, found = np.random.default_rng(0), []
   for _ in range(1500):
@@ -207,7 +207,7 @@ def test_chance_is_noticed_and_learning_is_not():
   generator = np.random.default_rng(0)
   identity = np.repeat(np.arange(40), 4)
   records = constructed(identity, np.ones_like(identity), np.tile([0, 0, 1, 1], 40))
-  protocol = evaluators.create("regdb")
+  protocol = protocols.create("regdb")
   listings = protocol.listings(records, {})
   noise = generator.normal(size=(160, 8)).astype(np.float32)
   learned = noise + 2 * generator.normal(size=(40, 8)).astype(np.float32)[identity]

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from vireid_jax.common.errors import UserError
 from vireid_jax.data import rendered, synthetic
-from vireid_jax.data.source import Dataset
-from vireid_jax.errors import UserError
+from vireid_jax.data.prepared.source import Dataset
 
 SPEC = synthetic.WorldSpec(1, 1, 2, images_per_camera=1, image_height=24, image_width=12)
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from vireid_jax import folders
-from vireid_jax.data import location
+from vireid_jax.common import folders
+from vireid_jax.data.prepared import location
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -15,8 +15,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 # files; prints what the next look finds: one line per kill, and one for the child that ended.
 KILLED = """
 import os, pathlib, sys
-from vireid_jax import folders, prepare
-from vireid_jax.data import location
+from vireid_jax.common import folders
+from vireid_jax.data import preparing
+from vireid_jax.data.prepared import location
 
 OPERATIONS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.rmtree", "open", "exchange"}
 root, atomic = pathlib.Path(sys.argv[1]), sys.argv[2] == "atomic"
@@ -39,9 +40,9 @@ def life(place, number):
     return atomic and exchange(*arguments)
   folders._exchange = watched
   sys.addaudithook(count)
-  with prepare._staging_folder(place, layout) as staging:
+  with preparing._staging_folder(place, layout) as staging:
     make(staging / "regdb/1.0.0", "new")
-    prepare._publish(staging / "regdb/1.0.0", place / "regdb/1.0.0", True)
+    preparing._publish(staging / "regdb/1.0.0", place / "regdb/1.0.0", True)
   os._exit(0)
 
 class layout:

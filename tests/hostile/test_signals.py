@@ -9,9 +9,9 @@ import config_files
 import numpy as np
 import pytest
 import trained_models
+from experiment.test_import_weights import official_weights
 from hostile import signalled
 from hostile.signalled import ROOT, Case
-from test_import_weights import official_weights
 
 MOST_UNTIL_LINE, MOST_UNTIL_END = 1.0, 10.0  # seconds, on an idle machine
 CONFIG = "configs/agw_synthetic.py:smoke"

@@ -6,9 +6,12 @@ import shutil
 import pytest
 from toys import config as toy_config
 
-from vireid_jax import evaluate, evaluations, manifest, metrics, storage, train, workdir_lock
-from vireid_jax.checkpoint import FOLDER, UNFINISHED
-from vireid_jax.errors import UserError
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import evaluate, evaluation_schedule, manifest, train
+from vireid_jax.runtime import workdir_lock
+from vireid_jax.training import metrics
+from vireid_jax.training.checkpoint import FOLDER, UNFINISHED
 
 GOOD = b'{"step": 2, "loss": 0.5}\n'
 
@@ -81,12 +84,12 @@ def test_a_half_line_stays_alone(tmp_path):
   ],
 )
 def test_a_run_goes_on_beside_torn_files(content, workdir, data_dir, capsys):
-  names = (metrics.FILE, manifest.FILE, "config.json", evaluations.FILE)
+  names = (metrics.FILE, manifest.FILE, "config.json", evaluation_schedule.FILE)
   for name in names:
     (workdir / name).write_bytes(content)
   train.train(make_config(data_dir, 3), workdir)
   named = capsys.readouterr().err
-  for name in (manifest.FILE, evaluations.FILE):
+  for name in (manifest.FILE, evaluation_schedule.FILE):
     assert f"{workdir / name} is damaged" in named
   assert (str(workdir / metrics.FILE) in named) == bool(content)
   assert [line["step"] for line in metrics.read(workdir) if "loss" in line] == [3]
@@ -101,13 +104,13 @@ def test_leftovers_of_killed_processes_go_at_the_next_start(workdir, data_dir):
     (unfinished / "file").write_text("half")
     (root / "eval").mkdir(exist_ok=True)
     for folder in (root, root / "eval", workdir / FOLDER / "2"):
-      (folder / f".file.{'0' * 16}{storage.PARTIAL}").write_text("half")
-  with storage.replacing(workdir / "eval" / "written_now.json") as file:
+      (folder / f".file.{'0' * 16}{files.PARTIAL}").write_text("half")
+  with files.replacing(workdir / "eval" / "written_now.json") as file:
     train.train(make_config(data_dir, 3), workdir)
     file.write(b"{}")
   assert (workdir / "eval" / "written_now.json").read_bytes() == b"{}"
   left = [path.name for path in workdir.rglob("*")]
-  assert not [name for name in left if UNFINISHED in name or name.endswith(storage.PARTIAL)]
+  assert not [name for name in left if UNFINISHED in name or name.endswith(files.PARTIAL)]
   assert workdir_lock.FILE not in left
 
 

@@ -8,10 +8,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import evaluate, train, unseen
-from vireid_jax.checkpoint import Checkpoints
-from vireid_jax.data.schema import Records
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import Records
+from vireid_jax.experiment import evaluate, train, unseen
+from vireid_jax.training.checkpoint import Checkpoints
 
 
 def make_config(name, data_dir):

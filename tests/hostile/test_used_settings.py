@@ -6,8 +6,8 @@ import pytest
 from ml_collections import ConfigDict
 
 import vireid_jax
-from vireid_jax import train
 from vireid_jax.evaluators.embed import Embedder, feature_methods
+from vireid_jax.experiment import train
 from vireid_jax.report.page import network, runs
 
 SIZE, RESIZE = (40, 20), "bilinear"  # which no config file says

@@ -14,8 +14,8 @@ import pytest
 import torch_pickles as torch
 from safetensors import numpy as safetensors
 
-from vireid_jax import warm_start
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import checks
 from vireid_jax.models import convert
 from vireid_jax.models.weights import state_dict
 
@@ -425,7 +425,7 @@ def test_what_is_no_file_is_not_opened(tmp_path, place, suffix):
   make(tmp_path / f"w{suffix}")
   assert said in refusal(tmp_path / f"w{suffix}")
   with pytest.raises(UserError, match=f"config.init_from = .*{said}"):
-    warm_start.check(str(tmp_path / f"w{suffix}"))
+    checks.check_init_from(str(tmp_path / f"w{suffix}"))
 
 
 @pytest.mark.parametrize("name", ["w" * 5000, "nul\0byte", "~nobody_at_all/w.pth", "esc\x1b[31m"])

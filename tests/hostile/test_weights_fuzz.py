@@ -18,7 +18,7 @@ import pytest
 import torch_pickles as torch
 from safetensors import numpy as safetensors
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models import convert
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "torch"

@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 
-from vireid_jax import storage
+from vireid_jax.common import files
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = ROOT / "vireid_jax"
 
 KILLED = """
 import os, pathlib, signal, sys
-from vireid_jax import storage
+from vireid_jax.common import files
 
-with storage.replacing(pathlib.Path(sys.argv[1])) as file:
+with files.replacing(pathlib.Path(sys.argv[1])) as file:
   file.write(b"new")
   file.flush()
   os.kill(os.getpid(), signal.SIGKILL)
@@ -29,7 +29,7 @@ def test_writers_of_one_file_do_not_meet(tmp_path):
 
   def write(content):
     for _ in range(25):
-      with storage.replacing(path) as file:
+      with files.replacing(path) as file:
         for start in range(0, len(content), 10_000):
           file.write(content[start : start + 10_000])
       assert path.read_bytes() in contents
@@ -53,7 +53,7 @@ def test_a_kill_while_writing_leaves_the_old_content(tmp_path):
 def test_a_folder_that_is_temporary_goes_with_an_error_too(tmp_path):
   for ending in (None, ZeroDivisionError, KeyboardInterrupt):
     try:
-      with storage.temporary_folder(tmp_path / "parent" / "folder") as folder:
+      with files.temporary_folder(tmp_path / "parent" / "folder") as folder:
         (folder / "file").touch()
         if ending:
           raise ending
@@ -63,9 +63,7 @@ def test_a_folder_that_is_temporary_goes_with_an_error_too(tmp_path):
 
 
 def test_nothing_else_in_the_package_makes_names_for_partial_files():
-  """Fixed names collide: `storage` makes the only ones."""
-  ours = [
-    path for path in PACKAGE.rglob("*.py") if path.name not in ("storage.py", "interrupts.py")
-  ]
+  """Fixed names collide: `files` makes the only ones."""
+  ours = [path for path in PACKAGE.rglob("*.py") if path.name not in ("files.py", "interrupts.py")]
   found = [path.name for path in ours if re.search(r"\.partial\b[\"'}]", path.read_text())]
   assert found == []

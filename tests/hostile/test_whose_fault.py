@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from vireid_jax import storage
-from vireid_jax.errors import UserError
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError
 
 DENIED = "Permission denied"
 
@@ -43,13 +43,13 @@ def test_what_cannot_be_read_is_not_called_the_workdir(error, said, tmp_path):
     error.filename = error.filename.format(**places)
   elif not isinstance(error, OSError):
     error = type(error)(str(error).format(**places))
-  with pytest.raises(UserError, match=said), storage.explained(workdir, lambda: "Step 3 is kept. "):
+  with pytest.raises(UserError, match=said), files.explained(workdir, lambda: "Step 3 is kept. "):
     raise error
 
 
 def test_other_errors_pass_and_relative_paths_count(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  with pytest.raises(KeyError), storage.explained(tmp_path / "run"):
+  with pytest.raises(KeyError), files.explained(tmp_path / "run"):
     raise KeyError("x")
-  with pytest.raises(UserError, match=r"write to .*run: "), storage.explained(tmp_path / "run"):
+  with pytest.raises(UserError, match=r"write to .*run: "), files.explained(tmp_path / "run"):
     raise OSError(errno.EACCES, DENIED, "run/metrics.jsonl")

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from vireid_jax import workdir_lock
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import workdir_lock
 
 
 def hold_and_wait(workdir, connection):

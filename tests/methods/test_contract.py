@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vireid_jax import losses, methods
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 
 SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
 FEATURES = 64

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax import optim, train_state, train_step
+from vireid_jax.training import optim
+from vireid_jax.training import state as state_lib
+from vireid_jax.training import step as step_lib
 
 # The names of our terms in the order of the references' columns, and the weights in our terms.
 MPANET_TERMS = {
@@ -68,8 +70,8 @@ def run(name, dtype, batches, make_optimizer, steps):
   # Double precision runs faster through XLA's own convolution, in unoptimised code above all.
   method, variables, _ = golden_models.official(name, dtype, conv_impl="xla")
   optimizer = make_optimizer(reference)
-  step = jax.jit(train_step.make_train_step(method, optimizer, lambda key, batch: batch, seed=0))
-  state = train_state.create(jax.tree.map(jnp.asarray, variables), optimizer)
+  step = jax.jit(step_lib.make_train_step(method, optimizer, lambda key, batch: batch, seed=0))
+  state = state_lib.create(jax.tree.map(jnp.asarray, variables), optimizer)
   scalars = []
   for batch in list(batches(reference, dtype))[:steps]:
     state, values = step(state, batch)

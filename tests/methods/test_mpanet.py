@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from vireid_jax import losses, methods
-from vireid_jax.errors import UserError
-from vireid_jax.models.mam import MAM, instance_norm
-from vireid_jax.models.modality_classifiers import ModalityClassifiers
+from vireid_jax.common.errors import UserError
+from vireid_jax.methods.mpanet.mam import MAM, instance_norm
+from vireid_jax.methods.mpanet.modality_classifiers import ModalityClassifiers
+from vireid_jax.methods.mpanet.pam import PAM
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.pam import PAM
 
 SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
 NUMERICS = Numerics("float32", "xla")

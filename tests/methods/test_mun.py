@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax import losses, methods, optim
-from vireid_jax.errors import UserError
+from vireid_jax import losses, methods
+from vireid_jax.common.errors import UserError
 from vireid_jax.losses.modality_alignment import modality_center
 from vireid_jax.methods import mun
+from vireid_jax.training import optim
 
 SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla", "metric_loss": "wrt"}
 MODALITIES = ("visible", "infrared", "auxiliary")

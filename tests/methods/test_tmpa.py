@@ -9,15 +9,15 @@ import mix_on_devices
 import numpy as np
 import pytest
 
-from vireid_jax import config as config_lib
-from vireid_jax import losses, methods, train
-from vireid_jax.data import region as region_lib
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax import losses, methods
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.experiment import train
 from vireid_jax.losses.shared_specific import shared_specific
 from vireid_jax.losses.transfer import transfer_angle, transfer_distance
 from vireid_jax.methods import tmpa
-from vireid_jax.models.cost import abstract_variables, count, measure
+from vireid_jax.methods.tmpa import region as region_lib
+from vireid_jax.speed.count import abstract_variables, count, measure
 
 SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
 STEM, STAGE_1, STAGE_2, STAGE_3, STAGE_4 = 9_536, 215_808, 1_219_584, 7_098_368, 14_964_736
@@ -348,12 +348,12 @@ def test_masks_are_asked_for_only_when_the_region_needs_them():
   def needs(**options):
     config = config_files.load("tmpa_synthetic")
     config.method.update(options)
-    return config_lib.needs_masks(config)
+    return methods.needs_masks(config.method)
 
   assert needs(region="mask")
   assert not needs(region="prior")
   assert not needs(region="mask", strategy="cutmix")
-  assert not config_lib.needs_masks(config_files.load("agw_synthetic"))
+  assert not methods.needs_masks(config_files.load("agw_synthetic").method)
 
 
 @pytest.mark.parametrize(

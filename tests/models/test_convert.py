@@ -12,7 +12,7 @@ import pytest
 from safetensors import numpy as safetensors
 
 from vireid_jax import methods
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models import convert
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import ResNet

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.conv import Conv, max_pool
 from vireid_jax.models.head import Head, pool
 from vireid_jax.models.non_local import NonLocal

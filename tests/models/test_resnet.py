@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import ResNet, feature_size
 from vireid_jax.models.two_stream import TwoStreamResNet, merge, split

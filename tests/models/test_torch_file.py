@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.convert import load_weights
 from vireid_jax.models.weights.torch_file import Storage, TensorView
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from vireid_jax import evaluators
-from vireid_jax.data.schema import Records
-from vireid_jax.data.source import ImageSet
+from vireid_jax.common.records import Records
+from vireid_jax.data.prepared.source import ImageSet
+from vireid_jax.evaluators import protocols
 from vireid_jax.report import page
 from vireid_jax.report.page import compose, network
 
@@ -64,7 +64,7 @@ def embedded():
   angles = np.deg2rad([angle for *_, angle in IMAGES])
   generator, known = np.random.default_rng(0), records()
   pictures = [_png(generator.integers(0, 255, (40, 20, 3), np.uint8)) for _ in IMAGES]
-  protocol = evaluators.create("sysu_mm01", modes=("all",), shots=(1,))
+  protocol = protocols.create("sysu_mm01", modes=("all",), shots=(1,))
   trained = types.SimpleNamespace(
     step=7,
     variables={},

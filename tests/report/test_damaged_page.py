@@ -11,8 +11,8 @@ pytest.importorskip("sklearn")
 import small_page
 from test_report import plain, write
 
-from vireid_jax.data.schema import Records
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import Records
 from vireid_jax.report import page
 from vireid_jax.report.page import compose, curves, figures, overlays, ranked, runs
 

@@ -14,7 +14,7 @@ pytest.importorskip("sklearn")
 
 import small_page
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.ranking import evaluate_ranking
 from vireid_jax.report import page
 from vireid_jax.report.page import (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vireid_jax import report
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.results import METRICS, SettingResult
 
 

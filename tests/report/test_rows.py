@@ -8,7 +8,7 @@ import test_report
 from test_report import plain, write
 
 from vireid_jax import report
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.results import SAME_GALLERY
 from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
 from vireid_jax.report import naming, records

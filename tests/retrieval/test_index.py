@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.retrieval import index
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 import vireid_jax
 from vireid_jax import embed, search
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data.schema import Records
-from vireid_jax.data.source import ImageSet
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import Records
+from vireid_jax.data.prepared.source import ImageSet
 from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.evaluators.similarity import l2_normalize
+from vireid_jax.runtime import mesh as mesh_lib
 
 TOY = "toys.linear"
 

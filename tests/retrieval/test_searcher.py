@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.similarity import similarity_matrix
 from vireid_jax.retrieval.searcher import Searcher
 

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 from toys import config as toy_config
 
-from vireid_jax import mesh as mesh_lib
-from vireid_jax import train
+from vireid_jax.experiment import train
+from vireid_jax.runtime import mesh as mesh_lib
 
 make_mesh = mesh_lib.make_mesh
 

@@ -4,7 +4,7 @@ evaluated_runs.py DATA_DIR WORKDIR
 """
 
 if __name__ == "__main__":
-  from vireid_jax import interrupts
+  from vireid_jax.common import interrupts
 
   interrupts.install()  # before the imports that take seconds
 
@@ -13,8 +13,9 @@ import sys
 
 from toys import config as toy_config
 
-from vireid_jax import command, train
 from vireid_jax import config as config_lib
+from vireid_jax.cli import app
+from vireid_jax.experiment import train
 
 STEPS, SAVE, EVALUATE = 2000, 7, 10
 METRIC = "all/1-shot/random_choice/mAP"
@@ -32,4 +33,4 @@ def make_config(data_dir):
 
 if __name__ == "__main__":
   folders = [pathlib.Path(argument) for argument in sys.argv[1:]]
-  command.start(lambda: train.train(make_config(folders[0]), folders[1]) and None)
+  app.start(lambda: train.train(make_config(folders[0]), folders[1]) and None)

@@ -13,9 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax import mesh as mesh_lib
-from vireid_jax import methods, optim, train, train_state, train_step
-from vireid_jax.durations import Clock
+from vireid_jax import methods
+from vireid_jax.common.durations import Clock
+from vireid_jax.data.training import augment
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.training import optim
+from vireid_jax.training import state as state_lib
+from vireid_jax.training import step as step_lib
 
 COUNTS = (1, 2, 4, 8)
 SIZE = (48, 24)
@@ -75,8 +79,8 @@ def collectives(method, variables, batch, mesh):
   """Counts the collectives in the compiled training step, augmentation included."""
   config = config_lib.default_config("agw", "vireid_synthetic")
   optimizer = optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
-  step = train_step.make_train_step(method, optimizer, train.make_augment(config), seed=0)
-  state = jax.eval_shape(lambda: train_state.create(variables, optimizer))
+  step = step_lib.make_train_step(method, optimizer, augment.make_augment(config.augment), seed=0)
+  state = jax.eval_shape(lambda: state_lib.create(variables, optimizer))
   replicated = mesh_lib.replicated(mesh)
   state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated), state)
   with jax.set_mesh(mesh):  # as compilation.CompiledStep does

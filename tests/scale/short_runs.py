@@ -9,8 +9,8 @@ import sys
 import config_files
 from toys import config as toy_config
 
-from vireid_jax import train
-from vireid_jax.recorder import Recorder
+from vireid_jax.experiment import train
+from vireid_jax.experiment.recorder import Recorder
 
 TOY = "toys.linear"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vireid_jax import distributed
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import distributed
 
 SLURM = {
   "SLURM_JOB_ID": "7",

@@ -8,8 +8,10 @@ import pytest
 from scale import evaluated_runs, processes
 from scale.test_killed_runs import assert_equal, wait
 
-from vireid_jax import interrupts, manifest, metrics, storage, train
-from vireid_jax.checkpoint import UNFINISHED, Checkpoints
+from vireid_jax.common import files, interrupts
+from vireid_jax.experiment import manifest, train
+from vireid_jax.training import metrics
+from vireid_jax.training.checkpoint import UNFINISHED, Checkpoints
 
 KILLS, STOPS = 20, 10
 SPEEDS = ("time", "images_per_second", "goodput")
@@ -114,5 +116,5 @@ def test_twenty_kills_and_ten_stops(tmp_path):
   assert process.returncode == 0, output + errors
   assert_same_run(whole, ended)
   left = [path.name for path in ended.rglob("*")]
-  assert not [name for name in left if UNFINISHED in name or name.endswith(storage.PARTIAL)]
+  assert not [name for name in left if UNFINISHED in name or name.endswith(files.PARTIAL)]
   assert not [name for name in left if "incomplete" in name]

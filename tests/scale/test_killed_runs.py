@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from scale import processes, short_runs
 
-from vireid_jax import methods, metrics, train
-from vireid_jax.checkpoint import Checkpoints
+from vireid_jax import methods
+from vireid_jax.experiment import train
+from vireid_jax.training import metrics
+from vireid_jax.training.checkpoint import Checkpoints
 
 KILLS = 20
 STEPS = 500

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from scale import processes
 
-from vireid_jax import metrics, train, workdir_lock
-from vireid_jax.checkpoint import Checkpoints
+from vireid_jax.experiment import train
+from vireid_jax.runtime import workdir_lock
+from vireid_jax.training import metrics
+from vireid_jax.training.checkpoint import Checkpoints
 
 CONFIG = "configs/agw_synthetic.py:smoke"
 

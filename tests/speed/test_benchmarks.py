@@ -8,8 +8,8 @@ import jax
 import pytest
 
 from vireid_jax import benchmark
-from vireid_jax.errors import UserError
-from vireid_jax.models import cost
+from vireid_jax.common.errors import UserError
+from vireid_jax.speed import count as count_lib
 from vireid_jax.speed import device, floor, setting
 
 AGW = "configs/agw_sysu.py:base,smoke"
@@ -65,9 +65,9 @@ def test_step_derives_its_rates_from_what_it_timed(tmp_path, capsys):
 
 
 def test_embed_counts_the_operations_that_the_cost_table_counts(capsys):
-  config = setting.config_file.load(AGW)
+  config = setting.config_lib.load(AGW)
   method = setting.create_method(config, 6)
-  expected = cost.measure(method, tuple(config.data.image_size)).operations
+  expected = count_lib.measure(method, tuple(config.data.image_size)).operations
   flags = ["--identities", "6", "--repeats", "1", "--batch", "3", "--dtype", "float32"]
   side = benchmark.main(["embed", AGW, *flags])["sides"][AGW]
   assert side["images"] == 3
@@ -81,8 +81,8 @@ def test_floor_is_the_longer_of_arithmetic_and_traffic(capsys):
   flags = ["--identities", "6", "--batch-pairs", "4", "--dtype", "float32", "--no-bytes"]
   found = benchmark.main(["floor", AGW, *flags, "--peaks", "1e9", "1e6"])[AGW]
   assert found["images"] == 8 and found["bytes"] is None
-  config = setting.config_file.load(AGW)
-  forward = cost.measure(setting.create_method(config, 6), (48, 24)).operations
+  config = setting.config_lib.load(AGW)
+  forward = count_lib.measure(setting.create_method(config, 6), (48, 24)).operations
   # Forward, and about as much again for each of the two gradients.
   assert 2.2 < found["flops"] / forward < 4
   assert found["floor_seconds"]["this machine"] == pytest.approx(8 * found["flops"] / 1e9)
@@ -95,8 +95,8 @@ def variant(folder, **changes):
   lines = [f"  config.{key} = {value!r}" for key, value in changes.items()]
   name = "_".join(key.replace(".", "_") for key in changes) or "plain"
   (folder / f"{name}.py").write_text(
-    "from vireid_jax import config_file\n\ndef get_config(arg=''):\n"
-    f"  config = config_file.load({AGW!r})\n" + "\n".join(lines) + "\n  return config\n"
+    "from vireid_jax import config as config_lib\n\ndef get_config(arg=''):\n"
+    f"  config = config_lib.load({AGW!r})\n" + "\n".join(lines) + "\n  return config\n"
   )
   return str(folder / f"{name}.py")
 
@@ -129,16 +129,18 @@ def test_step_counts_all_blocks_of_a_batch(tmp_path):
 
 
 def parameter_bytes(path):
-  method = setting.create_method(setting.config_file.load(path), 6)
-  return 4 * cost.count(cost.abstract_variables(method, (48, 24))["params"])
+  method = setting.create_method(setting.config_lib.load(path), 6)
+  return 4 * count_lib.count(count_lib.abstract_variables(method, (48, 24))["params"])
 
 
 def test_embed_counts_mirror_images(tmp_path):
   flags = ["--identities", "6", "--repeats", "1", "--batch", "3", "--dtype", "float32"]
   path = variant(tmp_path, **{"eval.flip": True})
-  method = setting.create_method(setting.config_file.load(AGW), 6)
+  method = setting.create_method(setting.config_lib.load(AGW), 6)
   side = benchmark.main(["embed", path, *flags])["sides"][path]
-  assert side["flops"] / 3 == pytest.approx(2 * cost.measure(method, (48, 24)).operations, rel=0.05)
+  assert side["flops"] / 3 == pytest.approx(
+    2 * count_lib.measure(method, (48, 24)).operations, rel=0.05
+  )
 
 
 def test_blocks_that_the_identities_do_not_fill_are_refused(tmp_path):
@@ -181,7 +183,7 @@ device.PRODUCT_SIZE, device.COPY_LENGTH = {{"cpu": 64}}, {{"cpu": 1024}}
 benchmark.main(["embed", {AGW!r}, "--repeats", "1", "--batch", "2", "--identities", "4"])
 flags = ["--repeats", "1", "--identities", "4", "--batch-pairs", "4"]
 benchmark.main(["step", {AGW!r}, *flags])
-from vireid_jax.evaluators import benchmark as ranking
+from vireid_jax.speed import ranking
 whole = ranking.full_size_records()
 ranking.full_size_records = lambda: whole.take(list(range(0, len(whole), 64)))
 flags = ["--dimension", "8", "--trials", "1"]

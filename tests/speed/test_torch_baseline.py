@@ -14,8 +14,15 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from vireid_jax import benchmark  # noqa: E402
-from vireid_jax.models import convert, cost  # noqa: E402
-from vireid_jax.speed import comparison, device, setting, torch_model, torch_sides  # noqa: E402
+from vireid_jax.models import convert  # noqa: E402
+from vireid_jax.speed import (  # noqa: E402
+  comparison,
+  count,
+  device,
+  setting,
+  torch_model,
+  torch_sides,
+)
 from vireid_jax.speed import step as step_benchmark  # noqa: E402
 
 # Tiny maps: threads that wait for each other would cost more than the work.
@@ -33,7 +40,7 @@ def small_peaks(monkeypatch):
 
 
 def _config(**changes):
-  config = setting.config_file.load(AGW)
+  config = setting.config_lib.load(AGW)
   config.method.update(changes)
   return config
 
@@ -46,7 +53,7 @@ def _count(network) -> int:
 def test_both_train_equally_many_parameters(depth, width):
   config = _config(depth=depth, width=width)
   method = setting.create_method(config, CLASSES)
-  assert _count(torch_sides.build(config, CLASSES)) == cost.measure(method, (48, 24)).trained
+  assert _count(torch_sides.build(config, CLASSES)) == count.measure(method, (48, 24)).trained
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_same_weights_give_the_same_loss_and_gradients(metric, pooling, depth):
 
 def test_both_count_the_same_arithmetic():
   config, size = _config(depth=50, width=64, dtype="float32", conv_impl="xla"), (288, 144)
-  ours = cost.measure(setting.create_method(config, CLASSES), size).operations
+  ours = count.measure(setting.create_method(config, CLASSES), size).operations
   with torch.device("meta"), FlopCounterMode(display=False) as counter:
     torch_sides.build(config, CLASSES).eval().embed(torch.zeros(1, 3, *size))
   # XLA leaves out products with the padding, torch all that is no product.

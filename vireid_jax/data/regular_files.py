@@ -6,7 +6,7 @@ import pathlib
 import stat
 from typing import BinaryIO
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 
 _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 

@@ -9,14 +9,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from vireid_jax.data.location import (
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.data.prepared.location import (
   RENDERED_FOLDER,
   default_data_dir,
   prepared_versions,
   stored_world,
 )
 from vireid_jax.data.regular_files import expanded
-from vireid_jax.errors import UserError, nearest
 
 SYNTHETIC = "vireid_synthetic"
 STAND_INS = ("llcm", "own", "regdb", "sysu_mm01")
@@ -61,9 +61,9 @@ def _once(name: str, root: pathlib.Path, world: dict, render: Callable[[], None]
 
 
 def _prepare_synthetic(name: str, root: pathlib.Path) -> None:
-  from vireid_jax import prepare
+  from vireid_jax.data import preparing
 
-  prepare.prepare(name, data_dir=root)
+  preparing.prepare(name, data_dir=root)
 
 
 def _synthetic_world(name: str, preset: str) -> dict:
@@ -98,8 +98,8 @@ def _is_current(name: str, root: pathlib.Path, world: dict) -> bool:
 
 
 def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -> None:
-  from vireid_jax import prepare, storage
-  from vireid_jax.data import synthetic
+  from vireid_jax.common import files
+  from vireid_jax.data import preparing, synthetic
   from vireid_jax.data.layout import extras
 
   outdated = bool(prepared_versions(name, root))
@@ -119,29 +119,29 @@ def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -
     tree = place / name
     try:
       writers[name](tree, synthetic.PRESETS[preset], masks=True)
-      storage.write_text(tree / extras.WORLD, json.dumps(world))
+      files.write_text(tree / extras.WORLD, json.dumps(world))
     except OSError as error:
       raise _cannot_render(error) from error
-    prepare.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
+    preparing.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
 
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[pathlib.Path]:
-  from vireid_jax import storage
+  from vireid_jax.common import files
 
   with contextlib.ExitStack() as stack:
     try:
       place = pathlib.Path(tempfile.gettempdir()) / f"vireid_jax_{os.urandom(8).hex()}"
-      stack.enter_context(storage.temporary_folder(place))
+      stack.enter_context(files.temporary_folder(place))
     except OSError as error:
       raise _cannot_render(error) from error
     yield place
 
 
 def _cannot_render(error: OSError) -> UserError:
-  from vireid_jax import storage
+  from vireid_jax.common import files
 
-  reason = storage.reason_of(error) or str(error)
+  reason = files.reason_of(error) or str(error)
   return UserError(
     f"cannot render images into the temporary folder: {reason}. Make room, or name another place "
     "with the variable TMPDIR"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from vireid_jax.errors import UserError, nearest, shown
+from vireid_jax.common.errors import UserError, nearest, shown
 
 MOST = 10_000  # of trials, shots or neighbours: a larger number is a slip
 

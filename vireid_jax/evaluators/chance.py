@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vireid_jax.data.schema import Records
-from vireid_jax.evaluators.listing import Listing
+from vireid_jax.common.records import Records
+from vireid_jax.evaluators.protocols.listing import Listing
 from vireid_jax.evaluators.results import SettingResult
 
 # Networks that have learned anything are far above; those that have not differ by little.

@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from vireid_jax import compilation
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data import augment, cache
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.data.source import ImageSet
-from vireid_jax.errors import UserError
-from vireid_jax.methods.base import Method, Variables
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.common.types import Variables
+from vireid_jax.data.prepared import cache
+from vireid_jax.data.prepared.source import ImageSet
+from vireid_jax.data.training import augment
+from vireid_jax.methods.base import Method
+from vireid_jax.runtime import compilation
+from vireid_jax.runtime import mesh as mesh_lib
 
 # Images embedded at once on CPU; see `_in_pieces`.
 PIECE = 4

@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.query_scores import QueryScores
 
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators import arguments
 from vireid_jax.evaluators.similarity import similarity_matrix
 

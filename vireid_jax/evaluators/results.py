@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 
 RANKS = (1, 5, 10, 20)
 SAME_GALLERY = "the gallery of every trial holds all images, so the trials do not differ"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 
 
 def l2_normalize(features: np.ndarray) -> np.ndarray:

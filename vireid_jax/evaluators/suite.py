@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vireid_jax.data.schema import VISIBLE, Records
-from vireid_jax.evaluators import mixed, sysu_mm01
+from vireid_jax.common.records import VISIBLE, Records
+from vireid_jax.evaluators.protocols import mixed, sysu_mm01
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SettingResult
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED, VISIBLE, Records
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators import arguments
 from vireid_jax.evaluators.similarity import similarity_matrix
 

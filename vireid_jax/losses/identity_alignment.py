@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.losses.distance import paired_distance, pairwise_distance
-from vireid_jax.mesh import on_all_devices
+from vireid_jax.runtime.mesh import on_all_devices
 
 
 def identity_alignment(

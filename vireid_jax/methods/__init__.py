@@ -1,4 +1,4 @@
-"""Methods: one file per paper, found by name."""
+"""Methods: one file or folder per paper, found by name."""
 
 import dataclasses
 import importlib
@@ -7,8 +7,8 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from vireid_jax import options
-from vireid_jax.errors import UserError, nearest, origin, printable, shown
+from vireid_jax.common import options
+from vireid_jax.common.errors import UserError, nearest, origin, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "names"]
@@ -99,3 +99,9 @@ def _import(name: str, module_name: str) -> types.ModuleType:
       f"method {name!r}: its module cannot be imported{place}: {type(error).__name__}: "
       f"{printable(' '.join(str(error).split()))}; {advice}"
     ) from error
+
+
+def needs_masks(config: Mapping[str, Any]) -> bool:
+  """Says whether the method reads the data set's pedestrian masks."""
+  method = create(config, num_classes=2, steps_per_epoch=1)
+  return getattr(method, "needs_masks", False)

@@ -18,13 +18,15 @@ from typing import Annotated
 import flax.linen as nn
 from jax import Array
 
-from vireid_jax import losses, options
-from vireid_jax.methods.base import Batch, LossOutput, MetricLoss, Variables
+from vireid_jax import losses
+from vireid_jax.common import options
+from vireid_jax.common.options import Number, Several, Weight, Whole
+from vireid_jax.common.types import Batch, Variables
+from vireid_jax.methods.base import LossOutput, MetricLoss
 from vireid_jax.models.head import Head, Place, Pooling, pool
 from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
 from vireid_jax.models.resnet import PARTS, Depth, Width
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
-from vireid_jax.options import Number, Several, Weight, Whole
 
 
 class AGWNetwork(nn.Module):

@@ -1,22 +1,18 @@
-"""The contract between a method (one paper, one file) and everything else."""
+"""The contract between a method (one paper, one file or folder) and everything else."""
 
 import dataclasses
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax import losses
-from vireid_jax.options import OneOf
+from vireid_jax.common.options import OneOf
+from vireid_jax.common.types import Batch, Variables
 
 # An option of several methods.
 MetricLoss = Annotated[str, OneOf(losses.METRIC_LOSSES)]
-# {'params': ..., 'batch_stats': ..., <collections of the method's own>}
-Variables = dict[str, Any]
-# 'visible', 'infrared': float [b, h, w, 3], augmented and normalised; 'label': int32 [b]. The i-th
-# visible and the i-th infrared image show the same identity, label[i].
-Batch = dict[str, Array]
 
 
 @jax.tree_util.register_dataclass
@@ -43,10 +39,11 @@ class LossOutput:
 class Method(Protocol):
   """What the trainer, the evaluator and the tools ask of a method.
 
-  A method is a frozen dataclass in `vireid_jax/methods/<name>.py` whose class name equals the
-  module's name but for case. Its fields are `num_classes`, `steps_per_epoch` and the options that
-  its config may set, whose types, and ranges where they are declared (`vireid_jax.options`), are
-  checked before anything compiles. It holds settings and no state.
+  A method is a frozen dataclass in `vireid_jax/methods/<name>.py`, or in a package of that name,
+  whose class name equals the module's but for case. Its fields are `num_classes`, `steps_per_epoch`
+  and the options that its config may set, whose types, and ranges where they are declared
+  (`vireid_jax.common.options`), are checked before anything compiles. It holds settings and no
+  state.
 
   More members are optional. `no_decay` names parameters, or modules, without weight decay.
   `mix(variables, batch, *, rngs, step) -> batch` changes the uint8

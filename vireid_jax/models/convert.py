@@ -5,7 +5,7 @@ import stat
 
 import numpy as np
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.models.weights import hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
 from vireid_jax.models.weights.names import NameTable, name_table

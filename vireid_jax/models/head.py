@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.options import OneOf
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.options import OneOf
 
 POOLINGS = ("gem", "average")
 PLACES = ("after_neck", "before_neck")

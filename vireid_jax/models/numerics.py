@@ -6,9 +6,9 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from vireid_jax import options
-from vireid_jax.errors import UserError
-from vireid_jax.options import OneOf, Share
+from vireid_jax.common import options
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.options import OneOf, Share
 
 DTYPES = ("auto", "float32", "bfloat16", "float64")
 CONV_IMPLEMENTATIONS = ("auto", "xla", "dot")

@@ -6,12 +6,12 @@ import flax.linen as nn
 import jax
 from jax import Array
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.options import OneOf, Whole
 from vireid_jax.models.conv import Conv, max_pool
 from vireid_jax.models.non_local import NonLocal
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.options import OneOf, Whole
 
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4")

@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, ResNet
 

@@ -4,8 +4,8 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from vireid_jax import config_keys
-from vireid_jax.errors import printable
+from vireid_jax.common.errors import printable
+from vireid_jax.config import keys as config_keys
 from vireid_jax.report.records import Run
 
 # Of a training config: how a run was watched or kept; no row is another because of it.

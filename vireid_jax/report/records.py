@@ -5,8 +5,8 @@ import json
 import pathlib
 import re
 
+from vireid_jax.common.errors import UserError, printable, shown
 from vireid_jax.config import differences
-from vireid_jax.errors import UserError, printable, shown
 from vireid_jax.evaluators.results import SettingResult
 
 EVAL_FOLDER = "eval"

@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.evaluators.results import METRICS, SAME_GALLERY, SettingResult
 from vireid_jax.report import naming, records
 from vireid_jax.report.records import Run

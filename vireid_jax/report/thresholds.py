@@ -1,6 +1,6 @@
 """The verification part of records as Markdown: one threshold's rates, and distances."""
 
-from vireid_jax.errors import printable
+from vireid_jax.common.errors import printable
 from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
 from vireid_jax.report import layout, naming, records
 

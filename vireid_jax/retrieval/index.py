@@ -8,9 +8,9 @@ import zipfile
 
 import numpy as np
 
-from vireid_jax import command
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
-from vireid_jax.errors import UserError, printable
 from vireid_jax.retrieval import pictures
 from vireid_jax.retrieval.model import Model, check_modality
 
@@ -125,7 +125,7 @@ def save(index: Index, path: pathlib.Path) -> None:
   }
   # JSON escapes whatever bytes a file name may hold; NumPy's text arrays would not.
   packed = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
-  with command.new_file(path, "--index") as file:
+  with files.new_file(path, "--index") as file:
     np.savez(file, header=packed, features=index.features)
 
 

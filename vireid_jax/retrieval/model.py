@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import jax
 import numpy as np
 
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import pictures as pictures_lib

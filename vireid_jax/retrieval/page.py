@@ -5,9 +5,9 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from vireid_jax import command, storage
-from vireid_jax.data import picture
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.data.prepared import picture
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
@@ -64,9 +64,9 @@ def write(
   page = environment.get_template(TEMPLATE).render(
     title=printable(title), facts=facts, lists=lists, hidden=hidden, height=HEIGHT
   )
-  with command.writing(path, "--out"):
+  with files.writing(path, "--out"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage.write_text(path, page)
+    files.write_text(path, page)
 
 
 def small_picture(path: pathlib.Path) -> str:

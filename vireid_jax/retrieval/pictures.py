@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image as PillowImage
 
-from vireid_jax.data import picture, regular_files
-from vireid_jax.data.source import decode
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.data import regular_files
+from vireid_jax.data.prepared import picture
+from vireid_jax.data.prepared.source import decode
 
 # What systems leave in folders beside the pictures; hidden files are passed over anyway.
 LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx")
@@ -77,10 +78,10 @@ def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
   """Decodes and resizes a picture as training does.
 
   Args:
-    path: a picture file (see `data.picture.FORMATS`); its name does not matter. It is turned as its
-      EXIF orientation says.
+    path: a picture file (see `data.prepared.picture.FORMATS`); its name does not matter. It is
+      turned as its EXIF orientation says.
     size: (height, width).
-    resize: see `data.source.decode`.
+    resize: see `data.prepared.source.decode`.
 
   Returns:
     uint8 [height, width, 3].

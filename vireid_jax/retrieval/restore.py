@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from vireid_jax import mesh as mesh_lib
 from vireid_jax import methods
-from vireid_jax.checkpoint import FOLDER, Checkpoints
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
-from vireid_jax.evaluate import choose_step
-from vireid_jax.evaluation_config import with_tuples
-from vireid_jax.methods.base import Method, Variables
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.common.types import Variables
+from vireid_jax.config import with_tuples
+from vireid_jax.methods.base import Method
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.training.checkpoint import FOLDER, Checkpoints, choose_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Trained:
 
   @property
   def resize(self) -> str:
-    """The filter that pictures are resized by; see `data.source.decode`."""
+    """The filter that pictures are resized by; see `data.prepared.source.decode`."""
     return self.config["data"]["resize"]
 
   @property

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.similarity import l2_normalize
 
 QUERIES_AT_ONCE = 64  # bounds the similarities in memory

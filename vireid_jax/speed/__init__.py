@@ -1,1 +1,1 @@
-"""Timing whole networks: training steps and embedding, beside PyTorch where it is installed."""
+"""Measuring and counting: input, steps, embedding, ranking, beside PyTorch if installed."""

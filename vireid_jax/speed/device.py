@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vireid_jax.evaluators.benchmark import peak_memory_gb
+from vireid_jax.speed.ranking import peak_memory_gb
 from vireid_jax.speed.turns import Side
 
 # Sides of the square matrices, and numbers in the copied array: enough work to forget the launch,

@@ -5,18 +5,18 @@ import time
 
 import jax
 
-from vireid_jax import first_state
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.embed import (
   feature_methods,
   goes_in_pieces,
   jitted,
   retrieval_function,
 )
+from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
+from vireid_jax.training import first_state
 
 MODALITY = MODALITIES[0]  # the other one's stream is as long
 
@@ -43,7 +43,9 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
   config = setting.load(path, options)
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
-  variables = first_state.draw_random(config, method, optimizer, mesh).variables
+  variables = first_state.draw_random(
+    config.data.image_size, config.seed, method, optimizer, mesh
+  ).variables
   images = setting.on_devices({"images": setting.random_images(config, options.batch)})["images"]
   what = feature_methods(method, config.eval.features), MODALITY, config.augment[MODALITY]
   embed = jitted(*what, mesh, flip=config.eval.flip)

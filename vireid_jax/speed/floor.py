@@ -10,10 +10,10 @@ import argparse
 
 import jax
 
-from vireid_jax import first_state
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import setting, step
+from vireid_jax.training import first_state
 
 # Published peaks, dense bfloat16 products and memory, per second. Sources: NVIDIA's H100 SXM data
 # sheet; Google's page on TPU v5e.
@@ -66,7 +66,7 @@ def count(path: str, options: argparse.Namespace) -> dict:
   config.method.conv_impl = "xla"
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
-  state = first_state.abstract(config, method, optimizer, mesh)
+  state = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)
   batch = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=mesh_lib.by_rows(mesh)),
     setting.random_batch(config, options.identities),

@@ -8,12 +8,13 @@ import optax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_file, gradients, methods, optim
-from vireid_jax import mesh as mesh_lib
-from vireid_jax.durations import Clock
-from vireid_jax.errors import UserError
+from vireid_jax import methods
+from vireid_jax.common.durations import Clock
+from vireid_jax.common.errors import UserError
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import DTYPES, Numerics
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.training import gradients, optim
 
 STEPS_PER_EPOCH = 100
 EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
@@ -51,7 +52,7 @@ def add_batch_argument(parser: argparse.ArgumentParser) -> None:
 
 def load(path: str, options: argparse.Namespace) -> ConfigDict:
   """Reads a config and applies what the flags change."""
-  config = config_file.load(path)
+  config = config_lib.load(path)
   if options.dtype:
     config.method.dtype = options.dtype
   if options.image_size:
@@ -91,11 +92,11 @@ def random_images(config: ConfigDict, count: int) -> np.ndarray:
 
 
 def random_batch(config: ConfigDict, identities: int) -> dict[str, np.ndarray]:
-  """Returns a training batch of the config's size; see `methods.base.Batch`."""
+  """Returns a training batch of the config's size; see `common.types.Batch`."""
   people, images = config.sampler.identities, config.sampler.images
   both = random_images(config, 2 * people * images)
   batch = dict(zip(("visible", "infrared"), np.split(both, 2), strict=True))
-  if config_lib.needs_masks(config):
+  if methods.needs_masks(config.method):
     ones = np.full((*batch["visible"].shape[:3], 1), 255, np.uint8)
     batch |= {"visible_mask": ones, "infrared_mask": ones}
   labels = np.random.default_rng(0).choice(identities, people, replace=False)

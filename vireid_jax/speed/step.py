@@ -5,10 +5,11 @@ import time
 
 import jax
 
-from vireid_jax import first_state, train
-from vireid_jax import mesh as mesh_lib
+from vireid_jax.config import parts
+from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
+from vireid_jax.training import first_state
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
   config = setting.load(path, options)
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
-  state = first_state.draw_random(config, method, optimizer, mesh)
+  state = first_state.draw_random(config.data.image_size, config.seed, method, optimizer, mesh)
   batch = setting.on_devices(setting.random_batch(config, options.identities))
   started = time.perf_counter()
   written = lower(config, method, optimizer, state, batch)
@@ -57,9 +58,9 @@ def lower(config, method, optimizer, state, batch, *, unroll: bool = False) -> j
   """Lowers the step that training runs, `train.remat` and `train.accumulate` included.
 
   Args:
-    config, method, optimizer: see `train.build_step`.
+    config, method, optimizer: see `parts.build_step`.
     state, batch: arrays or shapes.
     unroll: of a loop over blocks, the compiler counts one turn only; without a loop, all of them.
   """
-  step = train.build_step(config, method, optimizer, unroll=unroll)
+  step = parts.build_step(config, method, optimizer, unroll=unroll)
   return jax.jit(step, donate_argnums=0).lower(state, batch)

@@ -12,7 +12,7 @@ import torch
 from ml_collections import ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.methods.agw import AGW
 from vireid_jax.speed import setting, torch_model
 from vireid_jax.speed.turns import Side

@@ -15,8 +15,8 @@ import zlib
 
 import numpy as np
 
+from vireid_jax.common.errors import UserError, nearest
 from vireid_jax.data.corruptions import blur, digital, noise, weather
-from vireid_jax.errors import UserError, nearest
 
 KINDS = {
   function.__name__: function

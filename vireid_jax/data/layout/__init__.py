@@ -6,9 +6,9 @@ refuses a layout that cannot be evaluated and collects warnings about everything
 
 import importlib
 
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data.layout.common import Group, Image, Layout, refuse_unusable_names
 from vireid_jax.data.layout.extras import with_masks, with_world
-from vireid_jax.errors import UserError, printable
 
 READABLE = ("llcm", "own", "regdb", "sysu_mm01")
 

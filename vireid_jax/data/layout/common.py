@@ -5,12 +5,12 @@ import pathlib
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.data.layout.lists import number, read_identities, read_listing
 from vireid_jax.data.layout.problems import enumeration, refuse, shown
 from vireid_jax.data.layout.root import existing_root
 from vireid_jax.data.regular_files import is_regular
-from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
-from vireid_jax.errors import UserError
 
 __all__ = [  # these come from elsewhere; every reader of a layout needs them
   "enumeration",

@@ -4,10 +4,10 @@ import dataclasses
 import json
 import pathlib
 
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.layout.common import Layout
 from vireid_jax.data.layout.problems import enumeration, shown
 from vireid_jax.data.regular_files import is_regular, read_text
-from vireid_jax.errors import UserError
 
 MASKS = "masks"
 WORLD = "SYNTHETIC.json"  # the settings, where a rendered tree stands in for a data set

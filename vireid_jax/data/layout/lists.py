@@ -3,9 +3,9 @@
 import pathlib
 import re
 
+from vireid_jax.common.errors import UserError
 from vireid_jax.data import regular_files
 from vireid_jax.data.layout.problems import quoted, refuse, shown
-from vireid_jax.errors import UserError
 
 MOST_NUMBER = 2**31 - 1
 _DIGITS = re.compile(r"[0-9]{1,10}", re.ASCII)

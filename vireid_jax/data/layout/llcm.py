@@ -11,10 +11,10 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image, Layout
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 TRAIN_LISTS = {VISIBLE: "idx/train_vis.txt", INFRARED: "idx/train_nir.txt"}
 TRAIN_FOLDERS = {VISIBLE: "vis", INFRARED: "nir"}

@@ -11,6 +11,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
+from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.data.layout import common, own_names
 from vireid_jax.data.layout.common import Image, Layout
 from vireid_jax.data.layout.own_listing import (
@@ -24,7 +25,6 @@ from vireid_jax.data.layout.own_listing import (
 from vireid_jax.data.layout.problems import quoted, shown
 from vireid_jax.data.layout.root import existing_folder
 from vireid_jax.data.regular_files import is_regular
-from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
 
 
 def read(root) -> Layout:

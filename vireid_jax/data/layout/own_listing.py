@@ -7,13 +7,13 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import INFRARED, MODALITIES
 from vireid_jax.data import regular_files
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.lists import inside
 from vireid_jax.data.layout.problems import quoted, shown
 from vireid_jax.data.layout.root import nearest_folder
-from vireid_jax.data.schema import INFRARED, MODALITIES
-from vireid_jax.errors import UserError, nearest
 
 TABLE = "images.csv"
 SPLITS = ("train", "val", "test")

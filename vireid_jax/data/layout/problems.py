@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 
 MOST_NAMED = 20
 MOST_LETTERS = 120  # of a name in a message

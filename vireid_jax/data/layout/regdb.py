@@ -10,9 +10,9 @@ Visible Light and Thermal Cameras, Sensors 2017.
 import pathlib
 from collections.abc import Iterable
 
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image, Layout
-from vireid_jax.data.schema import INFRARED, VISIBLE
 
 TRIALS = range(1, 11)
 PARTS = ("train", "test")

@@ -5,9 +5,9 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
 from vireid_jax.data.layout.problems import shown
-from vireid_jax.errors import UserError, printable
 
 LEVELS = 3  # how far up and down the right folder is looked for
 MOST_FOLDERS = 2000  # looked into; a tree of images has many

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from vireid_jax.data.layout.common import Group, Layout
-from vireid_jax.data.location import METADATA_FILE
+from vireid_jax.data.prepared.location import METADATA_FILE
 
 
 def _with_published(number: int, published: int | None) -> str:

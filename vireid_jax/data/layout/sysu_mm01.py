@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data import gallery_table
 from vireid_jax.data.layout import common, mat_file
 from vireid_jax.data.layout.common import Group, Image, Layout
 from vireid_jax.data.regular_files import is_regular, read_bytes
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError
 
 CAMERA_MODALITY = {1: VISIBLE, 2: VISIBLE, 3: INFRARED, 4: VISIBLE, 5: VISIBLE, 6: INFRARED}
 SPLITS = ("train", "val", "test")

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent import futures
 
-from vireid_jax.data import picture
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.layout.common import Image
-from vireid_jax.errors import UserError
+from vireid_jax.data.prepared import picture
 
 
 def decoding_error(image: Image) -> str | None:

@@ -5,12 +5,12 @@ import pathlib
 
 import numpy as np
 
-from vireid_jax import storage
-from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.stream import SUFFIXES, encode
 from vireid_jax.data.synthetic.world import WorldSpec
-from vireid_jax.errors import UserError
 
 GAP = 2  # pixels between pictures
 
@@ -58,6 +58,6 @@ def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pa
     raise UserError(f"{path} does not end like a picture; allowed: {', '.join(SUFFIXES)}")
   path.parent.mkdir(parents=True, exist_ok=True)
   sheet = encode(contact_sheet(spec, **shape), path.suffix.lower())
-  with storage.replacing(path) as file:
+  with files.replacing(path) as file:
     file.write(sheet)
   return path

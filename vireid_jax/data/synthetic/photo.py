@@ -6,7 +6,7 @@ import functools
 import cv2
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED
+from vireid_jax.common.records import INFRARED
 from vireid_jax.data.synthetic.world import CAMERA_STREAM, WORLDS, random_stream
 
 

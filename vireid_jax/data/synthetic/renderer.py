@@ -6,13 +6,13 @@ import math
 import cv2
 import numpy as np
 
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.appearance import FAR, draw_appearance, shift_tones
 from vireid_jax.data.synthetic.figure import draw_person
 from vireid_jax.data.synthetic.pen import View
 from vireid_jax.data.synthetic.photo import Lens, expose, lens, relief
 from vireid_jax.data.synthetic.scene import crop, panorama
 from vireid_jax.data.synthetic.world import IMAGE_STREAM, WorldSpec, random_stream
-from vireid_jax.errors import UserError
 
 DRAWN_HEIGHT = 256  # rows that the figure is drawn at, at least; then averaged down
 PASSER_OFFSET = 2 * FAR  # index-map values of a second person

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from vireid_jax import interrupts
+from vireid_jax.common import interrupts
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.world import WorldSpec
-from vireid_jax.errors import UserError
 
 SUFFIXES = (".jpg", ".png", ".bmp")
 JPEG_QUALITY = 92

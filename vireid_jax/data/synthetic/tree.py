@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import tqdm
 
-from vireid_jax import interrupts, storage
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.stream import Key, render_encoded
 from vireid_jax.data.synthetic.world import WorldSpec
-from vireid_jax.errors import UserError
 
 MARKER = "SYNTHETIC.txt"
 MASKS = "masks"
@@ -52,7 +52,7 @@ def new_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> Iterator[pathlib.Pa
   _check_ours(root)
   place = root / root.name if root.is_dir() else root
   place.parent.mkdir(parents=True, exist_ok=True)
-  with storage.temporary_folder(storage.beside(place, INCOMPLETE)) as folder:
+  with files.temporary_folder(files.beside(place, INCOMPLETE)) as folder:
     (folder / MARKER).write_text(_marker_text(spec), encoding="utf-8")
     yield folder
     with interrupts.deferred():

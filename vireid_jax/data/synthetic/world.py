@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED, VISIBLE
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import INFRARED, VISIBLE
 
 SPLITS = ("train", "val", "test")
 MIN_HEIGHT, MIN_WIDTH = 24, 12

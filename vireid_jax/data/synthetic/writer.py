@@ -6,11 +6,11 @@ import pathlib
 
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED, MODALITIES, VISIBLE
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE
 from vireid_jax.data.synthetic.permutations import TRIALS, gallery_permutation
 from vireid_jax.data.synthetic.tree import Job, new_tree, write_images, write_lines
 from vireid_jax.data.synthetic.world import SPLITS, WorldSpec, random_stream
-from vireid_jax.errors import UserError
 
 REGDB_IMAGES = 10  # per identity and modality
 REGDB_SPLITS = 10

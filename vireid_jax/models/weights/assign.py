@@ -6,8 +6,8 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from vireid_jax.errors import UserError
-from vireid_jax.methods.base import Variables
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.types import Variables
 from vireid_jax.models.weights.names import NameTable
 from vireid_jax.models.weights.tensors import FLOATS, shown
 

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 
 SCHEME = "hf://"
 DEFAULT_FILE = "model.safetensors"

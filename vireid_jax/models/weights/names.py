@@ -8,8 +8,8 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
-from vireid_jax.data.schema import MODALITIES
-from vireid_jax.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.resnet import PARTS
 
 Path = tuple[str, ...]

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights import archive
 from vireid_jax.models.weights.tensors import shown
 

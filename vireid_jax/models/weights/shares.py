@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import flax.traverse_util
 import numpy as np
 
-from vireid_jax.methods.base import Variables
+from vireid_jax.common.types import Variables
 from vireid_jax.models.weights.names import NameTable
 from vireid_jax.models.weights.tensors import shown
 

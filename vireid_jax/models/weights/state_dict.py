@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights.tensors import shown
 
 # Under which authors keep the state dict beside their scores. The first that holds tensors counts.

@@ -8,7 +8,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 
 DTYPES = {
   "DoubleStorage": np.float64,

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights import archive, state_dict
 from vireid_jax.models.weights.interpreter import OPAQUE, Global, Interpreter
 from vireid_jax.models.weights.tensors import (

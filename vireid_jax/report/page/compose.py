@@ -3,8 +3,9 @@
 import pathlib
 import time
 
-from vireid_jax import __version__, storage
-from vireid_jax.errors import UserError
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.version import __version__
 from vireid_jax.evaluators.results import METRICS
 from vireid_jax.report import layout, records, tables, thresholds
 from vireid_jax.report.page import (
@@ -27,7 +28,7 @@ LISTS = 12  # from either end, over all runs, so that many runs do not make a la
 def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.Path:
   """Writes the page; see `page.write`."""
   found = runs.find(items, step=step)
-  storage.make_workdir(file.absolute().parent)
+  files.make_workdir(file.absolute().parent)
   folder = figures.Folder(file.with_name(f"{file.stem}_figures"))
   notes = [text for run in found for text in (*run.damaged, *curves.notes(run))]
   embedded = _embed(found, notes)
@@ -50,7 +51,7 @@ def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.
     "version": __version__,
     "date": time.strftime("%Y-%m-%d"),
   }
-  storage.write_text(file, template.render(content))
+  files.write_text(file, template.render(content))
   return file
 
 

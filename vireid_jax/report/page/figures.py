@@ -8,7 +8,7 @@ import pathlib
 import matplotlib
 from matplotlib.figure import Figure
 
-from vireid_jax import storage
+from vireid_jax.common import files
 
 # At this size 72 points are about an inch of a phone's page, so that the text stays readable.
 SIZE = (4.4, 3.1)
@@ -75,7 +75,7 @@ class Folder:
     stem = self._stem(name)
     data = {kind: _render(figure, kind) for kind in ("png", "svg")}
     for kind, content in data.items():
-      with storage.replacing(self.path / f"{stem}.{kind}") as file:
+      with files.replacing(self.path / f"{stem}.{kind}") as file:
         file.write(content)
     kind, mime = ("svg", "image/svg+xml") if vector else ("png", "image/png")
     width, height = (round(96 * inches) for inches in figure.get_size_inches())

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from vireid_jax.data.schema import INFRARED, VISIBLE
+from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.report.page import figures
 from vireid_jax.report.page.network import Embedded

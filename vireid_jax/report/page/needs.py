@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from vireid_jax.errors import UserError
+from vireid_jax.common.errors import UserError
 
 PACKAGES = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
 

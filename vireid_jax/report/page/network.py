@@ -10,13 +10,17 @@ import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax import config_keys, evaluators, storage
-from vireid_jax.data import augment, cache, rendered
-from vireid_jax.data.schema import MODALITIES, Records
-from vireid_jax.data.source import Dataset, ImageSet
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.records import MODALITIES, Records
+from vireid_jax.config import keys
+from vireid_jax.data import rendered
+from vireid_jax.data.prepared import cache
+from vireid_jax.data.prepared.source import Dataset, ImageSet
+from vireid_jax.data.training import augment
+from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators.embed import Embedder, feature_methods
-from vireid_jax.evaluators.listing import Listing
+from vireid_jax.evaluators.protocols.listing import Listing
 from vireid_jax.methods.base import Method
 from vireid_jax.report.page.runs import PageRun
 from vireid_jax.retrieval.restore import Trained, restore
@@ -78,7 +82,7 @@ def embed(run: PageRun) -> Embedded:
   options = config["eval"]
   images = dataset.load(options["part"].format(split=config["data"]["split"]))
   protocol = dict(options["protocol"])
-  protocol = evaluators.create(protocol.pop("name"), **protocol)
+  protocol = protocols.create(protocol.pop("name"), **protocol)
   listings = protocol.listings(images.records, dataset.metadata)
   if not listings:
     raise UserError(f"the protocol of {run.workdir} allows no gallery for its test images")
@@ -109,8 +113,8 @@ def _features(
     flip=flip,
   )
   (features,) = embedder(trained.variables, images, progress=True).values()
-  storage.make_workdir(path.parent)
-  with storage.explained(workdir), storage.replacing(path) as file:
+  files.make_workdir(path.parent)
+  with files.explained(workdir), files.replacing(path) as file:
     np.savez(file, features=features, key=np.array(key))
   return features
 
@@ -127,7 +131,7 @@ def identify(run: PageRun) -> dict[str, str]:
   """Returns what the head of the page says of a run, from its config and records."""
   config, records = run.config, run.records
   trained = config or (records[0].stored["trained"] if records else {})
-  flat = config_keys.flatten(trained)
+  flat = keys.flatten(trained)
   has_splits = "{split}" in str(flat.get("data.train"))
   facts = {
     "method": flat.get("method.name", ""),
@@ -146,7 +150,7 @@ def is_synthetic(run: PageRun) -> bool:
   """Says whether a run's images are rendered, from its records or from its config."""
   if any(record.stored["synthetic"] for record in run.records):
     return True
-  flat = config_keys.flatten(run.config)
+  flat = keys.flatten(run.config)
   name = str(flat.get("data.name", ""))
   return name.split("/")[0] == rendered.SYNTHETIC or bool(flat.get("data.render"))
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from vireid_jax.data.schema import MODALITIES
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.report.page import figures, ranked, relevance, thumbnails
 from vireid_jax.report.page.network import Embedded
 from vireid_jax.report.page.ranked import RankedList

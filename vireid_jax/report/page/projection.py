@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vireid_jax.data.schema import MODALITIES, Records
+from vireid_jax.common.records import MODALITIES, Records
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.report.page import figures
 from vireid_jax.report.page.network import Embedded

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from vireid_jax.data.schema import MODALITIES
+from vireid_jax.common.records import MODALITIES
 from vireid_jax.report.page import figures, thumbnails
 from vireid_jax.report.page.network import Embedded
 

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from vireid_jax.common.types import Variables
 from vireid_jax.evaluators.embed import unit
-from vireid_jax.methods.base import Method, Variables
+from vireid_jax.methods.base import Method
 
 Maps = dict[str, np.ndarray]  # name -> float32 [n, h, w], not negative, at any resolution
 GRAD_CAM = "Grad-CAM"

@@ -6,9 +6,9 @@ import os
 import pathlib
 from typing import Any
 
-from vireid_jax.checkpoint import FOLDER as CHECKPOINTS
-from vireid_jax.errors import UserError, printable
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.report import records
+from vireid_jax.training.checkpoint import FOLDER as CHECKPOINTS
 
 METRICS = "metrics.jsonl"
 CONFIG = "config.json"

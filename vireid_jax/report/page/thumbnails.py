@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from vireid_jax.data import picture
+from vireid_jax.data.prepared import picture
 from vireid_jax.report.page.figures import data_uri
 
 HEIGHT = 160  # pixels at most; stored images are rarely larger

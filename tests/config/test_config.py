@@ -1,0 +1,120 @@
+"""Every config is built; variants, validation and the comparison of configs."""
+
+import config_files
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vireid_jax import config as config_lib
+from vireid_jax import methods
+from vireid_jax.common.durations import Clock
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import checks
+from vireid_jax.data.training.augment import make_pipeline
+from vireid_jax.experiment import train
+from vireid_jax.training import optim
+
+
+@pytest.mark.parametrize("name", config_files.NAMES)
+def test_config_is_valid_and_its_network_can_be_built(name):
+  config = config_files.load(name)
+  checks.validate(config)
+  method = methods.create(config.method, num_classes=395, steps_per_epoch=696)
+  images = jax.ShapeDtypeStruct((2, *config.data.image_size, 3), jnp.float32)
+  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+  variables = jax.eval_shape(method.init, jax.random.key(0), batch)
+  optim.check_names(config.optim, variables["params"])
+  schedule = optim.make_schedule(config.optim, Clock(696, 64))
+  assert float(schedule(696 * 10)) > 0
+  assert make_pipeline(config.augment.visible)
+
+
+@pytest.mark.parametrize("name", config_files.NAMES)
+def test_smoke_run_is_built_on_rendered_data_in_its_protocol(name, data_dir, tmp_path):
+  config = config_files.smoke(name, data_dir)
+  run = train.build(config, tmp_path)
+  assert run.total_steps == 4
+  assert run.dataset.is_synthetic
+  known = ("sysu_mm01", "regdb", "llcm", "own", "vireid_synthetic")
+  assert run.dataset.name.split("/")[0] in known
+  batch = run.data.batch(0)
+  assert batch["visible"].shape == (8, *config.data.image_size, 3)
+
+
+def test_every_method_has_a_config_for_every_data_set():
+  for method in methods.names():
+    for dataset in ("sysu", "regdb", "llcm", "synthetic"):
+      assert f"{method}_{dataset}" in config_files.NAMES
+
+
+def test_base_variant_is_the_plain_baseline():
+  config = config_files.load("agw_sysu", "base")
+  assert config.method.non_local == (0, 0, 0, 0)
+  assert config.method.pooling == "average"
+  assert config.method.metric_loss == "triplet"
+
+
+def test_val_variant_keeps_val_out_of_training():
+  config = config_files.load("agw_sysu", "val")
+  assert config.data.train == ("train",)
+  assert config.eval.part == "val"
+  assert config.eval.protocol.galleries == ("random_choice",)
+
+
+def test_any_method_may_be_trained_on_pictures_of_ones_own():
+  config = config_files.load("mun_llcm", "own")
+  checks.validate(config)
+  assert config.data.name == "own" and config.method.name == "mun"
+  assert config.eval.protocol == config_files.load("agw_own").eval.protocol
+  held_out = config_files.load("agw_own", "val")
+  checks.validate(held_out)
+  assert held_out.eval.part == "val" and held_out.data.train == ("train",)
+
+
+def test_variants_combine_and_unknown_ones_are_named():
+  config = config_files.load("agw_sysu", "base,smoke")
+  assert config.method.pooling == "average" and config.data.render == "smoke"
+  with pytest.raises(UserError, match="unknown config variant 'bas'; did you mean 'base'"):
+    config_files.load("agw_sysu", "bas")
+
+
+@pytest.mark.parametrize(
+  "key, value, message",
+  [
+    ("method.name", "agv", "unknown method 'agv'; did you mean 'agw'"),
+    ("method.metric_loss", "wtr", "unknown metric_loss 'wtr'; did you mean 'wrt'"),
+    ("train.duration", "80", "train.duration = '80' is not a valid duration"),
+    ("checkpoint.every", "often", "checkpoint.every = 'often' is not a valid duration"),
+    ("eval.protocol.name", "sysu", "unknown evaluation protocol 'sysu'"),
+    ("eval.protocol.modes", ("al",), "'al'"),
+    ("augment.visible", ("flop()",), "unknown augmentation 'flop'; did you mean 'flip'"),
+    ("optim.name", "adamw", "unknown optimiser 'adamw'; did you mean 'adam'"),
+  ],
+)
+def test_wrong_values_are_explained_before_data_are_touched(key, value, message):
+  config = config_files.load("agw_sysu")
+  with config.ignore_type():
+    config.update_from_flattened_dict({key: value})
+  with pytest.raises(UserError, match=message):
+    checks.validate(config)
+
+
+def test_differences_name_keys_and_skip_what_may_change():
+  old = config_lib.to_dict(config_files.load("agw_sysu"))
+  config = config_files.load("agw_sysu")
+  config.train.duration = "90 epochs"
+  config.eval.every = "5 epochs"
+  config.log.every = "1 step"
+  assert config_lib.differences(old, config_lib.to_dict(config)) == []
+  config.optim.lr = 0.2
+  config.method.depth = 18
+  assert config_lib.differences(old, config_lib.to_dict(config)) == [
+    "method.depth: 50 -> 18",
+    "optim.lr: 0.1 -> 0.2",
+  ]
+
+
+def test_part_names_follow_the_split():
+  config = config_files.load("agw_regdb")
+  config.data.split = 3
+  assert config_lib.part(config, config.eval.part) == "test_3"

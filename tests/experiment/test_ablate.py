@@ -1,0 +1,160 @@
+"""The ablation runner: rows, commands, what is skipped, and the table's arithmetic."""
+
+import json
+import pathlib
+
+import pytest
+
+from vireid_jax import ablate
+from vireid_jax import config as config_lib
+from vireid_jax.common.errors import UserError
+from vireid_jax.evaluators.results import METRICS, SettingResult
+from vireid_jax.experiment import ablation
+
+CONFIG = str(pathlib.Path(__file__).parents[2] / "configs" / "mun_synthetic.py")
+RATES = {("base", 0): 0.10, ("base", 1): 0.14, ("full", 0): 0.30, ("full", 1): 0.20}
+
+
+class Runs:
+  """Stands in for the trainings: writes the record that one would leave."""
+
+  def __init__(self, fail=()):
+    self.commands, self.fail = [], fail
+
+  def __call__(self, command, cores, log):
+    self.commands.append(command)
+    options = dict(word.removeprefix("--").split("=", 1) for word in command[3:])
+    folder = pathlib.Path(options["workdir"])
+    row = folder.parent.name.split("_")[0]
+    if (row, int(options["config.seed"])) in self.fail:
+      return 1
+    write_record(folder, int(options["config.seed"]), row)
+    return 0
+
+
+def write_record(folder, seed, row):
+  rate = RATES[row, seed]
+  config = config_lib.to_dict(config_lib.load(CONFIG))
+  config["seed"] = seed
+  if row == "base":
+    config["method"]["auxiliary"] = "none"
+  conditions = {"protocol": "sysu_mm01", "setting": "all/1-shot"}
+  results = {
+    "all/1-shot": SettingResult((dict.fromkeys(METRICS, rate),), 4, (4,), (4,), conditions)
+  }
+  record = {
+    "dataset": "vireid_synthetic/quick",
+    "part": "test",
+    "synthetic": True,
+    "method": "mun",
+    "results": {name: value.to_json() for name, value in results.items()},
+    "step": 350,
+    "seed": seed,
+    "split": 1,
+    "selection": None,
+    "trained": config,
+  }
+  path = folder / "eval" / "step_0000350.json"
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(record))
+
+
+def call(workdir, *rows, seeds="0,1", common=()):
+  return ablate.main(
+    [f"--config={CONFIG}", f"--workdir={workdir}", f"--seeds={seeds}", *common, *rows]
+  )
+
+
+def test_rows_run_over_seeds_and_are_tabled_with_their_overrides(tmp_path, monkeypatch, capsys):
+  runs = Runs()
+  monkeypatch.setattr(ablation, "_spawn", runs)
+  assert call(tmp_path, "base", "full", common=["--config.train.duration=9 epochs"]) == 0
+  assert [command[3] for command in runs.commands] == [
+    f"--config={CONFIG}:base",
+    f"--config={CONFIG}",
+  ] * 2
+  assert all("--config.train.duration=9 epochs" in command for command in runs.commands)
+  printed = capsys.readouterr().out
+  assert "vireid_synthetic/quick (synthetic images), test, all/1-shot" in printed
+  assert "| base | `method.auxiliary: 'learned'` -> `'none'` | 2 | 12.00 ± 2.83 |" in printed
+  assert "| full |  | 2 | 25.00 ± 7.07 |" in printed
+  assert "| 30.00, 20.00 |" in printed
+  assert (tmp_path / "table.md").read_text() in printed
+
+
+def test_finished_runs_are_skipped_and_others_are_not(tmp_path, monkeypatch):
+  monkeypatch.setattr(ablation, "_spawn", Runs())
+  call(tmp_path, "base", seeds="0")
+  runs = Runs()
+  monkeypatch.setattr(ablation, "_spawn", runs)
+  call(tmp_path, "base", seeds="0")
+  assert not runs.commands
+  call(tmp_path, "base", seeds="0", common=["--config.log.every=1 steps"])
+  assert len(runs.commands) == 1
+
+
+def test_a_failed_run_is_named_and_the_others_are_tabled(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(ablation, "_spawn", Runs(fail={("full", 0), ("full", 1)}))
+  assert call(tmp_path, "base", "full") == 1
+  captured = capsys.readouterr()
+  assert "| full |  | 0 | not run |" in captured.out
+  assert "seed_0 failed with exit code 1; see " in captured.err
+  with pytest.raises(UserError, match="no run of full was evaluated"):
+    call(tmp_path / "other", "full")
+
+
+def test_rows_read_variants_and_overrides_with_spaces():
+  row = ablation.parse_row("base,val --config.train.duration=9 epochs --config.optim.lr=0.1")
+  assert (row.variant, row.overrides) == (
+    "base,val",
+    ("--config.train.duration=9 epochs", "--config.optim.lr=0.1"),
+  )
+  assert row.folder == "base,val_train.duration=9_epochs_optim.lr=0.1"
+  assert ablation.parse_row("full").variant == ""
+  for text in ("", "--config.optim.lr=0.1", "base --lr=1", "base --config.optim.lr"):
+    with pytest.raises(UserError, match="expected VARIANT"):
+      ablation.parse_row(text)
+
+
+@pytest.mark.parametrize(
+  "arguments, message",
+  [
+    (["--seeds=a"], "--seeds is 'a'"),
+    ([f"--config={CONFIG}:base"], "variants are rows"),
+    (["--config=configs/nun.py"], "no file 'configs/nun.py'"),
+  ],
+)
+def test_wrong_arguments_are_refused(tmp_path, arguments, message):
+  with pytest.raises(UserError, match=message):
+    call(tmp_path, "base", common=arguments)
+
+
+def test_cores_are_shared_among_jobs(monkeypatch):
+  monkeypatch.setattr(ablation.os, "sched_getaffinity", lambda _: {0, 1, 2, 5}, raising=False)
+  monkeypatch.setattr(ablation.os, "sched_setaffinity", lambda *_: None, raising=False)
+  assert ablation._share_cores(1) == [set()]
+  assert ablation._share_cores(2) == [{0, 2}, {1, 5}]
+  assert ablation._share_cores(5)[4] == {0}
+
+
+def test_a_wrong_row_is_named_before_the_first_one_runs(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(ablation, "run_all", lambda *given, **more: pytest.fail("a row was run"))
+  for row, message in [
+    ("nosuch", "row 'nosuch': unknown config variant 'nosuch'"),
+    ("full --config.method.widht=8", "row 'full --config.method.widht=8': .* did you mean"),
+    ("full --config.optim.lr=-1", "row 'full --config.optim.lr=-1': config.optim.lr is -1.0"),
+  ]:
+    with pytest.raises(UserError, match=message):
+      ablate.main(["--config", CONFIG, "base", row])
+  assert not list(tmp_path.iterdir())
+
+
+def test_without_a_workdir_rows_go_where_the_config_says(tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(ablation, "run_all", lambda *given, **more: [])
+  monkeypatch.setattr(ablate.ablation_table, "render", lambda *given: "table")
+  assert ablate.main(["--config", CONFIG, "base"]) == 0
+  folder = f"runs/{pathlib.Path(CONFIG).stem}-ablation"
+  assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (another one: --workdir)"
+  assert (tmp_path / folder / "table.md").read_text() == "table"

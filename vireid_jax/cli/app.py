@@ -1,0 +1,215 @@
+"""The frame of every command: signals, errors without a traceback, exit codes.
+
+A door ends with `app.start(main)`. One whose imports take longer than a moment, JAX for
+example, calls `interrupts.install()` in front of them too, so that a signal then is heard. The exit
+codes are 0 for done, `EXIT_ERROR` for any error, `interrupts.EXIT_STOPPED` for stopped by a signal.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
+
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.errors import UserError, nearest, printable
+
+EXIT_ERROR = 1
+
+
+class Parser(argparse.ArgumentParser):
+  """A parser whose complaints are those of the frame: one line, exit code 1."""
+
+  def error(self, message: str) -> NoReturn:
+    """Raises UserError instead of printing the usage."""
+    raise UserError(f"{message}; {self.prog} --help lists the options")
+
+  def parse_args(self, args=None, namespace=None):
+    """Parses; an option that does not exist is named with those that come close."""
+    parsed, unknown = self.parse_known_args(args, namespace)
+    for word in unknown:
+      if word.startswith("--"):
+        name = word.partition("=")[0]
+        raise UserError(f"unknown option {name}; {nearest(name, self._option_string_actions)}")
+      raise UserError(f"unexpected argument {word!r}; {self.prog} --help lists what is allowed")
+    return parsed
+
+
+def place(text: str) -> str:
+  """The type of an option that names a file or folder: refuses what no file can be called."""
+  if not text.strip():
+    raise argparse.ArgumentTypeError("is empty; '.' is the current folder")
+  if any(len(os.fsencode(part)) > files.NAME_BYTES for part in pathlib.Path(text).parts):
+    raise argparse.ArgumentTypeError(f"has a name of more than {files.NAME_BYTES} bytes")
+  try:
+    pathlib.Path(text).expanduser()
+  except RuntimeError:
+    raise argparse.ArgumentTypeError(f"is the home of an unknown user: {text}") from None
+  return text
+
+
+def positive(text: str) -> int:
+  """The type of an option that counts something: a whole number, at least 1."""
+  try:
+    number = int(text)
+  except ValueError:
+    raise argparse.ArgumentTypeError(f"is {text!r}; it must be a whole number") from None
+  if number < 1:
+    raise argparse.ArgumentTypeError(f"is {number}; it must be at least 1")
+  return number
+
+
+def parser(name: str, description: str) -> Parser:
+  """Returns the parser of `python -m vireid_jax.<name>` with --checkpoint and --step."""
+  made = Parser(prog=f"python -m vireid_jax.{name}", description=description)
+  made.add_argument(
+    "--checkpoint",
+    required=True,
+    type=place,
+    help="a workdir, its best/ folder, or imported weights",
+  )
+  made.add_argument("--step", type=int, help="of the checkpoint; the latest when absent")
+  return made
+
+
+def start(main: Callable[[], int | None]) -> NoReturn:
+  """Runs a command as the process's only purpose and ends with its exit code."""
+  interrupts.install()
+  for stream in _open_streams():
+    # A terminal that cannot show a character of a table or a name gets its number.
+    stream.reconfigure(errors="backslashreplace")
+  code = guarded(lambda: _code_of(main))
+  if interrupts.requested() and not code:
+    code = interrupts.EXIT_STOPPED  # a library swallowed what the signal raised; it was promised
+  interrupts.finish(code)
+  code = code if _close_output() else code or EXIT_ERROR
+  if code == interrupts.EXIT_STOPPED and not _is_one_of_several():
+    interrupts.leave(code)
+  sys.exit(code)
+
+
+def _is_one_of_several() -> bool:
+  """Whether JAX has to take leave of other processes."""
+  jax = sys.modules.get("jax")
+  return jax is not None and jax.distributed.is_initialized()
+
+
+def _code_of(main: Callable[[], int | None]) -> int | None:
+  try:
+    return main()
+  except interrupts.Stopped:
+    raise
+  except SystemExit as end:  # --help
+    return end.code
+
+
+def run(
+  options: argparse.ArgumentParser,
+  command: Callable,
+  arguments: Sequence[str] | None = None,
+  *,
+  compiles: bool = True,
+) -> int:
+  """Parses, and calls a command with what was parsed.
+
+  Args:
+    options: parser of the command line.
+    command: (parsed) -> exit code, or None for 0.
+    arguments: the command line; that of the process when None.
+    compiles: whether the command uses JAX.
+
+  Returns:
+    The exit code, see `guarded`.
+  """
+
+  def parse_and_call() -> int | None:
+    parsed = options.parse_args(arguments)
+    if compiles:
+      _prepare()
+    return command(parsed)
+
+  return guarded(parse_and_call)
+
+
+def guarded(function: Callable[[], int | None]) -> int:
+  """Calls a function and turns what it raises into a message and an exit code.
+
+  Args:
+    function: returns an exit code; None is 0.
+
+  Returns:
+    The exit code. An exception that nobody expects is a bug and keeps its traceback.
+  """
+  try:
+    code = function() or 0
+    for stream in _open_streams():
+      stream.flush()
+    return code
+  except BrokenPipeError:
+    return EXIT_ERROR
+  except interrupts.Stopped:
+    return interrupts.EXIT_STOPPED
+  except KeyboardInterrupt:  # a notebook's, where nobody has taken over the signals
+    print("interrupted", file=sys.stderr)
+    return interrupts.EXIT_STOPPED
+  except Exception as error:
+    if interrupts.ending() or _follows_a_stop(error):
+      return interrupts.EXIT_STOPPED
+    message = explain(error)
+    if message is None:
+      raise
+    print(f"error: {printable(message, keep=chr(10))}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def explain(error: Exception) -> str | None:
+  """Returns what to tell a user of an error; None for a bug, which needs its traceback."""
+  if isinstance(error, UserError):
+    return str(error)
+  if isinstance(error, MemoryError):
+    return "not enough memory; use a smaller --batch or config, or a machine with more"
+  if "RESOURCE_EXHAUSTED" in str(error):
+    reason = str(error).strip().splitlines()[0]
+    return f"the device has not enough memory: {reason}. Use a smaller batch, image or network"
+  if not isinstance(error, OSError) or error.strerror is None:
+    return None
+  place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+  reason = files.reason_of(error) or error.strerror
+  return f"{place}{reason}; make room or rights, or name another place"
+
+
+def _follows_a_stop(error: BaseException | None) -> bool:
+  """Whether a library turned `Stopped` into an exception of its own."""
+  while error is not None and not isinstance(error, interrupts.Stopped):
+    error = error.__cause__ or error.__context__
+  return error is not None
+
+
+def _open_streams() -> list[TextIO]:
+  return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _close_output() -> bool:
+  """Prints what is still to be printed; returns whether it was.
+
+  What its reader, such as `head`, no longer takes goes nowhere: the interpreter would complain.
+  """
+  whole = True
+  for stream in _open_streams():
+    try:
+      stream.flush()
+    except OSError:
+      whole = False
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+  return whole
+
+
+def _prepare() -> None:
+  """Turns on the compilation cache; silences tracebacks that are raised as well."""
+  from absl import logging
+
+  from vireid_jax.runtime import compilation
+
+  logging.set_verbosity(logging.FATAL)
+  compilation.use_cache()

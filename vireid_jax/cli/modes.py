@@ -1,0 +1,34 @@
+"""What the modes of the main command do besides training."""
+
+from vireid_jax.cli import config_flag
+from vireid_jax.cli.run_flags import STEP, prepare_devices, read_config, require, workdir
+from vireid_jax.common import files
+from vireid_jax.common.errors import printable
+
+
+def evaluate_checkpoint() -> int:
+  """Evaluates with the checkpoint's own config, unless a file is named; returns the exit code."""
+  config = read_config() if config_flag.given() else None
+  folder = workdir() if config else files.folder_named(require("workdir"), "--workdir")
+  prepare_devices()
+  from vireid_jax.experiment import evaluate
+
+  evaluate.evaluate(config, folder, step=STEP.value, overrides=config_flag.kept())
+  return 0
+
+
+def print_report(items: list[str]) -> None:
+  """Prints the tables of some runs; see `report.render`."""
+  from vireid_jax import report
+
+  print(report.render(items, step=STEP.value))
+
+
+def write_page(items: list[str], file: str) -> None:
+  """Writes the page of some runs and says where; `file` is 'true' where none was named."""
+  from vireid_jax.report import page
+
+  page.needs.check()  # before JAX and a compilation are waited for
+  prepare_devices()
+  path = page.write(items, "" if file == "true" else file, step=STEP.value)
+  print(f"{printable(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")

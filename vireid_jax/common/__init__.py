@@ -1,0 +1,1 @@
+"""The ground that every room stands on; imports nothing else of this package."""

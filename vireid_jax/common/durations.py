@@ -1,0 +1,85 @@
+"""Lengths of time in a config: '10 epochs', '2000 steps' or '500000 examples'."""
+
+import dataclasses
+import re
+from typing import Any
+
+from vireid_jax.common.errors import UserError, shown
+from vireid_jax.common.options import Rule
+
+UNITS = ("steps", "epochs", "examples")
+MOST_STEPS = 2**31 - 1  # steps are counted in int32
+MOST = {"step": MOST_STEPS, "epoch": 1e9, "example": 1e12}
+LONGEST = 100  # characters
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+  """What turns epochs and examples into steps.
+
+  Attributes:
+    steps_per_epoch: training steps in an epoch.
+    batch_images: images in a batch, both modalities together.
+  """
+
+  steps_per_epoch: int
+  batch_images: int
+
+  def steps(self, text: str, *, key: str) -> int:
+    """Converts a duration to steps.
+
+    Args:
+      text: a number and a unit of `UNITS`, the plural s optional; '' or '0' is 0.
+      key: the config key, for the error.
+
+    Returns:
+      The nearest whole number; at least 1 for every duration above 0, which '' and not a short
+      duration turns off.
+
+    Raises:
+      UserError: when the text is of another form, or far too long.
+    """
+    number, name = _parse(text, key)
+    factor = {"step": 1, "epoch": self.steps_per_epoch, "example": 1 / self.batch_images}[name]
+    steps = number * factor
+    if steps > MOST_STEPS:
+      raise UserError(f"{_wrong(text, key)}: it is more than {MOST_STEPS:,} steps; shorten it")
+    return max(round(steps), 1) if steps else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Duration(Rule):
+  """A duration; '' is never."""
+
+  allowed = "a number and one of " + ", ".join(UNITS) + ", for example '10 epochs', or '' for never"
+
+  def accepts(self, value: Any) -> bool:
+    """See `options.Rule`."""
+    try:
+      _parse(value, "")
+    except UserError:
+      return False
+    return True
+
+  def problem(self, key: str, value: Any) -> str:
+    """See `options.Rule`."""
+    return f"{_wrong(value, key)}; allowed: {self.allowed}"
+
+
+def unit(text: str) -> str:
+  """Returns 'step', 'epoch' or 'example'; raises UserError for what is not a duration."""
+  return _parse(text, "duration")[1]
+
+
+def _parse(text: Any, key: str) -> tuple[float, str]:
+  if isinstance(text, str) and text in ("", "0"):
+    return 0.0, "step"
+  form = r"\s*([0-9]+(?:\.[0-9]*)?)\s*(step|epoch|example)s?\s*"
+  match = re.fullmatch(form, text) if isinstance(text, str) and len(text) < LONGEST else None
+  if not match or float(match[1]) > MOST[match[2]]:
+    raise UserError(f"{_wrong(text, key)}; allowed: {Duration.allowed}")
+  return float(match[1]), match[2]
+
+
+def _wrong(text: Any, key: str) -> str:
+  return f"config.{key.removeprefix('config.')} = {shown(text)} is not a valid duration"

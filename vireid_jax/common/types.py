@@ -1,0 +1,11 @@
+"""Types that networks, methods and the trainer exchange."""
+
+from typing import Any
+
+from jax import Array
+
+# {'params': ..., 'batch_stats': ..., <collections of the method's own>}
+Variables = dict[str, Any]
+# 'visible', 'infrared': float [b, h, w, 3], augmented and normalised; 'label': int32 [b]. The i-th
+# visible and the i-th infrared image show the same identity, label[i].
+Batch = dict[str, Array]

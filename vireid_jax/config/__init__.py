@@ -1,0 +1,37 @@
+"""Configs: the defaults that config files start from, their variants, and comparisons."""
+
+from vireid_jax.config.compare import FREE_TO_CHANGE, differences, part, save, to_dict, with_tuples
+from vireid_jax.config.datasets import DATASETS, use_own
+from vireid_jax.config.defaults import AUGMENTATIONS, default_config, evaluation_defaults
+from vireid_jax.config.file import RUNS, load, workdir
+from vireid_jax.config.overrides import override
+from vireid_jax.config.variants import (
+  apply_variants,
+  build_up,
+  hold_out_val,
+  method_variants,
+  smoke,
+)
+
+__all__ = [
+  "AUGMENTATIONS",
+  "DATASETS",
+  "FREE_TO_CHANGE",
+  "RUNS",
+  "apply_variants",
+  "build_up",
+  "default_config",
+  "differences",
+  "evaluation_defaults",
+  "hold_out_val",
+  "load",
+  "method_variants",
+  "override",
+  "part",
+  "save",
+  "smoke",
+  "to_dict",
+  "use_own",
+  "with_tuples",
+  "workdir",
+]

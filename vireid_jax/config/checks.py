@@ -1,0 +1,217 @@
+"""Checks of a whole config before anything compiles or is decoded.
+
+The rules of a method's options stand in its dataclass, those of augmentations and protocols beside
+their arguments. The table here has the others; a key without a rule must have the type of its
+default.
+"""
+
+import contextlib
+import string
+from collections.abc import Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vireid_jax import methods
+from vireid_jax.common.durations import Clock, Duration
+from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.options import (
+  LARGEST_SEED,
+  Number,
+  OneOf,
+  Option,
+  Path,
+  Rule,
+  Several,
+  Text,
+  Whole,
+  inferred,
+)
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.config import defaults as defaults_lib
+from vireid_jax.config import keys, parts
+from vireid_jax.data import corruptions, rendered, synthetic
+from vireid_jax.data.training import augment, placement, sampler
+from vireid_jax.evaluators import arguments
+from vireid_jax.evaluators.embed import feature_methods
+from vireid_jax.evaluators.results import METRICS
+from vireid_jax.models import convert
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.weights import hub
+from vireid_jax.training import gradients, optim
+
+
+class Part(Text):
+  """The name of a part of a data set; {split} in it stands for config.data.split."""
+
+  allowed = "the name of a part of the data set, in which {split} stands for config.data.split"
+
+  def accepts(self, value: Any) -> bool:
+    """See `options.Rule`."""
+    if not super().accepts(value) or not value:
+      return False
+    try:
+      fields = [field for _, *field in string.Formatter().parse(value)]
+    except ValueError:  # a brace alone
+      return False
+    return all(name is None or (name, *rest) == ("split", "", None) for name, *rest in fields)
+
+
+# The network halves an image four times.
+IMAGE_SIDE = Whole(16, 4096)
+NAME = Text(empty=False)
+RULES: dict[str, Rule] = {
+  "seed": Whole(0, LARGEST_SEED),
+  "init_from": Path(),
+  "data.dir": Path(),
+  "data.name": NAME,
+  "data.train": Several(Part(), least=1, distinct=True),
+  "data.image_size": Several(IMAGE_SIDE, least=2, most=2),
+  "data.resize": OneOf("lanczos", "bilinear"),
+  "data.render": OneOf("", *synthetic.PRESETS),
+  "data.split": Whole(1, 1000),
+  "sampler.name": OneOf(sampler.SAMPLERS, noun="sampler"),
+  "sampler.identities": Whole(2, 4096),
+  "sampler.images": Whole(1, 4096),
+  **{f"augment.{name}": Several(NAME) for name in ("pair", *MODALITIES)},
+  "method.name": NAME,
+  **optim.RULES,
+  "train.duration": Duration(),
+  "train.accumulate": Whole(1, 4096),
+  "train.remat": OneOf(gradients.REMAT),
+  "checkpoint.every": Duration(),
+  "checkpoint.keep": Whole(1, 1_000_000),
+  "checkpoint.keep_every": Duration(),
+  "eval.every": Duration(),
+  "eval.batch": Whole(1, 65_536),
+  "eval.part": Part(),
+  "eval.features": Several(NAME, distinct=True),
+  "eval.rerank_options.k1": Whole(1, arguments.MOST),
+  "eval.rerank_options.k2": Whole(1, arguments.MOST),
+  "eval.rerank_options.lambda_": Number(0, 1),
+  "eval.corruption.draws": Whole(0, 1000),
+  "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),
+  "eval.corruption.severities": Several(OneOf(corruptions.SEVERITIES), least=1, distinct=True),
+  "eval.corruption.seed": Whole(0, LARGEST_SEED - 1000),
+  "eval.protocol.name": NAME,
+  "log.every": Duration(),
+}
+# Their options are those of what they name; see `methods.create` and `protocols.create`.
+OPEN = ("method", "eval.protocol")
+
+
+def validate(config: ConfigDict) -> None:
+  """Checks every key, then what the parts of a run ask of several keys.
+
+  Raises:
+    UserError: names the key, its value, what is allowed.
+  """
+  check_keys(config)
+  placement.check(config.data.placement)
+  gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
+  check_init_from(config.init_from)
+  clock = Clock(1, 2 * config.sampler.identities * config.sampler.images)
+  optim.create(config.optim, optim.make_schedule(config.optim, clock))
+  method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
+  if config.method.get("dtype") == "float64":
+    with prefixed("config.method.dtype"):
+      _ = Numerics("float64").compute_dtype
+  _check_evaluation(config, method)
+  _check_augmentations(config)
+  _check_rendered(config)
+
+
+def check_keys(config: ConfigDict) -> None:
+  """Checks that a config has the keys of `default_config`, each with a value that it may have."""
+  tree, known = keys.plain(config), options()
+  flat = keys.flatten(tree, whole=known)
+  for key in flat:
+    if key not in known and not key.startswith(tuple(f"{name}." for name in OPEN)):
+      inside = sorted(name[len(key) + 1 :] for name in known if name.startswith(f"{key}."))
+      if inside:
+        raise UserError(
+          f"config.{key} is {shown(flat[key])}; allowed: a section of {', '.join(inside)}"
+        )
+      raise UserError(keys.unknown(key, known))
+  for key, option in known.items():
+    if key not in flat:
+      raise UserError(
+        f"config.{key} is missing; start from config.default_config, which has "
+        f"{shown(option.default)} there"
+      )
+    option.check(f"config.{key}", flat[key])
+
+
+def options() -> dict[str, Option]:
+  """Returns the options of all keys that every config has, by flat name."""
+  defaults = keys.plain(defaults_lib.default_config("agw", "sysu_mm01"))
+  flat = keys.flatten(defaults, whole=RULES)
+  return {
+    key: Option(RULES.get(key) or inferred(default), default)
+    for key, default in flat.items()
+    if key in RULES or not key.startswith(tuple(f"{name}." for name in OPEN))
+  }
+
+
+def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
+  parts.make_suite(config)
+  parts.make_corruptions(config)
+  with prefixed("config.eval.features"):
+    feature_methods(method, config.eval.features)
+  keep_best = config.checkpoint.keep_best
+  if not keep_best:
+    return
+  metric = keep_best.rpartition("/")[2]
+  if metric not in METRICS:
+    raise UserError(
+      f"config.checkpoint.keep_best = {shown(keep_best)} ends in no metric; "
+      f"{nearest(metric, METRICS)}; write SETTING/METRIC, such as all/1-shot/random_choice/mAP"
+    )
+  if config.eval.part.startswith("test") or not config.eval.every:
+    raise UserError(
+      f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
+      f"identities in config.eval.part (it is {config.eval.part!r}): the test set as judge would "
+      "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
+    )
+
+
+def _check_augmentations(config: ConfigDict) -> None:
+  side = min(config.data.image_size)
+  for name in ("pair", *MODALITIES):
+    make = augment.make_pair_pipeline if name == "pair" else augment.make_pipeline
+    with prefixed(f"config.augment.{name}"):
+      make(config.augment[name])
+    for text in config.augment[name]:
+      padding = augment.parse_operation(text).keywords.get("padding", 0)
+      if padding >= side:
+        raise UserError(
+          f"config.augment.{name}: {text!r} may crop the whole image away: padding is {padding} "
+          f"and config.data.image_size {tuple(config.data.image_size)}; allowed: less than {side}"
+        )
+
+
+def _check_rendered(config: ConfigDict) -> None:
+  name, known = config.data.name, rendered.STAND_INS
+  if config.data.render and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
+    raise UserError(
+      f"config.data.render = {config.data.render!r} cannot stand in for config.data.name = "
+      f"{shown(name)}; {nearest(name, known)}; or set config.data.render to ''"
+    )
+
+
+@contextlib.contextmanager
+def prefixed(key: str) -> Iterator[None]:
+  """Puts the config's key before the message of a part that does not know it."""
+  try:
+    yield
+  except UserError as error:
+    message = str(error)
+    raise UserError(message if key in message else f"{key}: {message}") from None
+
+
+def check_init_from(source: str) -> None:
+  """Raises UserError when `config.init_from` names no file of weights; a hub name is not asked."""
+  if source.startswith(hub.SCHEME):
+    hub.parse(source)
+  elif source and (reason := convert.unfit(source)):
+    raise UserError(f"config.init_from = {source!r}: {reason}")

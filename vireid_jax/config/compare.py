@@ -1,0 +1,56 @@
+"""Comparing and storing configs."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from vireid_jax.common import files
+from vireid_jax.config import keys
+
+# What may differ between a checkpoint and the command that continues it: it changes how a run is
+# watched or how long it lasts, not the steps already made.
+FREE_TO_CHANGE = ("checkpoint", "data.dir", "data.placement", "eval", "log", "train.duration")
+
+
+def part(config: ConfigDict, text: str) -> str:
+  """Fills {split} of a part's name: 'test_{split}' to 'test_3'."""
+  return text.format(split=config.data.split)
+
+
+def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) -> list[str]:
+  """Lists where two configs differ in what a continued run may not change.
+
+  Args:
+    old, new: plain nested dictionaries.
+    free: keys, or parents of keys, that do not count.
+
+  Returns:
+    A line 'key: old -> new' per difference, sorted; empty when the run may continue.
+  """
+  old, new = keys.flatten(old), keys.flatten(new)
+  lines = []
+  for key in sorted(old.keys() | new.keys()):
+    before, after = old.get(key, "(absent)"), new.get(key, "(absent)")
+    is_free = any(key == name or key.startswith(f"{name}.") for name in free)
+    if before != after and not is_free:
+      lines.append(f"{key}: {before!r} -> {after!r}")
+  return lines
+
+
+def to_dict(config: ConfigDict) -> dict:
+  """Returns the config as JSON keeps it: plain dictionaries, lists for tuples."""
+  return json.loads(config.to_json_best_effort())
+
+
+def save(config: ConfigDict, path: pathlib.Path) -> None:
+  """Writes the config as indented JSON."""
+  files.write_text(path, json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
+
+
+def with_tuples(value):
+  """Turns the lists of a config that was kept as JSON back into tuples."""
+  if isinstance(value, Mapping):
+    return {key: with_tuples(item) for key, item in value.items()}
+  return tuple(map(with_tuples, value)) if isinstance(value, list) else value

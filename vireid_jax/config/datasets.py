@@ -1,0 +1,67 @@
+"""What each data set changes in a config."""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+
+def _sysu_protocol(config: ConfigDict) -> None:
+  config.eval.protocol = ConfigDict(
+    {
+      "name": "sysu_mm01",
+      "modes": ("all", "indoor"),
+      "shots": (1, 10),
+      "trials": 10,
+      "galleries": ("random_choice", "official"),
+    }
+  )
+
+
+def _use_sysu_mm01(config: ConfigDict) -> None:
+  config.data.name = "sysu_mm01"
+  config.data.train = ("train", "val")
+  _sysu_protocol(config)
+
+
+def _use_regdb(config: ConfigDict) -> None:
+  config.data.name = "regdb"
+  config.data.train = ("train_{split}",)
+  config.eval.part = "test_{split}"
+  config.eval.protocol = ConfigDict({"name": "regdb"})
+
+
+def _use_llcm(config: ConfigDict) -> None:
+  config.data.name = "llcm"
+  config.data.train = ("train",)
+  config.eval.protocol = ConfigDict({"name": "llcm", "trials": 10})
+
+
+def use_own(config: ConfigDict) -> None:
+  """Trains and tests on one's own pictures (docs/own_data.md); the settings stay as they are."""
+  config.data.name = "own"
+  config.data.train = ("train",)
+  config.eval.part = "test"
+  config.eval.protocol = ConfigDict(
+    {
+      "name": "cross_modality",
+      "directions": ("infrared_to_visible", "visible_to_infrared"),
+      "shots": 0,  # gallery pictures per identity and camera; 0: all
+      "trials": 10,  # draws of that many shots
+      "exclude_same_camera": "shared",
+    }
+  )
+
+
+def _use_synthetic(config: ConfigDict) -> None:
+  config.data.name = "vireid_synthetic/quick"
+  config.data.train = ("train", "val")
+  _sysu_protocol(config)
+
+
+DATASETS: dict[str, Callable[[ConfigDict], None]] = {
+  "sysu_mm01": _use_sysu_mm01,
+  "regdb": _use_regdb,
+  "llcm": _use_llcm,
+  "own": use_own,
+  "vireid_synthetic": _use_synthetic,
+}

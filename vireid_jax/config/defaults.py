@@ -1,0 +1,116 @@
+"""The defaults that every config file starts from."""
+
+from ml_collections import ConfigDict
+
+from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.config.datasets import DATASETS
+
+AUGMENTATIONS = {
+  "crop_flip": ("pad_crop(padding=10, fill=0)", "flip()", "normalize()"),
+}
+
+
+def default_config(method: str, dataset: str) -> ConfigDict:
+  """Returns the config that every config file starts from.
+
+  Args:
+    method: module in `vireid_jax.methods`; all its options are filled in, so that each can be
+      overridden on the command line.
+    dataset: 'sysu_mm01', 'regdb', 'llcm', 'own' or 'vireid_synthetic'.
+
+  Raises:
+    UserError: an unknown method or data set.
+  """
+  # Here, so that --help and a typo are answered at once: JAX alone takes a second.
+  from vireid_jax import methods
+
+  if dataset not in DATASETS:
+    raise UserError(f"unknown data set {shown(dataset)}; {nearest(dataset, DATASETS)}")
+  config = ConfigDict()
+  config.seed = 0
+  config.init_from = ""  # a file or hub name of ImageNet weights; empty: random values
+  config.data = ConfigDict(
+    {
+      "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
+      "image_size": (288, 144),
+      "resize": "lanczos",
+      "split": 1,  # fills {split} in train and test: RegDB's ten splits
+      "render": "",  # a preset of the synthetic renderer stands in for the real images
+      "drop_unpaired": False,
+      "placement": "auto",  # of the training images: 'device', 'host', 'stream' (from disk)
+    }
+  )
+  config.sampler = ConfigDict({"name": "pairs", "identities": 8, "images": 4})
+  config.augment = ConfigDict(
+    {
+      "pair": (),  # first, on both images of a pair alike
+      "visible": AUGMENTATIONS["crop_flip"],
+      "infrared": AUGMENTATIONS["crop_flip"],
+    }
+  )
+  config.method = ConfigDict({"name": method, **methods.defaults(method)})
+  config.optim = _optimizer_defaults()
+  config.train = ConfigDict(
+    {
+      "duration": "80 epochs",
+      "accumulate": 1,  # blocks of identities, one after the other; losses see one block each
+      "remat": "none",  # what is computed twice to save memory: see `vireid_jax.training.gradients`
+    }
+  )
+  config.checkpoint = ConfigDict(
+    {
+      "every": "5 epochs",
+      "keep": 2,  # the latest
+      "keep_every": "",  # and those at multiples of this duration
+      "keep_best": "",
+    }
+  )
+  config.eval = evaluation_defaults()
+  config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
+  DATASETS[dataset](config)
+  return config
+
+
+def _optimizer_defaults() -> ConfigDict:
+  return ConfigDict(
+    {
+      "name": "sgd",
+      "lr": 0.1,
+      "lr_multipliers": {},
+      "momentum": 0.9,
+      "nesterov": True,
+      "weight_decay": 5e-4,
+      "no_decay": (),
+      "update": "epoch",
+      "warmup": "10 epochs",
+      "decay_at": ("20 epochs", "50 epochs"),
+      "decay_to": (0.1, 0.01),
+    }
+  )
+
+
+def evaluation_defaults() -> ConfigDict:
+  """Returns `eval` without a protocol."""
+  return ConfigDict(
+    {
+      "every": "",
+      "at_start": False,
+      "quick": False,  # evaluations during training: trial 0 of the plain settings alone
+      "batch": 128,
+      "part": "test",
+      "features": (),  # empty: the method's own; several share one pass over the images
+      "normalize": True,
+      "flip": False,
+      "rerank": False,
+      "rerank_options": {
+        "k1": 20,
+        "k2": 6,
+        "lambda_": 0.3,
+        "neighbours_among_queries": False,
+      },
+      "mixed": False,
+      "verification": False,  # ROC and distances, in --mode=evaluate
+      "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},
+      "allow_mismatch": False,  # evaluate although the network sees something else than in training
+    }
+  )

@@ -1,0 +1,156 @@
+"""The keys of a config: flat names, and which one was meant by a name that does not exist."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict, FieldReference
+from ml_collections.config_dict import RequiredValueError
+
+from vireid_jax.common.errors import UserError, shown
+
+DEEPEST = 20  # sections in one another
+# What other code bases call our keys.
+ALIASES = {
+  "learning_rate": "optim.lr",
+  "base_lr": "optim.lr",
+  "optimizer": "optim.name",
+  "optimiser": "optim.name",
+  "wd": "optim.weight_decay",
+  "lr_mult": "optim.lr_multipliers",
+  "warmup_epochs": "optim.warmup",
+  "warmup_steps": "optim.warmup",
+  "milestones": "optim.decay_at",
+  "steps": "train.duration",
+  "epochs": "train.duration",
+  "num_epochs": "train.duration",
+  "max_epochs": "train.duration",
+  "num_steps": "train.duration",
+  "num_train_steps": "train.duration",
+  "total_steps": "train.duration",
+  "batch_size": "sampler.identities",
+  "num_identities": "sampler.identities",
+  "num_instances": "sampler.images",
+  "num_pos": "sampler.images",
+  "random_seed": "seed",
+  "weights": "init_from",
+  "pretrained": "init_from",
+  "checkpoint_path": "init_from",
+  "dataset": "data.name",
+  "data_dir": "data.dir",
+  "root": "data.dir",
+  "height": "data.image_size",
+  "width": "data.image_size",
+  "img_size": "data.image_size",
+  "resolution": "data.image_size",
+  "trial": "data.split",
+  "fold": "data.split",
+  "backbone": "method.depth",
+  "arch": "method.depth",
+  "model": "method.name",
+  "precision": "method.dtype",
+  "save_every": "checkpoint.every",
+  "eval_every": "eval.every",
+  "log_every": "log.every",
+  "test_batch": "eval.batch",
+  "reranking": "eval.rerank",
+  "accum_steps": "train.accumulate",
+  "gradient_accumulation": "train.accumulate",
+}
+
+
+def plain(config: ConfigDict, *, depth: int = 0) -> dict:
+  """Returns nested dictionaries of a config's values; None for a placeholder without a value.
+
+  Args:
+    config: any.
+    depth: of the sections around it.
+
+  Raises:
+    UserError: it holds itself, or is nested as if it did.
+  """
+  if depth > DEEPEST:
+    raise UserError(f"the config has sections {DEEPEST} deep; does one of them hold itself?")
+  tree = {}
+  for key, value in config.iteritems(preserve_field_references=True):
+    if isinstance(value, FieldReference):
+      try:
+        value = value.get()
+      except RequiredValueError:
+        value = None
+    tree[key] = plain(value, depth=depth + 1) if isinstance(value, ConfigDict) else value
+  return tree
+
+
+def flatten(tree: Mapping[str, Any], *, whole: Collection[str] = (), prefix: str = "") -> dict:
+  """Returns 'a.b.c' -> value of nested mappings; an empty mapping is a value.
+
+  Args:
+    tree: nested, with string keys.
+    whole: flat names at which a mapping is a value too.
+    prefix: of all names.
+  """
+  flat = {}
+  for key, value in tree.items():
+    name = f"{prefix}{key}"
+    if isinstance(value, Mapping) and value and name not in whole:
+      flat |= flatten(value, whole=whole, prefix=f"{name}.")
+    else:
+      flat[name] = value
+  return flat
+
+
+def suggest(key: str, known: Collection[str]) -> str:
+  """Says which keys may have been meant by one that a config does not have.
+
+  Args:
+    key: flat, as given.
+    known: all flat keys.
+
+  Returns:
+    "did you mean config.optim.lr?", or what the keys beside it are.
+  """
+  found = _alias(key, known) or _elsewhere(key, known) or _similar(key, known)
+  if found:
+    return "did you mean " + " or ".join(f"config.{name}" for name in found) + "?"
+  parent = key.rpartition(".")[0]
+  while parent and not any(name.startswith(f"{parent}.") for name in known):
+    parent = parent.rpartition(".")[0]
+  depth = parent.count(".") + 1 if parent else 0
+  inside = [name for name in known if not parent or name.startswith(f"{parent}.")]
+  names = sorted({name.split(".")[depth] for name in inside})
+  return f"{f'config.{parent}' if parent else 'config'} has: {', '.join(names)}"
+
+
+def unknown(key: str, known: Collection[str], *, option: str = "") -> str:
+  """Returns the message for a key that a config does not have.
+
+  Args:
+    key: flat, as given.
+    known: all flat keys.
+    option: '--' for one that was given on the command line.
+  """
+  return f"{option}config.{shown(key)[1:-1]}: no such key; {suggest(key, known)}"
+
+
+def _alias(key: str, known: Collection[str]) -> list[str]:
+  name = ALIASES.get(_last(key).lower())
+  return [name] if name in known else []
+
+
+def _elsewhere(key: str, known: Collection[str]) -> list[str]:
+  """Keys of that very name in other sections."""
+  return sorted(name for name in known if _last(name) == _last(key))[:3]
+
+
+def _similar(key: str, known: Collection[str]) -> list[str]:
+  parent = key[:100].rpartition(".")[0]
+  beside = [name for name in known if name.rpartition(".")[0] == parent]
+  near = difflib.get_close_matches(_last(key[:100]), map(_last, beside), n=2, cutoff=0.6)
+  if near:
+    return [f"{parent}.{name}" if parent else name for name in near]
+  return difflib.get_close_matches(key[:100], known, n=2, cutoff=0.75)
+
+
+def _last(key: str) -> str:
+  return key.rpartition(".")[2]

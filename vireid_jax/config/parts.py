@@ -1,0 +1,74 @@
+"""Parts of training and evaluation, built as a config asks for them."""
+
+import optax
+from ml_collections import ConfigDict
+
+from vireid_jax.common.errors import UserError
+from vireid_jax.data.corruptions import Corruption
+from vireid_jax.data.training.augment import make_augment, make_augment_pair
+from vireid_jax.evaluators import protocols
+from vireid_jax.evaluators import suite as suite_lib
+from vireid_jax.evaluators.reranking import Reranking
+from vireid_jax.methods.base import Method
+from vireid_jax.training import gradients, step
+
+
+def make_suite(config: ConfigDict) -> suite_lib.Suite:
+  """Builds what `config.eval` asks to compute from features.
+
+  Raises:
+    UserError: an unknown protocol, or an argument out of range.
+  """
+  protocol = config.eval.protocol.to_dict()
+  if protocol["name"] == "mixed" and (config.eval.rerank or config.eval.mixed):
+    raise UserError(
+      "config.eval.protocol.name = 'mixed' has no re-ranked results and is no addition to itself; "
+      "set config.eval.rerank and config.eval.mixed to False"
+    )
+  return suite_lib.Suite(
+    protocols.create(protocol.pop("name"), **protocol),
+    normalize=config.eval.normalize,
+    flip=config.eval.flip,
+    rerank=Reranking(**config.eval.rerank_options) if config.eval.rerank else None,
+    mixed=config.eval.mixed,
+  )
+
+
+def make_corruptions(config: ConfigDict) -> list[Corruption]:
+  """Builds the corrupted copies that `config.eval` asks for; the i-th has seed `seed` + i."""
+  options = config.eval.corruption
+  return [
+    Corruption(tuple(options.kinds), tuple(options.severities), options.seed + draw)
+    for draw in range(options.draws)
+  ]
+
+
+def build_step(
+  config: ConfigDict,
+  method: Method,
+  optimizer: optax.GradientTransformation,
+  *,
+  unroll: bool = False,
+) -> step.TrainStep:
+  """Builds the pure step of a config, which benchmarks share with training.
+
+  Args:
+    config: of the run; its sampler, augmentations, seed, `train.remat` and `train.accumulate`.
+    method: the config's.
+    optimizer: the config's.
+    unroll: write the blocks of an accumulated batch one after the other; see `gradients.make`.
+  """
+  return step.make_train_step(
+    method,
+    optimizer,
+    make_augment(config.augment),
+    seed=config.seed,
+    augment_pair=make_augment_pair(config.augment.pair),
+    gradient=gradients.make(
+      method,
+      remat=config.train.remat,
+      accumulate=config.train.accumulate,
+      images=config.sampler.images,
+      unroll=unroll,
+    ),
+  )

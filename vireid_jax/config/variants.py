@@ -1,0 +1,86 @@
+"""Variants of a config: the names after the colon of `--config file.py:variant`."""
+
+import functools
+from collections.abc import Callable, Mapping
+
+from ml_collections import ConfigDict
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.config.datasets import use_own
+
+
+def smoke(config: ConfigDict) -> None:
+  """Shrinks a config to seconds: a tiny network, four steps, rendered images in its protocol."""
+  if config.data.name.startswith("vireid_synthetic"):
+    config.data.name = "vireid_synthetic/smoke"
+  else:
+    config.data.render = "smoke"
+  config.data.image_size = (48, 24)
+  config.sampler.identities = 4
+  config.sampler.images = 2
+  config.method.depth = 18
+  config.method.width = 8
+  config.train.duration = "4 steps"
+  config.checkpoint.every = "2 steps"
+  config.eval.batch = 32
+  config.log.every = "2 steps"
+  if "trials" in config.eval.protocol:
+    config.eval.protocol.trials = 2
+
+
+def hold_out_val(config: ConfigDict) -> None:
+  """Trains without the val identities and evaluates on them, to choose settings off the test."""
+  config.data.train = ("train",)
+  config.eval.part = "val"
+  if "galleries" in config.eval.protocol:
+    # The owner's gallery permutations cover the test identities only.
+    config.eval.protocol.galleries = ("random_choice",)
+
+
+def apply_variants(
+  config: ConfigDict, arg: str, **variants: Callable[[ConfigDict], None]
+) -> ConfigDict:
+  """Applies the variants named behind the colon of `--config file.py:variant,variant`.
+
+  Args:
+    config: changed in place.
+    arg: names separated by commas; may be empty. 'smoke' and 'own' always exist.
+    **variants: name -> function that changes the config.
+
+  Returns:
+    The config.
+
+  Raises:
+    UserError: for an unknown variant.
+  """
+  variants = {"smoke": smoke, "own": use_own, **variants}
+  for name in filter(None, arg.split(",")):
+    if name not in variants:
+      raise UserError(f"unknown config variant {name!r}; {nearest(name, variants)}")
+    variants[name](config)
+  return config
+
+
+def build_up(*switches: str) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns the variants of an ablation that adds a method's parts one after the other.
+
+  Args:
+    *switches: boolean options of the method, in the order in which they are added.
+
+  Returns:
+    'base', with none of them, and all but the last switch's name, with it and those before it. The
+    config without a variant has them all.
+  """
+
+  def keep(count: int) -> Callable[[ConfigDict], None]:
+    return lambda config: config.method.update(dict.fromkeys(switches[count:], False))
+
+  return {name: keep(count) for count, name in enumerate(("base", *switches[:-1]))}
+
+
+def method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns a variant per entry of a table: its name -> the method's options that it changes."""
+  return {
+    name: functools.partial(lambda config, options: config.method.update(options), options=options)
+    for name, options in table.items()
+  }

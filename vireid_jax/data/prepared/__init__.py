@@ -1,0 +1,1 @@
+"""Prepared data sets: where they are, and how their images are read."""

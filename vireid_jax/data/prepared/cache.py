@@ -1,0 +1,112 @@
+"""Decoded images in memory: each is decoded and resized once, then only gathered."""
+
+import concurrent.futures
+import functools
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.data.prepared.source import ImageSet, decode, decode_mask
+
+CHUNK = 64
+
+
+def fill(
+  images: ImageSet,
+  size: tuple[int, int],
+  resize: str,
+  *,
+  change: Callable[[str, np.ndarray], np.ndarray] | None = None,
+  progress: bool = False,
+) -> np.ndarray:
+  """Decodes all images with one thread per core (the decoder releases Python's lock).
+
+  Args:
+    images: what to decode.
+    size: (height, width).
+    resize: see `source.decode`.
+    change: applied to (name, decoded image) before the resize, such as a corruption.
+    progress: show a bar.
+
+  Returns:
+    uint8 [n, height, width, 3].
+
+  Raises:
+    UserError: naming the image that cannot be decoded.
+  """
+  return _fill(
+    np.empty((len(images), *size, 3), np.uint8),
+    lambda row: decode_row(images, row, size, resize, change),
+    progress,
+  )
+
+
+def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = False) -> np.ndarray:
+  """Decodes all masks likewise.
+
+  Args:
+    images: their `masks` are decoded.
+    size: (height, width).
+    progress: show a bar.
+
+  Returns:
+    uint8 [n, height, width, 1].
+  """
+  return _fill(
+    np.empty((len(images), *size, 1), np.uint8),
+    lambda row: _decode_mask_row(images, row, size),
+    progress,
+  )
+
+
+def _fill(cache: np.ndarray, decode_row: Callable[[int], np.ndarray], progress: bool) -> np.ndarray:
+  def fill_chunk(start: int) -> int:
+    stop = min(start + CHUNK, len(cache))
+    for row in range(start, stop):
+      cache[row] = decode_row(row)
+    return stop - start
+
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    done = pool.map(fill_chunk, range(0, len(cache), CHUNK))
+    _drain(done, len(cache), progress)
+  return cache
+
+
+def decode_row(
+  images: ImageSet, row: int, size: tuple[int, int], resize: str, change=None
+) -> np.ndarray:
+  """Decodes one image of a set; see `fill`."""
+  # needs Pillow, which a benchmark may lack
+  from vireid_jax.data.prepared.picture import PictureError
+
+  name = str(images.records.name[row])
+  change = functools.partial(change, name) if change else None
+  try:
+    return decode(images.encoded[row], size, resize, change=change)
+  except PictureError as error:
+    raise UserError(
+      f"cannot decode {printable(name)}: {error}. Prepare the data set again; it checks every image"
+    ) from error
+
+
+def _decode_mask_row(images: ImageSet, row: int, size: tuple[int, int]) -> np.ndarray:
+  from vireid_jax.data.prepared.picture import PictureError
+
+  try:
+    return decode_mask(images.masks[row], size)
+  except PictureError as error:
+    raise UserError(
+      f"cannot decode the mask of {printable(str(images.records.name[row]))}: {error}. Prepare the "
+      "data set again; it checks every mask"
+    ) from error
+
+
+def _drain(done, total: int, progress: bool) -> None:
+  from tqdm import tqdm
+
+  hidden = None if progress else True  # None: hidden off a terminal
+  with tqdm(total=total, desc="decode", unit="img", disable=hidden) as bar:
+    for count in done:
+      bar.update(count)

@@ -1,0 +1,115 @@
+"""Where prepared data sets are, without importing the library that wrote them."""
+
+import json
+import os
+import pathlib
+import re
+from typing import Any
+
+from vireid_jax.common import folders
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.data import regular_files
+
+METADATA_FILE = "metadata.json"
+RENDERED_FOLDER = "rendered"  # below the root: stand-ins that are rendered when first asked for
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+def default_data_dir() -> pathlib.Path:
+  """Returns $TFDS_DATA_DIR, or ~/tensorflow_datasets where that is not set."""
+  return regular_files.expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+
+
+def prepare_command(name: str, data_dir=None) -> str:
+  """Returns the command line that prepares data set `name` in `data_dir`."""
+  manual = "" if name.startswith("vireid_synthetic") else " --manual_dir DIR"
+  place = "" if data_dir is None else f" --data_dir {data_dir}"
+  return f"python -m vireid_jax.prepare {name}{manual}{place}"
+
+
+def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:
+  """Returns the folders of the complete prepared versions of `name`, oldest first."""
+  folder = regular_files.expanded(data_dir or default_data_dir()) / name
+  if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises for names that are too long)
+    return []
+  for path in folders.moved_away(folder):
+    folders.recover(path)
+  found = []
+  for path in folder.iterdir():
+    version = _VERSION.fullmatch(path.name)
+    if version and (path / "dataset_info.json").is_file():
+      found.append((tuple(map(int, version.groups())), path))
+  return [path for _, path in sorted(found)]
+
+
+def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
+  """Returns the folder of the newest prepared version of a data set.
+
+  Args:
+    name: data set, with its configuration where it has one: `regdb`, `vireid_synthetic/quick`.
+    data_dir: the root of all prepared data sets; None for `default_data_dir()`.
+
+  Returns:
+    For example `~/tensorflow_datasets/regdb/1.0.0`.
+
+  Raises:
+    UserError: nothing is prepared there; names the command that prepares it.
+  """
+  versions = prepared_versions(name, data_dir)
+  if not versions:
+    place = regular_files.expanded(data_dir or default_data_dir())
+    is_folder = os.path.isdir(place)  # noqa: PTH112 (never raises)
+    state = "has no prepared" if is_folder else "is not a folder, so it has no prepared"
+    raise UserError(
+      f"{printable(str(place))} {state} data set {name!r}. Prepare it with\n  "
+      + printable(prepare_command(name, data_dir))
+    )
+  return versions[-1]
+
+
+def read_metadata(folder: pathlib.Path) -> dict[str, Any]:
+  """Returns what a builder recorded beside the images.
+
+  Raises:
+    OSError, ValueError, UserError: the file cannot be read, or does not hold that.
+  """
+  found = json.loads(regular_files.read_bytes(folder / METADATA_FILE))
+  subsets = found.get("subsets") if isinstance(found, dict) else None
+  if not isinstance(subsets, dict) or not isinstance(found.get("synthetic"), bool):
+    raise ValueError("it does not hold the keys 'synthetic' and 'subsets'")
+  for name, subset in subsets.items():
+    if not isinstance(subset, dict) or not isinstance(subset.get("split"), str):
+      raise ValueError(f"its subset {printable(name)} names no split")
+    identities = subset.get("identities")
+    if not isinstance(identities, list) or not all(type(i) is int for i in identities):
+      raise ValueError(f"its subset {printable(name)} lists no identities")
+  return found
+
+
+def damaged(name: str, folder: pathlib.Path, what: str, error: BaseException) -> UserError:
+  """Returns the error for a prepared data set that cannot be read.
+
+  Args:
+    name: of the data set.
+    folder: of its version.
+    what: the file or part that failed.
+    error: what reading it raised.
+  """
+  root = folder.parents[len(name.split("/"))]
+  reason = printable(str(error).partition("\n")[0][:300]) or type(error).__name__
+  if RENDERED_FOLDER in root.parts:
+    advice = f"Delete {printable(str(folder))}: the next start renders it again"
+  else:
+    advice = f"Prepare it again with\n  {printable(prepare_command(name, root))} --overwrite"
+  place = printable(str(folder))
+  return UserError(
+    f"{what} of the prepared data set {name} in {place} cannot be read ({reason}). {advice}"
+  )
+
+
+def stored_world(folder: pathlib.Path) -> dict[str, Any] | None:
+  """Returns the settings that a prepared data set was rendered with; None where none are known."""
+  try:
+    return read_metadata(folder).get("world")
+  except (OSError, ValueError, RecursionError, UserError):
+    return None

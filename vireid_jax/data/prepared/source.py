@@ -1,0 +1,283 @@
+"""Reading prepared data sets: which images there are, and their bytes."""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import Records
+from vireid_jax.data.prepared import location, stored
+from vireid_jax.data.prepared.location import dataset_folder, prepare_command
+
+CHUNK = 1024  # examples read at once
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+  """Some images of a data set, encoded as the owner stored them.
+
+  Attributes:
+    records: what is known of each image.
+    encoded: JPEG or PNG bytes of each image, in the same order.
+    masks: PNG bytes of each image's pedestrian mask; None where they were not asked for.
+    checksums: uint32 [n], CRC-32 of each image's bytes; None for images that were never stored.
+  """
+
+  records: Records
+  encoded: Sequence[bytes]
+  masks: Sequence[bytes] | None = None
+  checksums: np.ndarray | None = None
+
+  def __len__(self) -> int:
+    return len(self.records)
+
+  def take(self, rows: np.ndarray) -> "ImageSet":
+    """Returns the images at `rows` (int [m])."""
+    return ImageSet(
+      self.records.take(rows),
+      stored.take(self.encoded, rows),
+      None if self.masks is None else stored.take(self.masks, rows),
+      None if self.checksums is None else self.checksums[rows],
+    )
+
+  def fingerprint(self) -> str:
+    """Returns 16 hex digits that change with any image, its order, or what is known of it."""
+    digest = hashlib.sha256()
+    for column in (*dataclasses.astuple(self.records), self.checksums):
+      digest.update(json.dumps(np.asarray(column).tolist()).encode())
+    return digest.hexdigest()[:16]
+
+
+class Dataset:
+  """A prepared data set on disk.
+
+  Attributes:
+    name: as prepared, for example 'regdb' or 'vireid_synthetic/quick'.
+    folder: of the newest prepared version.
+    metadata: what the builder recorded beside the images: 'synthetic', 'subsets', ...
+  """
+
+  def __init__(self, name: str, data_dir: str | pathlib.Path | None = None):
+    """Opens the newest prepared version.
+
+    Args:
+      name: data set, with its configuration where it has one.
+      data_dir: the root of all prepared data sets; empty for the default.
+
+    Raises:
+      UserError: nothing is prepared there, or its metadata cannot be read; names the command that
+        prepares it.
+    """
+    self.name = name
+    self.folder = dataset_folder(name, data_dir or None)
+    try:
+      self.metadata: dict[str, Any] = location.read_metadata(self.folder)
+    except (OSError, ValueError, RecursionError, UserError) as error:
+      raise location.damaged(name, self.folder, location.METADATA_FILE, error) from error
+
+  @property
+  def is_synthetic(self) -> bool:
+    """Whether the images are rendered, so that results must be called synthetic."""
+    return bool(self.metadata.get("synthetic"))
+
+  @property
+  def subsets(self) -> dict[str, Any]:
+    """Named parts of a split by identity, for data sets that are split several ways."""
+    return self.metadata.get("subsets") or {}
+
+  def part_names(self) -> list[str]:
+    """Returns what `load` accepts: the splits and the named subsets."""
+    return [*self._builder().info.splits, *self.subsets]
+
+  def count(self, *parts: str) -> int:
+    """Returns how many images the parts hold at most, without reading any.
+
+    A subset counts as the split that it is a part of.
+    """
+    splits = self._builder().info.splits
+    whole = (self.subsets[part]["split"] if part in self.subsets else part for part in parts)
+    return sum(splits[split].num_examples for split in whole if split in splits)
+
+  def load(self, *parts: str, masks: bool = False, on_disk: bool = False) -> ImageSet:
+    """Reads the records and encoded images of splits or subsets, one after the other.
+
+    Args:
+      *parts: see `part_names`.
+      masks: read the pedestrian masks too.
+      on_disk: keep the records alone in memory, and read each image when it is asked for.
+
+    Raises:
+      UserError: for an unknown part, parts that hold no image, masks that were not prepared, or
+        files that cannot be read.
+    """
+    if masks and not self.has_masks:
+      raise UserError(
+        f"data set {self.name} in {self.folder} has no masks. Put one per image below masks/ beside"
+        " the owner's files (docs/datasets.md) and prepare it again:\n  "
+        f"{prepare_command(self.name)} --overwrite\nor choose another source of the region"
+      )
+    loaded = [self._load_part(part, masks, on_disk) for part in parts]
+    records = Records(
+      **{
+        field.name: np.concatenate([getattr(part.records, field.name) for part in loaded])
+        for field in dataclasses.fields(Records)
+      }
+    )
+    if not len(records):
+      raise UserError(f"{' + '.join(parts)} of {self.name} in {self.folder} hold no image")
+    return ImageSet(
+      records,
+      stored.join([part.encoded for part in loaded]),
+      stored.join([part.masks for part in loaded]) if masks else None,
+      np.concatenate([part.checksums for part in loaded]),
+    )
+
+  @property
+  def has_masks(self) -> bool:
+    """Whether a pedestrian mask was stored with each image."""
+    return "mask" in self._builder().info.features
+
+  def _load_part(self, part: str, masks: bool, on_disk: bool) -> ImageSet:
+    if part in self.subsets:
+      subset = self.subsets[part]
+      whole = self._load_split(subset["split"], masks, on_disk)
+      return whole.take(np.flatnonzero(np.isin(whole.records.identity, subset["identities"])))
+    if part not in self._builder().info.splits:
+      raise UserError(
+        f"data set {self.name} has no part {part!r}; {nearest(part, self.part_names())}"
+      )
+    return self._load_split(part, masks, on_disk)
+
+  def _load_split(self, split: str, masks: bool, on_disk: bool) -> ImageSet:
+    import tensorflow_datasets as tfds
+
+    pictures = ("image", "mask") if self.has_masks else ("image",)
+    decoders = {name: tfds.decode.SkipDecoding() for name in pictures}
+    what = f"split {split} ({self.name.split('/')[0]}-{split}.array_record-*)"
+    with self._readable(what):
+      source = _Readable(self._builder().as_data_source(split, decoders=decoders), self, what)
+      return _whole_split(source, ("image", "mask") if masks else ("image",), on_disk)
+
+  @functools.cache  # noqa: B019 (data sets live as long as the process)
+  def _builder(self):
+    import tensorflow_datasets as tfds
+
+    with self._readable("the description (dataset_info.json, features.json)"):
+      return tfds.builder_from_directory(str(self.folder))
+
+  @contextlib.contextmanager
+  def _readable(self, what: str) -> Iterator[None]:
+    """Turns any error from reading a damaged file inside the context into a UserError."""
+    try:
+      yield
+    except (UserError, MemoryError):
+      raise
+    except Exception as error:  # the library raises many kinds, of several other libraries
+      raise location.damaged(self.name, self.folder, what, error) from error
+
+
+class _Readable:
+  """A data source whose errors name the data set and what to do."""
+
+  def __init__(self, source, dataset: Dataset, what: str):
+    self._source, self._dataset, self._what = source, dataset, what
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, row: int) -> dict[str, Any]:
+    with self._dataset._readable(self._what):
+      return self._source[row]
+
+  def __getitems__(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    with self._dataset._readable(self._what):
+      return self._source.__getitems__(rows)
+
+
+def decode(
+  encoded: bytes,
+  size: tuple[int, int],
+  resize: str,
+  *,
+  change: Callable[[np.ndarray], np.ndarray] | None = None,
+  turn: bool = False,
+) -> np.ndarray:
+  """Decodes an image and resizes it as PIL does, which is how the field's codes do it.
+
+  Args:
+    encoded: the bytes of a picture, see `picture.FORMATS`.
+    size: (height, width).
+    resize: 'lanczos' or 'bilinear', both with antialiasing.
+    change: applied to the decoded uint8 [h, w, 3] before the resize, such as a corruption.
+    turn: turn it as its EXIF orientation says; prepared data sets hold nothing to be turned.
+
+  Returns:
+    uint8 [height, width, 3], RGB.
+
+  Raises:
+    UserError: an unknown `resize`; `picture.PictureError` for bytes that cannot be decoded.
+  """
+  from PIL import Image
+
+  from vireid_jax.data.prepared import picture
+
+  filters = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
+  if resize not in filters:
+    raise UserError(f"config.data.resize = {resize!r}; {nearest(resize, filters)}")
+  image = picture.rgb(encoded, turn=turn)
+  if change:
+    image = Image.fromarray(change(np.asarray(image)))
+  if image.size != (size[1], size[0]):
+    image = image.resize((size[1], size[0]), filters[resize])
+  return np.asarray(image)
+
+
+def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
+  """Decodes a pedestrian mask and resizes it, so that its soft border is 128 halfway.
+
+  Args:
+    encoded: PNG.
+    size: (height, width).
+
+  Returns:
+    uint8 [height, width, 1], 255 on the pedestrian.
+  """
+  from PIL import Image
+
+  from vireid_jax.data.prepared import picture
+
+  resized = picture.grey(encoded).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+  return np.asarray(resized)[..., None]
+
+
+def _whole_split(source: _Readable, fields: Sequence[str], on_disk: bool) -> ImageSet:
+  columns = {name: [] for name in ("identity", "camera", "modality", "name", "checksum")}
+  pictures = {name: [] for name in fields}
+  for start in range(0, len(source), CHUNK):
+    for example in source.__getitems__(range(start, min(start + CHUNK, len(source)))):
+      _append(columns, example)
+      for name, kept in pictures.items():
+        kept += [] if on_disk else [bytes(example[name])]
+  if on_disk:
+    pictures = {name: stored.whole(source, name) for name in pictures}
+  checksums = np.asarray(columns.pop("checksum"), np.uint32)
+  return ImageSet(Records(**columns), pictures["image"], pictures.get("mask"), checksums)
+
+
+def _append(columns: dict[str, list], example: dict[str, Any]) -> None:
+  for name in ("identity", "camera", "modality"):
+    columns[name].append(example[name])
+  columns["name"].append(_text(example["file_name"]))
+  columns["checksum"].append(zlib.crc32(example["image"]))
+
+
+def _text(value: Any) -> str:
+  return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,83 @@
+"""Synthetic data sets in the owners' layouts, as asked for by name."""
+
+import argparse
+import dataclasses
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
+from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
+from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
+
+WRITERS = {
+  "sysu_mm01": write_sysu_mm01,
+  "regdb": write_regdb,
+  "llcm": write_llcm,
+  "own": write_own,
+}
+CONTACT_SHEET = "contact_sheet"
+DEFAULT_PRESET = "smoke"
+SHEET_ROWS = 8
+
+
+def share_out(spec: WorldSpec, identities: int) -> WorldSpec:
+  """Returns the spec with another number of identities, split in the same proportions.
+
+  Args:
+    spec: the world.
+    identities: how many in total, at least 3.
+
+  Returns:
+    A spec with at least one identity in each split.
+
+  Raises:
+    UserError: for fewer than 3.
+  """
+  if identities < 3:
+    raise UserError(f"--identities must be at least 3 (train, val and test), got {identities}")
+  total = spec.train_identities + spec.val_identities + spec.test_identities
+  val = max(1, round(identities * spec.val_identities / total))
+  test = max(1, min(round(identities * spec.test_identities / total), identities - val - 1))
+  return dataclasses.replace(
+    spec, train_identities=identities - test - val, val_identities=val, test_identities=test
+  )
+
+
+def spec_from(arguments: argparse.Namespace) -> WorldSpec:
+  """Builds the world that the flags ask for.
+
+  Raises:
+    UserError: unknown preset or a number out of range.
+  """
+  if arguments.preset not in PRESETS:
+    raise UserError(f"unknown preset {arguments.preset!r}; {nearest(arguments.preset, PRESETS)}")
+  spec = PRESETS[arguments.preset]
+  changes = {name: getattr(arguments, name) for name in ("images_per_camera", "seed")}
+  spec = dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
+  if arguments.identities is None or arguments.what == CONTACT_SHEET:
+    return spec
+  return share_out(spec, arguments.identities)
+
+
+def run(arguments: argparse.Namespace) -> str:
+  """Writes what was asked for.
+
+  Returns:
+    A sentence that says what was written.
+
+  Raises:
+    UserError: for anything the user can fix.
+  """
+  known = (*WRITERS, CONTACT_SHEET)
+  if arguments.what not in known:
+    raise UserError(f"cannot write {arguments.what!r}; {nearest(arguments.what, known)}")
+  spec = spec_from(arguments)
+  if arguments.what == CONTACT_SHEET:
+    rows = SHEET_ROWS if arguments.identities is None else arguments.identities
+    if rows < 1:
+      raise UserError(f"--identities must be at least 1, got {rows}")
+    return f"wrote {write_contact_sheet(arguments.out, spec, identities=rows)}"
+  options = {"masks": arguments.masks, "workers": arguments.workers, "progress": True}
+  if arguments.what == "regdb" and arguments.images_per_camera is not None:
+    options["images_per_camera"] = arguments.images_per_camera
+  root = WRITERS[arguments.what](arguments.out, spec, **options)
+  return f"wrote {root}; next: python -m vireid_jax.prepare {arguments.what} --manual_dir {root}"

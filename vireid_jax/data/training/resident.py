@@ -1,0 +1,51 @@
+"""Training images on the devices: a step is sent row numbers and gathers the pixels itself."""
+
+import jax
+import numpy as np
+from jax import Array
+
+from vireid_jax.common.records import MODALITIES, mask_name
+from vireid_jax.common.types import Batch
+from vireid_jax.data.training.sampler import BatchIndices
+from vireid_jax.runtime import mesh as mesh_lib
+
+Resident = dict[str, Array]
+
+
+def place(images: np.ndarray, masks: np.ndarray | None, mesh) -> Resident:
+  """Copies all images to every device.
+
+  Args:
+    images: uint8 [n, h, w, 3].
+    masks: uint8 [n, h, w, 1], or None.
+    mesh: of the devices.
+  """
+  arrays = {"images": images} | ({} if masks is None else {"masks": masks})
+  sharding = mesh_lib.replicated(mesh)
+  return {
+    name: jax.make_array_from_process_local_data(sharding, array, array.shape)
+    for name, array in arrays.items()
+  }
+
+
+def row_numbers(indices: BatchIndices, rows: slice) -> dict[str, np.ndarray]:
+  """Returns what a step is sent: int32 [b] each."""
+  return {
+    "visible": indices.visible[rows],
+    "infrared": indices.infrared[rows],
+    "label": indices.label[rows],
+  }
+
+
+def gather(batch: dict[str, Array], resident: Resident) -> Batch:
+  """Replaces row numbers by pixels, inside the step; every device gathers its own rows."""
+  full = {"label": batch["label"]}
+  for name in MODALITIES:
+    full[name] = _rows(resident["images"], batch[name])
+    if "masks" in resident:
+      full[mask_name(name)] = _rows(resident["masks"], batch[name])
+  return full
+
+
+def _rows(pixels: Array, rows: Array) -> Array:
+  return pixels.at[rows].get(mode="promise_in_bounds")

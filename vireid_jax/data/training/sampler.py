@@ -1,0 +1,195 @@
+"""Which images make a batch: pure functions of (seed, step), so that any step can be replayed."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE, Records
+
+MOST_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchIndices:
+  """Rows of the training records that make one batch of b pairs.
+
+  Attributes:
+    visible: int32 [b].
+    infrared: int32 [b]; the i-th shows the same identity as the i-th visible image.
+    label: int32 [b], contiguous training ids; images of an identity stand together.
+  """
+
+  visible: np.ndarray
+  infrared: np.ndarray
+  label: np.ndarray
+
+
+class IdentityIndex:
+  """Training rows by contiguous label and modality.
+
+  Attributes:
+    identities: int32 [c], the owner's identity number of each label.
+    rows: rows[modality][label] is int32 [m], the images of that identity in that modality.
+  """
+
+  def __init__(self, records: Records):
+    self.identities = records.identities()
+    self.rows = {
+      modality: [
+        np.flatnonzero((records.identity == identity) & (records.modality == modality))
+        for identity in self.identities
+      ]
+      for modality in (VISIBLE, INFRARED)
+    }
+    self._check_both_modalities()
+
+  def __len__(self) -> int:
+    return len(self.identities)
+
+  def _check_both_modalities(self) -> None:
+    for modality, name in enumerate(MODALITIES):
+      missing = [
+        i for i, rows in zip(self.identities, self.rows[modality], strict=True) if not len(rows)
+      ]
+      if missing:
+        shown = ", ".join(map(str, missing[:MOST_NAMED])) + (", ..." * (len(missing) > MOST_NAMED))
+        raise UserError(
+          f"{len(missing)} training identities have no {name} image: {shown}. A batch pairs both "
+          "modalities of an identity; drop these identities with "
+          "--config.data.drop_unpaired=True or complete the data set"
+        )
+
+
+class PairSampler:
+  """P distinct identities, then K visible and K infrared images of each, with replacement.
+
+  A nominal epoch is ceil(max(visible images, infrared images) / (P K)) steps.
+
+  Reference:
+    AGW's published code.
+  """
+
+  def __init__(self, index: IdentityIndex, *, identities: int, images: int, seed: int):
+    _check_size(index, identities, images)
+    self._index, self._seed = index, seed
+    self._identities, self._images = identities, images
+    most = max(sum(map(len, index.rows[modality])) for modality in (VISIBLE, INFRARED))
+    self.steps_per_epoch = -(-most // (identities * images))
+
+  def batch(self, step: int) -> BatchIndices:
+    """Returns the batch of a step, the same for the same (seed, step)."""
+    rng = np.random.default_rng((self._seed, step))
+    labels = rng.choice(len(self._index), self._identities, replace=False)
+    draws = {
+      modality: [rng.choice(self._index.rows[modality][label], self._images) for label in labels]
+      for modality in (VISIBLE, INFRARED)
+    }
+    return _batch_indices(draws[VISIBLE], draws[INFRARED], labels, self._images)
+
+
+class GroupSampler:
+  """Every image at most once a round: shuffled, paired, and consumed in groups of K + K.
+
+  A round subsamples the larger modality of each identity to the smaller, shuffles both and pairs
+  them. Batches take P random identities that still have a group of K pairs, until fewer than P
+  have. Published code ends its epoch there, at a length that varies a little; here an epoch has
+  the fixed length of the first round, and one that runs out early goes on with a fresh round.
+
+  Reference:
+    MPANet's published code.
+  """
+
+  def __init__(self, index: IdentityIndex, *, identities: int, images: int, seed: int):
+    _check_size(index, identities, images)
+    self._index, self._seed = index, seed
+    self._identities, self._images = identities, images
+    self._check_groups()
+    # Rounds differ in length by a step or two; reading it off a fixed seed makes the length of an
+    # epoch, and with it the schedule, a property of the data set alone.
+    self.steps_per_epoch = len(self._round((0, 0, 0)))
+
+  def batch(self, step: int) -> BatchIndices:
+    """Returns the batch of a step, the same for the same (seed, step)."""
+    epoch, position = divmod(step, self.steps_per_epoch)
+    visible, infrared, labels = self._epoch(epoch)[position]
+    return _batch_indices(visible, infrared, labels, self._images)
+
+  @functools.lru_cache(maxsize=2)  # noqa: B019 (a sampler lives as long as its training run)
+  def _epoch(self, epoch: int) -> list:
+    batches, attempt = [], 0
+    while len(batches) < self.steps_per_epoch:
+      batches += self._round((self._seed, epoch, attempt))
+      attempt += 1
+    return batches[: self.steps_per_epoch]
+
+  def _round(self, key: tuple[int, int, int]) -> list:
+    rng = np.random.default_rng(key)
+    groups = [self._groups_of(rng, label) for label in range(len(self._index))]
+    batches = []
+    while True:
+      left = np.flatnonzero([len(group) > 0 for group in groups])
+      if len(left) < self._identities:
+        return batches
+      labels = rng.choice(left, self._identities, replace=False)
+      pairs = [groups[label].pop() for label in labels]
+      batches.append(([pair[0] for pair in pairs], [pair[1] for pair in pairs], labels))
+
+  def _groups_of(self, rng: np.random.Generator, label: int) -> list:
+    visible, infrared = (
+      rng.permutation(self._index.rows[modality][label]) for modality in (VISIBLE, INFRARED)
+    )
+    count = min(len(visible), len(infrared)) // self._images
+    starts = range(0, count * self._images, self._images)
+    return [(visible[s : s + self._images], infrared[s : s + self._images]) for s in starts]
+
+  def _check_groups(self) -> None:
+    smallest = [
+      min(len(self._index.rows[modality][label]) for modality in (VISIBLE, INFRARED))
+      for label in range(len(self._index))
+    ]
+    enough = sum(count >= self._images for count in smallest)
+    if enough < self._identities:
+      most = sorted(smallest)[-self._identities]
+      raise UserError(
+        f"only {enough} identities have {self._images} images in each modality, fewer than "
+        f"sampler.identities = {self._identities}; set --config.sampler.images to at most {most}"
+      )
+
+
+SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler}
+
+
+def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
+  """Builds the sampler of a name ('pairs' or 'groups'); see the classes for its arguments."""
+  if name not in SAMPLERS:
+    raise UserError(f"unknown sampler {name!r}; {nearest(name, SAMPLERS)}")
+  return SAMPLERS[name](index, seed=seed, **arguments)
+
+
+def _check_size(index: IdentityIndex, identities: int, images: int) -> None:
+  if identities < 2 or images < 1:
+    raise UserError(
+      f"sampler.identities = {identities} and sampler.images = {images}: a batch needs at least 2 "
+      "identities and 1 image of each modality"
+    )
+  if len(index) < 2:
+    raise UserError(
+      f"the training data have {len(index)} {'identity' if len(index) == 1 else 'identities'}; a "
+      "batch needs at least 2, because losses compare different people. Add people to config."
+      "data.train, or prepare a data set that has more"
+    )
+  if identities > len(index):
+    raise UserError(
+      f"sampler.identities = {identities}, but the training data have {len(index)} identities; "
+      f"set --config.sampler.identities to at most {len(index)}"
+    )
+
+
+def _batch_indices(visible, infrared, labels: np.ndarray, images: int) -> BatchIndices:
+  return BatchIndices(
+    np.concatenate(visible).astype(np.int32),
+    np.concatenate(infrared).astype(np.int32),
+    np.repeat(labels, images).astype(np.int32),
+  )

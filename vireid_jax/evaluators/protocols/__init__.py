@@ -1,0 +1,42 @@
+"""Evaluation protocols, found by name: `create("sysu_mm01", trials=1)`."""
+
+import dataclasses
+import importlib
+import pkgutil
+
+from vireid_jax.common.errors import UserError, nearest, shown
+
+
+def names() -> list[str]:
+  """Returns the names of all protocols: the modules of this package that define `Protocol`."""
+  names = (module.name for module in pkgutil.iter_modules(__path__))
+  return [name for name in names if hasattr(_module(name), "Protocol")]
+
+
+def create(name: str, **kwargs):
+  """Builds the protocol of a data set.
+
+  Args:
+    name: a module of this package, such as `sysu_mm01`.
+    **kwargs: fields of its `Protocol`.
+
+  Returns:
+    An object with `evaluate(features, records, metadata, *, normalize=True)`, which returns a
+    `results.SettingResult` per setting.
+
+  Raises:
+    UserError: an unknown protocol, argument or value.
+  """
+  known = names()
+  if not isinstance(name, str) or name not in known:
+    raise UserError(f"unknown evaluation protocol {shown(name)}; {nearest(name, known)}")
+  protocol = _module(name).Protocol
+  fields = [field.name for field in dataclasses.fields(protocol)]
+  for key in kwargs:
+    if key not in fields:
+      raise UserError(f"protocol {name} has no argument {key!r}; {nearest(key, fields)}")
+  return protocol(**kwargs)
+
+
+def _module(name):
+  return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,55 @@
+"""Which images a protocol compares in one gallery draw, for whoever wants to look at the lists."""
+
+import dataclasses
+
+import numpy as np
+
+from vireid_jax.common.records import Records
+from vireid_jax.evaluators import ranking
+from vireid_jax.evaluators.query_scores import QueryScores
+from vireid_jax.evaluators.similarity import similarity_matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """One setting's queries and gallery.
+
+  Attributes:
+    queries: int [q], rows of the records.
+    gallery: int [g], rows of the records.
+    exclude: bool [q, g], gallery images that a query's list leaves out; None for none.
+    unique_identities: CMC counts identities, not images.
+  """
+
+  queries: np.ndarray
+  gallery: np.ndarray
+  exclude: np.ndarray | None
+  unique_identities: bool
+
+  def similarity(self, features: np.ndarray, *, normalize: bool = True) -> np.ndarray:
+    """Returns float [q, g] from the features [n, d] of all records."""
+    sides = (features[self.queries], features[self.gallery])
+    return similarity_matrix(*sides, normalize=normalize)
+
+  def scores(self, similarity: np.ndarray, records: Records) -> QueryScores:
+    """Scores each query's list as the evaluation does."""
+    return ranking.score_queries(
+      similarity,
+      records.identity[self.queries],
+      records.identity[self.gallery],
+      exclude=self.exclude,
+      unique_identities=self.unique_identities,
+    )
+
+  def ranked(self, similarity: np.ndarray, query: int) -> np.ndarray:
+    """Orders one query's gallery, closest first and of equals the earlier one first.
+
+    Args:
+      similarity: float [q, g].
+      query: position in `queries`.
+
+    Returns:
+      int [k], positions in `gallery`, without the images that are left out.
+    """
+    order = np.argsort(-similarity[query], kind="stable")
+    return order if self.exclude is None else order[~self.exclude[query, order]]

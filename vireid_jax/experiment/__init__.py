@@ -1,0 +1,1 @@
+"""Runs: everything that is built from a whole config."""

@@ -1,0 +1,213 @@
+"""A test set and its protocol: from variables to results, and what is to be known of them."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.records import VISIBLE
+from vireid_jax.common.types import Variables
+from vireid_jax.config.parts import make_corruptions, make_suite
+from vireid_jax.data.prepared.source import Dataset
+from vireid_jax.data.training import placement
+from vireid_jax.evaluators import chance, verification
+from vireid_jax.evaluators import suite as suite_lib
+from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
+from vireid_jax.evaluators.results import SettingResult
+from vireid_jax.experiment import evaluation_config, evaluation_record, unseen
+from vireid_jax.methods.base import Method
+from vireid_jax.training.checkpoint import versions
+
+RECORD_FORMAT = 1
+
+Results = dict[str, SettingResult]
+
+
+class Evaluation:
+  """A test set and its protocol, ready to be applied to any step's variables.
+
+  Attributes:
+    config: of the evaluation.
+    mesh: the devices.
+    mismatch: what the network sees otherwise than in training, a line each.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    dataset: Dataset,
+    method: Method,
+    mesh,
+    *,
+    mismatch: Sequence[str] = (),
+  ):
+    """Reads the encoded test images and compiles nothing yet.
+
+    Args:
+      config: of the evaluation.
+      dataset: that it names.
+      method: of the network.
+      mesh: the devices.
+      mismatch: lines that say what the network sees otherwise than in training, if anything.
+
+    Raises:
+      UserError: for an unknown protocol, argument or part of the data set.
+    """
+    self._suite = make_suite(config)
+    self._corruptions = make_corruptions(config)
+    self._images = dataset.load(
+      config_lib.part(config, config.eval.part), on_disk=config.data.placement == placement.STREAM
+    )
+    self._dataset, self.config, self.mesh = dataset, config, mesh
+    self.mismatch, self._same_data = tuple(mismatch), True
+    self._embedder = Embedder(
+      feature_methods(method, config.eval.features),
+      mesh,
+      size=tuple(config.data.image_size),
+      resize=config.data.resize,
+      operations=config.augment,
+      batch=config.eval.batch,
+      flip=config.eval.flip,
+    )
+
+  def check_metric(self, name: str) -> None:
+    """Refuses a metric that the evaluations of a run will not have, before the run starts.
+
+    Args:
+      name: 'setting/metric'; empty for none.
+
+    Raises:
+      UserError: the test set has no such setting.
+    """
+    listings = getattr(self._suite.protocol, "listings", None)
+    if not name or listings is None:  # a protocol of one's own need not list its settings
+      return
+    known, setting = list(listings(self.records, self._dataset.metadata)), name.rpartition("/")[0]
+    extra = self._suite.mixed and "_to_mixed" in setting
+    if not extra and not any(f"{setting}/".startswith(f"{each}/") for each in known):
+      metric = name.rpartition("/")[2]
+      raise UserError(
+        f"config.checkpoint.keep_best is {shown(name)}, but the evaluation has no such setting; "
+        f"{nearest(name, [f'{each}/{metric}' for each in known])}"
+      )
+
+  def check_unseen(self, stored: Mapping) -> None:
+    """Refuses test images of people whom the network was trained on.
+
+    Args:
+      stored: what is kept with the checkpoint; see `unseen.check`.
+    """
+    unseen.check(stored, self.config, self._dataset, self.records)
+    self._same_data = unseen.is_same(stored, self.config.data, self._dataset)
+
+  def __call__(
+    self,
+    variables: Variables,
+    *,
+    features: Features | None = None,
+    quick: bool = False,
+    progress: bool = False,
+  ) -> Results:
+    """Embeds every test image once and runs the protocol.
+
+    Args:
+      variables: of the method.
+      features: what `embed` returned for them, where it was called before.
+      quick: trial 0 of the plain setting alone, whatever else the config asks for.
+      progress: show a bar.
+    """
+    features = features or self.embed(variables, progress=progress)
+    if quick:
+      return self._suite.quick().evaluate(features, self.records, self._dataset.metadata)
+    results = self._suite.evaluate(features, self.records, self._dataset.metadata)
+    return results | self._corrupted(variables, features, progress)
+
+  @property
+  def records(self):
+    """What is known of the test images."""
+    return self._images.records
+
+  def embed(self, variables: Variables, *, progress: bool = False) -> Features:
+    """Returns the features of every test image, by name, float32 [n, d]."""
+    return self._embedder(variables, self._images, progress=progress)
+
+  def verification(self, features: Features) -> dict[str, dict]:
+    """Returns ROC, TAR at FAR and distances of each feature."""
+    normalize = self.config.eval.normalize
+    return {
+      name: verification.evaluate(matrix, self.records, normalize=normalize)
+      for name, matrix in features.items()
+    }
+
+  def _corrupted(self, variables: Variables, features: Features, progress: bool) -> Results:
+    """Evaluates every corrupted copy; infrared images stay as they are, and their features too."""
+    if not self._corruptions:
+      return {}
+    rows = np.flatnonzero(self.records.modality == VISIBLE)
+    visible = self._images.take(rows)
+    draws = []
+    for corruption in self._corruptions:
+      changed = self._embedder(variables, visible, change=corruption, progress=progress)
+      replaced = suite_lib.with_visible(features, changed, self.records)
+      draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
+    return suite_lib.join_draws(draws, config_lib.to_dict(self.config)["eval"]["corruption"])
+
+  def chance(self, results: Results) -> str | None:
+    """Returns a sentence where results are no better than a random order's; see `chance`."""
+    if not hasattr(self._suite.protocol, "listings"):
+      return None
+    listings = self._suite.protocol.listings(self.records, self._dataset.metadata)
+    return chance.notice(results, listings, self.records)
+
+  def title(self, label: str) -> str:
+    """Names what was evaluated; says so when the images are synthetic."""
+    synthetic = " (synthetic images)" if self._dataset.is_synthetic else ""
+    part = config_lib.part(self.config, self.config.eval.part)
+    title = f"{self._dataset.name}{synthetic}, {part}, {self.config.method.name}, {label}"
+    return title + (f" (mismatch: {'; '.join(self.mismatch)})" if self.mismatch else "")
+
+  def scalars(self, results: Results) -> dict[str, float]:
+    """Returns 'eval/<data set>/<setting>/<metric>' -> mean over trials, in [0, 1]."""
+    return {
+      f"eval/{self._dataset.name}/{setting}/{metric}": value
+      for setting, result in results.items()
+      for metric, value in result.mean.items()
+    }
+
+  def record(self, results: Results, *, trained: Mapping, step: int, **facts) -> dict:
+    """Returns what is kept of an evaluation: the results and whatever they depend on, JSON.
+
+    Args:
+      results: per setting.
+      trained: the config of the training run, plain.
+      step: of the checkpoint.
+      **facts: whatever else is to be known.
+    """
+    config = config_lib.to_dict(self.config)
+    own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))
+    other = "" if self._same_data else self._images.fingerprint()
+    return {
+      "format": RECORD_FORMAT,
+      "name": evaluation_record.name(config, own, step, other_images=other),
+      "title": self.title(f"step {step}"),
+      "dataset": self._dataset.name,
+      "part": config_lib.part(self.config, self.config.eval.part),
+      "synthetic": self._dataset.is_synthetic,
+      "method": self.config.method.name,
+      "step": step,
+      "seed": own["seed"],
+      "split": own["data"]["split"],
+      "differs": list(evaluation_record.differing(config, own).values()),
+      "mismatch": list(self.mismatch),
+      "results": {name: result.to_json() for name, result in results.items()},
+      evaluation_record.IMAGES: self._images.fingerprint(),
+      "config": config,
+      "trained": trained,
+      "versions": versions(),
+      "device": jax.devices()[0].device_kind,
+      "devices": jax.device_count(),
+      **facts,
+    }

@@ -1,0 +1,156 @@
+"""The config of an evaluation: the checkpoint's own, with the test set chosen by the command."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax import methods
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.config import checks, with_tuples
+
+# What an evaluation is asked to do. Everything that is neither named here nor in TRAINING decides
+# what the network is or what it sees, so that a new key is compared until someone says otherwise.
+TEST_SET = ("eval", "data.name", "data.render", "data.split", "data.dir", "data.placement")
+# What made the network; an evaluation does not read it.
+TRAINING = (
+  *("seed", "init_from", "sampler", "augment", "optim", "train", "checkpoint", "log"),
+  *("data.train", "data.drop_unpaired"),
+)
+UNREMARKED = ("checkpoint", "log")  # of TRAINING: how a run was watched and kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+  """What is evaluated.
+
+  Attributes:
+    config: of the evaluation, whole.
+    mismatch: lines 'key: checkpoint -> command' in what the network is or sees; allowed.
+    ignored: such lines of training settings, which the checkpoint's own replace.
+  """
+
+  config: ConfigDict
+  mismatch: tuple[str, ...] = ()
+  ignored: tuple[str, ...] = ()
+
+
+def resolve(
+  stored: Mapping, given: ConfigDict | None = None, changes: Sequence[str] = ()
+) -> Resolved:
+  """Decides the config of an evaluation.
+
+  Args:
+    stored: the config kept with the checkpoint, plain values.
+    given: of a config file that the command names, with its overrides; None for the stored one.
+    changes: overrides such as '--config.eval.flip=True', where no file was given.
+
+  Returns:
+    The test set and `eval` of the command, everything else of the checkpoint.
+
+  Raises:
+    UserError: the command changes what the network is or sees, and `eval.allow_mismatch` is off.
+  """
+  own = of_checkpoint(stored)
+  given = config_lib.override(own if given is None else given, changes)
+  mismatch = config_lib.differences(seen(stored), seen(config_lib.to_dict(given)), free=())
+  if mismatch and not given.eval.get("allow_mismatch", False):
+    raise UserError(
+      "the checkpoint's network was trained with other settings, so its numbers would be wrong "
+      "(checkpoint -> command):\n  "
+      + "\n  ".join(mismatch)
+      + "\nLeave them out (without --config an evaluation takes all settings from the checkpoint), "
+      "or say --config.eval.allow_mismatch=True to evaluate all the same"
+    )
+  _refuse_other_method(mismatch)
+  return Resolved(
+    _joined(own, given, take_all=bool(mismatch)),
+    tuple(mismatch),
+    tuple(_ignored(own, given)),
+  )
+
+
+def of_checkpoint(stored: Mapping) -> ConfigDict:
+  """Returns the config kept with a checkpoint, with later versions' options of `eval` filled in."""
+  config = ConfigDict(with_tuples(stored))
+  defaults = config_lib.evaluation_defaults()
+  for key in defaults:
+    if key not in config.eval:
+      config.eval[key] = defaults[key]
+  config.eval.allow_mismatch = False  # for the evaluating command to say, not for the training one
+  return config.lock()
+
+
+def validate(config: ConfigDict) -> None:
+  """Checks what an evaluation reads; how the network was trained is past.
+
+  Raises:
+    UserError: as `checks.validate`.
+  """
+  whole = config.to_dict()
+  defaults = config_lib.default_config("agw", "sysu_mm01").to_dict()
+  whole |= {key: defaults[key] for key in TRAINING if key in defaults and key != "augment"}
+  checks.validate(ConfigDict(whole))
+
+
+def seen(config: Mapping) -> dict:
+  """Returns what decides a feature besides the variables: the method, and what images go through.
+
+  Args:
+    config: plain values; lists or tuples.
+  """
+  config = json.loads(json.dumps(config))
+  operations = {
+    modality: [str(text).replace(" ", "") for text in config["augment"].get(modality, ())]
+    for modality in MODALITIES
+  }
+  method = config["method"]
+  defaults = methods.defaults(method["name"]) if "name" in method else {}
+  return {
+    **{key: value for key, value in config.items() if key not in (*TEST_SET, *TRAINING)},
+    "method": json.loads(json.dumps({**defaults, **method})),
+    "data": {
+      key: value
+      for key, value in config["data"].items()
+      if f"data.{key}" not in (*TEST_SET, *TRAINING)
+    },
+    "augment": {
+      modality: [text for text in texts if text.startswith("normalize")]
+      for modality, texts in operations.items()
+    },
+  }
+
+
+def _refuse_other_method(mismatch: Sequence[str]) -> None:
+  for line in mismatch:
+    if line.startswith("method.name: "):
+      raise UserError(f"a checkpoint holds one method's network ({line}); leave --config out")
+
+
+def _joined(own: ConfigDict, given: ConfigDict, *, take_all: bool) -> ConfigDict:
+  """Returns `own` with the test set of `given`, and with what the network sees if asked for."""
+  whole = own.to_dict()
+  wanted = given.to_dict()
+  whole["eval"] = {**whole["eval"], **wanted["eval"]}
+  names = [key.removeprefix("data.") for key in TEST_SET if key.startswith("data.")]
+  if take_all:
+    names = [key for key in wanted["data"] if f"data.{key}" not in TRAINING]
+    whole |= {key: wanted[key] for key in wanted if key not in ("eval", "data", *TRAINING)}
+    whole["augment"] = wanted["augment"]
+  whole["data"] = {
+    **whole["data"],
+    **{key: wanted["data"][key] for key in names if key in wanted["data"]},
+  }
+  return ConfigDict(whole)
+
+
+def _ignored(own: ConfigDict, given: ConfigDict) -> list[str]:
+  old, new = config_lib.to_dict(own), config_lib.to_dict(given)
+  return [
+    line
+    for line in config_lib.differences(old, new, free=UNREMARKED)
+    if any(line.startswith((f"{key}:", f"{key}.")) for key in TRAINING)
+  ]

@@ -1,0 +1,109 @@
+"""Checkpoints made from the authors' PyTorch weights."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax import methods
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.durations import Clock
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.config import checks
+from vireid_jax.data import rendered
+from vireid_jax.data.prepared.source import Dataset
+from vireid_jax.data.training import pipeline, sampler
+from vireid_jax.models import convert
+from vireid_jax.runtime import workdir_lock
+from vireid_jax.training import optim
+from vireid_jax.training import state as state_lib
+from vireid_jax.training.checkpoint import FOLDER, Checkpoints
+
+
+def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> list[str]:
+  """Writes a checkpoint of step 0 with the weights of a PyTorch model.
+
+  Args:
+    config: of the method and data set that the weights were trained for.
+    source: see `convert.load_weights`.
+    workdir: receives the checkpoint; must not hold any.
+
+  Returns:
+    The names of tensors that were left out on purpose.
+
+  Raises:
+    UserError: no PyTorch names are known for this method, the weights do not fit, or the workdir
+      holds checkpoints.
+  """
+  checks.validate(config)
+  _refuse_used(workdir)
+  table = convert.name_table(config.method.name)
+  weights = convert.load_weights(source)
+  index, batches = _training_data(config)
+  method = methods.create(
+    config.method, num_classes=len(index), steps_per_epoch=batches.steps_per_epoch
+  )
+  try:
+    variables, ignored = convert.import_weights(
+      abstract_variables(config, method), weights, table, as_published=True
+    )
+  except UserError as error:
+    raise UserError(f"{printable(source)}: {error}") from None
+  optimizer = optim.create(config.optim, _schedule(config, batches))
+  state = state_lib.create(jax.tree.map(jnp.asarray, variables), optimizer)
+  meta = {
+    "config": config_lib.to_dict(config),
+    "identities": index.identities.tolist(),
+    "steps_per_epoch": batches.steps_per_epoch,
+  }
+  # A signal waits: a checkpoint is written in a second, and half of one is nothing.
+  with interrupts.deferred(), files.explained(workdir):
+    _save(state, meta, config, workdir)
+  return ignored
+
+
+def _training_data(config: ConfigDict):
+  """Returns the identities and the sampler, without decoding an image."""
+  rendered.ensure(config.data)
+  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
+  images = dataset.load(*(config_lib.part(config, part) for part in config.data.train))
+  if config.data.drop_unpaired:
+    images = pipeline.drop_unpaired(images)
+  index = sampler.IdentityIndex(images.records)
+  return index, sampler.create(seed=config.seed, index=index, **config.sampler.to_dict())
+
+
+def abstract_variables(config: ConfigDict, method: methods.Method):
+  """Returns the shapes of a method's variables."""
+  height, width = config.data.image_size
+  images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
+  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+  return jax.eval_shape(method.init, jax.random.key(config.seed), batch)
+
+
+def _schedule(config: ConfigDict, batches) -> optim.Schedule:
+  pairs = config.sampler.identities * config.sampler.images
+  return optim.make_schedule(config.optim, Clock(batches.steps_per_epoch, 2 * pairs))
+
+
+def _refuse_used(workdir: pathlib.Path) -> None:
+  """Raises UserError for a workdir with checkpoints, before anything else is read."""
+  if not (workdir / FOLDER).exists():
+    return
+  checkpoints = Checkpoints(workdir, keep=None)
+  latest = checkpoints.latest()
+  checkpoints.close()
+  if latest is not None:
+    raise UserError(f"{workdir} holds checkpoints already; choose another --workdir")
+
+
+def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
+  files.make_workdir(workdir)
+  with workdir_lock.hold(workdir):
+    _refuse_used(workdir)  # another import may have been faster
+    checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
+    checkpoints.save(0, state, meta)
+    checkpoints.close()
+    config_lib.save(config, workdir / "config.json")

@@ -1,0 +1,47 @@
+"""What a run was made of: config, code, versions, devices and data, in `workdir/manifest.json`.
+
+Every start of a run adds an entry: a run may be continued by other code or on other devices. What
+the run's user should know is kept there too; see `vireid_jax.experiment.notices`.
+"""
+
+import json
+import pathlib
+import sys
+
+import jax
+
+from vireid_jax.common import files
+
+FILE = "manifest.json"
+FORMAT = 1
+
+
+def add_notice(workdir: pathlib.Path, notice: dict) -> None:
+  """Adds a notice to the workdir's manifest."""
+  record = read(workdir)
+  store(workdir, {**record, "notices": [*record["notices"], notice]})
+
+
+def read(workdir: pathlib.Path) -> dict:
+  """Returns the workdir's manifest; one without entries where there is none.
+
+  A file that cannot be read is named on standard error and counts as none: what it said of earlier
+  starts is lost, and no reason not to train.
+  """
+  path, empty = workdir / FILE, {"format": FORMAT, "starts": [], "notices": []}
+  if not path.exists():
+    return empty
+  try:
+    stored = {**empty, **json.loads(path.read_text(encoding="utf-8"))}
+    if all(isinstance(entry, dict) for key in ("starts", "notices") for entry in stored[key]):
+      return stored
+  except (ValueError, TypeError, RecursionError):
+    pass
+  if jax.process_index() == 0:
+    print(f"warning: {path} is damaged; its entries are skipped", file=sys.stderr, flush=True)
+  return empty
+
+
+def store(workdir: pathlib.Path, record: dict) -> None:
+  with files.explained(workdir):
+    files.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,76 @@
+"""Checks, shows and writes the scalars of a run."""
+
+import jax
+
+from vireid_jax.common import files
+from vireid_jax.experiment.build import Run
+from vireid_jax.experiment.stagnation import Stagnation
+from vireid_jax.training import finite, metrics
+from vireid_jax.training.metrics import MetricWriter
+from vireid_jax.training.progress import Progress
+
+
+class Recorder:
+  """Where the scalars of steps and evaluations go, from a run's first to its last."""
+
+  def __init__(self, run: Run):
+    """Opens the workdir's metrics for appending."""
+    self._run, self._checked, self._progress = run, 0, None
+    self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
+    first = jax.process_index() == 0
+    with files.explained(run.workdir):
+      past = metrics.read(run.workdir) if (run.workdir / metrics.FILE).exists() else []
+      tensorboard = run.config.log.tensorboard
+      self._writer = MetricWriter(run.workdir, tensorboard=tensorboard, enabled=first)
+    self._logged = max((line["step"] for line in past), default=0)
+    self._stagnation = Stagnation(
+      getattr(run.method, "trivial_values", {}), run.clock.steps_per_epoch, run.notices
+    )
+    for line in past:
+      self._stagnation.see(line["step"], line)
+
+  def begin_steps(self, first: int) -> None:
+    """Ends the set-up: the next thing that happens is a step, after `first` of them."""
+    images = self._run.clock.batch_images
+    self._run.timer.begin_steps(first, images=images, logged=self._logged)
+    self._progress = Progress(self._run.total_steps, first, images)
+    self._checked = first
+
+  def check(self, step: int, watch: finite.Watch, scalars: dict[str, jax.Array]) -> None:
+    """Raises UserError when a scalar of any step so far was not finite."""
+    last_good = self._run.checkpoints.complete
+    finite.check(watch, scalars, since=self._checked, step=step, last_good=last_good)
+    self._checked = step
+
+  def log(self, step: int, scalars: dict[str, jax.Array]) -> None:
+    """Writes and shows the scalars of a step."""
+    # A schedule counts the steps completed before.
+    rate = self._rate(jax.device_put(step - 1))
+    values = jax.device_get({**scalars, "lr": rate})
+    values = {name: float(value) for name, value in values.items()}
+    values["epoch"] = step / self._run.clock.steps_per_epoch
+    values |= self._run.timer.line(step)
+    self.write(step, values)
+    self._progress.show(step, values)
+    self._run.notices.step = step
+    self._stagnation.see(step, values)
+
+  def write(self, step: int, values: dict[str, float]) -> None:
+    """Writes scalars of a step.
+
+    Raises:
+      UserError: the workdir cannot be written.
+    """
+    with files.explained(self._run.workdir):
+      self._writer.write(step, values)
+
+  def sync(self) -> None:
+    """Secures what was written; before each save, so that no checkpoint outlives its metrics."""
+    with files.explained(self._run.workdir):
+      self._writer.sync()
+
+  def close(self) -> None:
+    """Ends the bar and closes the files."""
+    if self._progress:
+      self._progress.close()
+    self._writer.close()

@@ -1,0 +1,114 @@
+"""Runs over every split of a data set that has several."""
+
+import copy
+import pathlib
+from collections.abc import Sequence
+
+import jax
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax import report
+from vireid_jax.common.errors import UserError
+from vireid_jax.experiment import evaluate, finished, train
+
+SPLITS = tuple(range(1, 11))
+FINISHED = finished.NAME
+
+
+def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> str:
+  """Trains and evaluates the splits that are not finished yet.
+
+  Args:
+    config: its `data.train` has '{split}' in a part's name; `data.split` is set here.
+    workdir: receives a folder per split.
+    splits: which ones, from 1.
+
+  Returns:
+    The tables over all given splits.
+
+  Raises:
+    UserError: the data set has no splits, or a folder holds a run of another config.
+    train.Preempted: when a signal asked to stop; the same call continues.
+  """
+  check_has_splits(config)
+  for split in splits:
+    config_of_split = copy.deepcopy(config)
+    config_of_split.data.split = split
+    _train_unless_finished(config_of_split, split_folder(workdir, split))
+  return report.render([str(split_folder(workdir, "*"))])
+
+
+def evaluate_splits(
+  config: ConfigDict | None,
+  workdir: pathlib.Path,
+  splits: Sequence[int] = (),
+  *,
+  step: int | None = None,
+  overrides: Sequence[str] = (),
+) -> str:
+  """Evaluates the checkpoints of some splits again.
+
+  Args:
+    config: see `train_splits`; None for the one of each checkpoint.
+    workdir: holds a folder per split.
+    splits: which ones, from 1; all that are there when empty.
+    step: of the checkpoints; the latest of each when None.
+    overrides: '--config.key=value', where no config is given.
+
+  Returns:
+    The tables over all splits.
+
+  Raises:
+    UserError: a split has no checkpoint, or another one than the config fits.
+  """
+  if config is not None:
+    check_has_splits(config)
+  there = [split for split in SPLITS if split_folder(workdir, split).is_dir()]
+  splits = splits or there
+  missing = [split for split in splits or SPLITS if split not in there]
+  if missing:
+    raise UserError(
+      f"{workdir} has no {split_folder(workdir, missing[0]).name}; train it first. There are: "
+      + (", ".join(map(str, there)) or "none")
+    )
+  for split in splits:
+    config_of_split = copy.deepcopy(config)
+    if config_of_split is not None:
+      config_of_split.data.split = split
+    evaluate.evaluate(config_of_split, split_folder(workdir, split), step=step, overrides=overrides)
+    jax.clear_caches()
+  return report.render([str(split_folder(workdir, "*"))], step=step)
+
+
+def split_folder(workdir: pathlib.Path, split: int | str) -> pathlib.Path:
+  """Returns the workdir of a split; '*' gives the glob of all."""
+  return workdir / f"split_{split if isinstance(split, str) else f'{split:02d}'}"
+
+
+def check_has_splits(config: ConfigDict) -> None:
+  """Raises UserError unless the config's training part depends on `data.split`."""
+  if not any("{split}" in part for part in config.data.train):
+    raise UserError(
+      f"{config.data.name} trains on {tuple(config.data.train)}, the same for every split; "
+      "use python -m vireid_jax.main"
+    )
+
+
+def _train_unless_finished(config: ConfigDict, workdir: pathlib.Path) -> None:
+  wanted = config_lib.to_dict(config)
+  if finished.is_finished(workdir, wanted):
+    return
+  # Another config of the same network goes on (a longer run) or is evaluated anew.
+  train.train(config, workdir)
+  if jax.process_index() == 0:
+    finished.mark(workdir, wanted)
+  jax.clear_caches()  # each split compiles its own step; ten would stay in memory
+
+
+def parse_splits(given: list[str] | None) -> tuple[int, ...]:
+  """Returns the numbers of --splits in order; none when it is absent."""
+  for text in given or ():
+    if not text.isdecimal() or int(text) not in SPLITS:
+      raise UserError(f"--splits holds {text!r}; choose from {SPLITS[0]} to {SPLITS[-1]}")
+  return tuple(dict.fromkeys(int(text) for text in given or ()))

@@ -1,0 +1,224 @@
+"""Training: start or continue, loop, evaluate. No maths and no method names."""
+
+import collections
+import contextlib
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator
+
+import jax
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.types import Batch
+from vireid_jax.config import checks
+from vireid_jax.config.parts import build_step
+from vireid_jax.experiment import evaluate, evaluation_schedule, provenance, warm_start
+from vireid_jax.experiment.build import Run, build
+from vireid_jax.experiment.evaluation_schedule import Evaluations
+from vireid_jax.experiment.recorder import Recorder
+from vireid_jax.runtime import compilation, preemption, workdir_lock
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.runtime.timing import CHECKPOINT
+from vireid_jax.training import best, checkpoint, finite, summary
+from vireid_jax.training.state import TrainState
+
+IN_FLIGHT = 2  # steps that the devices may still have to make
+
+
+class Preempted(interrupts.Stopped):
+  """The run was asked to stop; its state is saved and the same command continues it."""
+
+  def __init__(self, message: str, name: str = ""):
+    """Stores what to tell the user, and the name of the signal."""
+    super().__init__(name)
+    self._message = message
+
+  def __str__(self) -> str:
+    return self._message
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
+  """Trains, continuing from the workdir's latest checkpoint, and evaluates the last step.
+
+  A run that is finished already only prints its results again.
+
+  Args:
+    config: see `vireid_jax.config`.
+    workdir: receives checkpoints, metrics and results; made when absent.
+
+  Returns:
+    The final evaluation's results per setting.
+
+  Raises:
+    UserError: for bad input, before anything compiles; for numbers that are not finite; or a
+      workdir that cannot be written, or in which another run trains.
+    Preempted: when a signal asked to stop; the state is saved.
+  """
+  checks.validate(config)
+  files.make_workdir(workdir)
+  with _told(workdir), preemption.heard(), workdir_lock.hold_together(workdir):
+    clean(workdir)
+    return evaluation_schedule.finished(config, workdir) or _train(build(config, workdir))
+
+
+def clean(workdir: pathlib.Path) -> None:
+  """Removes what killed processes left in a workdir; only under its lock."""
+  if jax.process_index():
+    return
+  checkpoint.clean(workdir)
+  checkpoint.clean(workdir / best.FOLDER, keep=1)
+  for root in (workdir, workdir / best.FOLDER):
+    folders = (root / checkpoint.FOLDER).glob("*")
+    files.remove_partial(root, root / evaluate.FOLDER, *folders)
+
+
+def _train(run: Run) -> evaluate.Results:
+  state = _restore(run) or _initial_state(run)
+  step = int(state.step)
+  _describe(run, step)
+  with contextlib.closing(Recorder(run)) as recorder:
+    evaluate_step = Evaluations(run, recorder)
+    if step < run.total_steps:
+      if evaluate_step.is_missing(step):
+        evaluate_step(state, step)
+      state = _loop(run, state, recorder, evaluate_step)
+    run.checkpoints.close()
+    results = evaluate_step(state, int(state.step))
+  run.best.close()
+  return results
+
+
+@contextlib.contextmanager
+def _told(workdir: pathlib.Path) -> Iterator[None]:
+  """Says of a stop outside the loop what is saved."""
+  try:
+    yield
+  except Preempted:
+    raise
+  except interrupts.Stopped as event:
+    step = checkpoint.newest(workdir)
+    saved = "before the first save" if step is None else f"at step {step}; the state is saved"
+    raise Preempted(f"stopped by {event.name} {saved}", event.name) from None
+
+
+def make_step(run: Run) -> compilation.CompiledStep:
+  """Builds the step of a run: (state, watch, batch, *placed) -> (state, watch, scalars)."""
+  step = build_step(run.config, run.method, run.optimizer)
+
+  def complete_and_step(state, batch, *placed):
+    return step(state, run.data.complete(batch, *placed))
+
+  return compilation.CompiledStep(finite.watched(complete_and_step), mesh=run.mesh, timer=run.timer)
+
+
+def _initial_state(run: Run) -> TrainState:
+  state = warm_start.draw(run.config, run.method, run.optimizer, run.mesh, run.notices)
+  if jax.process_index() == 0:
+    print(summary.describe(state.variables), flush=True)
+    shapes = run.workdir / "parameters.tsv"
+    with files.explained(run.workdir):
+      files.write_text(shapes, summary.list_shapes(state.variables))
+    print(f"every shape: {shapes}", flush=True)
+  return state
+
+
+def _describe(run: Run, step: int) -> None:
+  provenance.write(run, step)
+  if jax.process_index() == 0:
+    with files.explained(run.workdir):
+      config_lib.save(run.config, run.workdir / "config.json")
+
+
+def _restore(run: Run) -> TrainState | None:
+  step = run.checkpoints.latest()
+  if step is None:
+    return None
+  state = run.checkpoints.restore(step, run.abstract)
+  if jax.process_index() == 0:
+    print(f"continuing {run.workdir} at step {step} of {run.total_steps}", flush=True)
+  return state
+
+
+def _loop(
+  run: Run, state: TrainState, recorder: Recorder, evaluate_step: Evaluations
+) -> TrainState:
+  first = int(state.step)
+  recorder.begin_steps(first)
+  advance, watch, batches = _prepare(run, state)
+  with preemption.listen() as stop, _saves_complete(run):
+    for step, batch in enumerate(batches, first + 1):
+      state, watch, scalars = advance(state, watch, batch)
+      due = _due(run, step, evaluating=evaluate_step.is_due(step), stopping=stop.reached(step))
+      if due:
+        recorder.check(step, watch, scalars)
+      if "log" in due:
+        recorder.log(step, scalars)
+      if "checkpoint" in due:
+        recorder.sync()
+        _save(run, step, state)
+      if "stop" in due:
+        run.checkpoints.wait()
+        raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved", stop.name)
+      if "eval" in due:
+        with stop.interruptible():
+          evaluate_step(state, step)
+  return state
+
+
+def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.Watch, Iterator]:
+  """Compiles the step; a signal is acted on at once here, as nothing can be lost yet.
+
+  Returns:
+    (state, watch, batch) -> (state, watch, scalars), the watch to begin with, and the batches.
+  """
+  step_function = make_step(run)
+  placed = run.data.place(run.mesh)
+  watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
+  batches = run.timer.waiting(run.data.batches(int(state.step), run.total_steps, run.mesh))
+  batch = next(batches)
+  step_function.compile(state, watch, batch, *placed)
+  in_flight = collections.deque()
+
+  def advance(state: TrainState, watch: finite.Watch, batch: Batch):
+    # Far ahead of the devices, the host would hear of a signal long before it could save.
+    if len(in_flight) == IN_FLIGHT:
+      jax.block_until_ready(in_flight.popleft())
+    state, watch, scalars = step_function(state, watch, batch, *placed)
+    in_flight.append(scalars)
+    return state, watch, scalars
+
+  return advance, watch, itertools.chain([batch], batches)
+
+
+def _due(run: Run, step: int, *, evaluating: bool, stopping: bool) -> set[str]:
+  """Returns what follows a step: 'log', 'checkpoint', 'eval', 'stop'.
+
+  An evaluation may take long and is given up when a signal comes: the state is saved before it.
+  The last one follows the loop.
+  """
+  last = step == run.total_steps
+  due = {key for key in ("log", "checkpoint") if last or _is_due(step, run.every(key))}
+  if stopping:
+    return due | {"checkpoint", "stop"}
+  return due | {"checkpoint", "eval"} if evaluating and not last else due
+
+
+def _is_due(step: int, every: int) -> bool:
+  return every > 0 and step % every == 0
+
+
+@contextlib.contextmanager
+def _saves_complete(run: Run) -> Iterator[None]:
+  """Waits for begun saves at the end, also when an evaluation is given up."""
+  try:
+    yield
+  finally:
+    run.checkpoints.wait()
+    run.best.wait()
+
+
+def _save(run: Run, step: int, state: TrainState) -> None:
+  with run.timer.measure(CHECKPOINT):
+    run.checkpoints.save(step, state, run.meta)

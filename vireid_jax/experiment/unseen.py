@@ -1,0 +1,118 @@
+"""Numbers on people whom the network was trained on are no numbers: they are refused."""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vireid_jax import config as config_lib
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.records import Records
+from vireid_jax.data import rendered
+from vireid_jax.data.prepared.source import Dataset
+
+OWN = "own"  # its numbers are each owner's own choice, so that its name says little
+NAMED = 5  # people in a message
+
+
+def people(dataset: Dataset, identities) -> list[str]:
+  """Returns the names of people as their owner gave them, for one's own pictures; else numbers.
+
+  Args:
+    dataset: that numbers them.
+    identities: int [k].
+  """
+  names = dataset.metadata.get("identity_names") or {}
+  return [names.get(str(number), str(number)) for number in np.asarray(identities).tolist()]
+
+
+def check(stored: Mapping, config: ConfigDict, dataset: Dataset, records: Records) -> None:
+  """Refuses test images that show people whom the network was trained on.
+
+  Args:
+    stored: what is kept with the checkpoint: 'config' of the training, plain values, 'identities',
+      and, but for early versions, 'people', their names.
+    config: of the evaluation.
+    dataset: that holds the test images.
+    records: of the test images.
+
+  Raises:
+    UserError: some were trained on; names a part of the data set that would do.
+  """
+  if not is_same(stored, config.data, dataset):
+    return
+  tested = _named(stored, dataset, records.identities())
+  known = sorted(_trained(stored) & set(tested.values()), key=lambda name: (len(name), name))
+  if not known:
+    return
+  part = config_lib.part(config, config.eval.part)
+  some = ", ".join(map(printable, known[:NAMED])) + (", ..." if len(known) > NAMED else "")
+  raise UserError(
+    f"the network was trained on {len(known)} of the {len(tested)} people in {part} of "
+    f"{dataset.name} (identities {some}), so results on them would say nothing about people it has "
+    f"not seen. {_advice(stored, config, dataset)}"
+  )
+
+
+def is_same(stored: Mapping, evaluated: Mapping, dataset: Dataset) -> bool:
+  """Says whether equal identities mean equal people.
+
+  Benchmarks are numbered by their owners, and rendered people by the renderer, whatever the preset.
+  One's own pictures are the same data set where they are read from the same place, or where the
+  training parts there hold the same people.
+
+  Args:
+    stored: as for `check`.
+    evaluated: 'data' of the evaluation's config.
+    dataset: that `evaluated` names.
+  """
+  trained = stored["config"]["data"]
+  if _people(trained) != _people(evaluated):
+    return False
+  if _people(evaluated) != OWN or _place(trained) == _place(evaluated):
+    return True
+  parts = [part.format(split=trained["split"]) for part in trained["train"]]
+  if not set(parts) <= set(dataset.part_names()):
+    return False
+  found = dataset.load(*parts, on_disk=True).records.identities()
+  return set(_named(stored, dataset, found).values()) == _trained(stored)
+
+
+def _trained(stored: Mapping) -> set[str]:
+  return set(stored.get("people") or map(str, stored["identities"]))
+
+
+def _named(stored: Mapping, dataset: Dataset, identities: np.ndarray) -> dict[int, str]:
+  """Returns by number what people are called where the network was trained on them."""
+  named = people(dataset, identities) if stored.get("people") else map(str, identities.tolist())
+  return dict(zip(identities.tolist(), named, strict=True))
+
+
+def _people(data: Mapping) -> str:
+  """Names who is in a data set; configs from before `render` have none."""
+  name = data["name"]
+  if name.split("/")[0] == rendered.SYNTHETIC:
+    return "rendered sysu_mm01"
+  return f"rendered {name}" if data.get("render") else name
+
+
+def _place(data: Mapping) -> pathlib.Path:
+  return rendered.data_dir({"dir": data["dir"], "render": data.get("render", "")}).resolve()
+
+
+def _advice(stored: Mapping, config: ConfigDict, dataset: Dataset) -> str:
+  """Names a part without the training's people, the run's own first."""
+  data, option = stored["config"]["data"], stored["config"]["eval"]["part"]
+  own, asked = option.format(split=data["split"]), config_lib.part(config, config.eval.part)
+  names = sorted(dataset.part_names(), key=lambda name: (not name.startswith("test"), name))
+  for name in dict.fromkeys([own, *names]):
+    if name == asked or name not in dataset.part_names():
+      continue
+    found = dataset.load(name, on_disk=True).records.identities()
+    if _trained(stored) & set(_named(stored, dataset, found).values()):
+      continue
+    same_text = "{split}" in option and option == config.eval.part and name == own
+    words = f"data.split={data['split']}" if same_text else f"eval.part={name}"
+    return f"Evaluate on {name}: --config.{words}"
+  return "No part of this data set is free of them"

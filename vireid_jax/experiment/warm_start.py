@@ -1,0 +1,88 @@
+"""Starting a run from ImageNet weights, whatever the method."""
+
+import sys
+
+import jax
+import optax
+from jax.sharding import Mesh, Sharding
+from ml_collections import ConfigDict
+
+from vireid_jax.common.errors import UserError, printable
+from vireid_jax.experiment import notices
+from vireid_jax.methods.base import Method
+from vireid_jax.models import convert
+from vireid_jax.models.weights import hub
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.training.first_state import draw_random
+from vireid_jax.training.state import TrainState
+
+FULL_WIDTH = 64
+
+
+def fill(
+  state: TrainState,
+  config: ConfigDict,
+  sharding: Sharding,
+  tell: notices.Tell = notices.show,
+) -> TrainState:
+  """Fills every ResNet part of a freshly drawn state from `config.init_from`.
+
+  Both streams start from the same weights. What ImageNet has no weights for, heads and attention,
+  keeps its random values.
+
+  Args:
+    state: at step 0.
+    config: 'init_from' and the method's width, for the warning.
+    sharding: of the new arrays.
+    tell: told what the user should know of the weights.
+
+  Returns:
+    The state; unchanged, with a warning, when a network of full width has no weights to start from.
+
+  Raises:
+    UserError: the weights cannot be read, or are those of another network.
+  """
+  if not config.init_from:
+    _warn(config)
+    return state
+  weights = convert.load_weights(config.init_from)
+  table = convert.name_table("torchvision")
+  try:
+    variables, ignored = convert.import_weights(state.variables, weights, table)
+  except UserError as error:
+    raise UserError(f"config.init_from = {printable(config.init_from)}: {error}") from None
+  found = convert.shares(state.variables, weights, table, ignored)
+  # The step donates its state: an alias of NumPy's memory must not be among it.
+  variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
+  params = variables.pop("params")
+  if jax.process_index() == 0:
+    print(f"ResNet weights: {printable(config.init_from)}", flush=True)
+  if found.notable:
+    tell("weights", f"of {printable(config.init_from)}: {found}")
+  return TrainState(state.step, params, variables, state.opt_state)
+
+
+def _warn(config: ConfigDict) -> None:
+  # Nobody has ImageNet weights for the narrow networks of tests and quick starts.
+  if config.method.get("width", FULL_WIDTH) == FULL_WIDTH and jax.process_index() == 0:
+    print(
+      "warning: the run starts from random values; published numbers need ImageNet weights: "
+      f"--config.init_from=FILE or {hub.EXAMPLE} (docs/weights.md)",
+      file=sys.stderr,
+      flush=True,
+    )
+
+
+def draw(
+  config: ConfigDict,
+  method: Method,
+  optimizer: optax.GradientTransformation,
+  mesh: Mesh,
+  tell: notices.Tell = notices.show,
+) -> TrainState:
+  """Draws the state and fills in ImageNet weights where the config names some.
+
+  `tell` hears of weights that did not find their place; see `vireid_jax.experiment.notices`.
+  """
+  state = draw_random(config.data.image_size, config.seed, method, optimizer, mesh)
+  return fill(state, config, mesh_lib.replicated(mesh), tell)

@@ -1,0 +1,22 @@
+"""Auxiliary modalities of earlier work, made of pixels: what a learned one is compared with."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.data.training.augment import IMAGENET_MEAN, IMAGENET_STD, LUMA
+
+
+def gray(visible: Array, infrared: Array) -> Array:
+  """Turns normalised visible images [b, h, w, 3] grey, as the X and HAT modalities begin."""
+  del infrared
+  mean, std = jnp.asarray(IMAGENET_MEAN, visible.dtype), jnp.asarray(IMAGENET_STD, visible.dtype)
+  luminance = jnp.sum((visible * std + mean) * jnp.asarray(LUMA, visible.dtype), -1, keepdims=True)
+  return (luminance - mean) / std
+
+
+def pixel_mix(visible: Array, infrared: Array) -> Array:
+  """Averages paired normalised images [b, h, w, 3]."""
+  return (visible + infrared) / 2
+
+
+MIXES = {"gray": gray, "pixel_mix": pixel_mix}

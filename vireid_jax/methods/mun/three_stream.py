@@ -1,0 +1,61 @@
+"""A two-stream ResNet that is cut, so that a third modality can join its trunk."""
+
+import flax.linen as nn
+from jax import Array
+
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.resnet import PARTS, ResNet
+from vireid_jax.models.two_stream import merge
+
+
+class ThreeStreamResNet(nn.Module):
+  """A ResNet in two pieces: `below` the cut, with parts per modality, and the shared trunk `above`.
+
+  Attributes:
+    depth: 18, 34 or 50.
+    width: channels of the stem; 64 is the full size.
+    specific_depth: parts that exist per modality; at most `cut`.
+    cut: parts below: 1 cuts after the stem, 2 after stage 1, 3 after stage 2.
+    auxiliary: with parts of its own for an auxiliary image.
+    numerics: dtype, lowering, batch-norm statistics.
+  """
+
+  depth: int = 50
+  width: int = 64
+  specific_depth: int = 1
+  cut: int = 1
+  auxiliary: bool = False
+  numerics: Numerics = Numerics()
+
+  def setup(self):
+    self.visible = self._parts(0, self.specific_depth)
+    self.infrared = self._parts(0, self.specific_depth)
+    self.auxiliary_stream = self._parts(0, self.specific_depth) if self.auxiliary else None
+    self.lower = self._parts(self.specific_depth, self.cut)
+    self.upper = self._parts(self.cut, len(PARTS))
+
+  def below(self, visible: Array, infrared: Array, image: Array | None, *, train: bool) -> Array:
+    """Maps batches [b, h, w, 3] to the merged map [k b, h', w', c'] at the cut.
+
+    Args:
+      visible, infrared: of the two modalities.
+      image: of the auxiliary one; None where it is no image.
+      train: use the batch's statistics.
+    """
+    streams = [self.visible(visible, train=train), self.infrared(infrared, train=train)]
+    if image is not None:
+      streams.append(self.auxiliary_stream(image, train=train))
+    return self.lower(merge(*streams), train=train)
+
+  def above(self, merged: Array, *, train: bool) -> Array:
+    """Maps the map at the cut to the last map [k b, h/16, w/16, c]."""
+    return self.upper(merged, train=train)
+
+  def single(self, images: Array, modality: str, *, train: bool = False) -> Array:
+    """Maps images [n, h, w, 3] of one modality through its own stream to [n, h/16, w/16, c]."""
+    stream = self.visible if modality == MODALITIES[0] else self.infrared
+    return self.upper(self.lower(stream(images, train=train), train=train), train=train)
+
+  def _parts(self, first: int, last: int) -> ResNet:
+    return ResNet(self.depth, self.width, first, last, numerics=self.numerics)

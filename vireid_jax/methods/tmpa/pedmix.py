@@ -1,0 +1,230 @@
+"""PedMix: exchanges corresponding regions of two pedestrians between the modalities, on device.
+
+Reference:
+  TMPA (arXiv 2312.07021). Known of PedMix: it mixes corresponding regions of the two modalities,
+  based on the pedestrian regions, keeps them coherent, and has a mix ratio. What a region and what
+  corresponding is, is our choice; so are the control strategies.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.common import options
+from vireid_jax.common.options import OneOf, Share, Whole
+from vireid_jax.methods.tmpa import region as region_lib
+
+# Those that look at the pedestrian's region, and the controls that do not.
+REGIONAL = ("swap", "blend")
+STRATEGIES = ("none", "mixup", "cutmix", "global", *REGIONAL)
+ALIGNMENTS = ("rows", "box")
+SMOOTHED_ROWS = 0.05  # of the height, to either side
+OVERLAPS = ("both", "own")
+
+
+@dataclasses.dataclass(frozen=True)
+class PedMix:
+  """How the two images of a pair are mixed. Labels are equal within a pair and do not change.
+
+  Attributes:
+    strategy: of two images and for each of them:
+      'swap': the pedestrians' boxes are cut into horizontal bands of equal height; round(ratio *
+        bands) adjacent ones are resampled from the other's box to this one, band k to band k, and
+        pasted inside the pedestrian region.
+      'blend': (1 - ratio) of the image and `ratio` of the other one, box laid on box, inside the
+        region.
+      'global': 'swap' with the whole image for region and box.
+      'mixup': (1 - ratio) of the image and `ratio` of the other one, everywhere.
+      'cutmix': a rectangle that covers `ratio` of the image (less where the border cuts it off) is
+        exchanged, at the same place.
+      'none': nothing.
+    ratio: share of the other modality, in [0, 1].
+    probability: of mixing a pair at all, in [0, 1].
+    bands: that 'swap' cuts a pedestrian into.
+    align: how the other's pedestrian is laid on this one. 'box' maps box to box; 'rows' then maps
+      every row's leftmost and rightmost pedestrian pixel likewise, so that outlines fit whatever
+      pose or bag. The prior, one region for all, needs neither.
+    overlap: 'both' pastes where the pixel belongs to the pedestrian in this image and the one it
+      comes from does in the other; 'own' asks for the first only, and pastes the other's background
+      where the outlines differ.
+  """
+
+  strategy: Annotated[str, OneOf(STRATEGIES)] = "swap"
+  ratio: Share = 0.5
+  probability: Share = 0.5
+  bands: Annotated[int, Whole(1, 1000)] = 6
+  align: Annotated[str, OneOf(ALIGNMENTS)] = "rows"
+  overlap: Annotated[str, OneOf(OVERLAPS)] = "both"
+
+  def __post_init__(self):
+    options.check(self)
+
+  @property
+  def is_regional(self) -> bool:
+    """Whether the regions matter."""
+    return self.strategy in REGIONAL
+
+  @property
+  def moved_bands(self) -> int:
+    """Bands that change sides: ratio * bands, halves rounded up."""
+    return int(self.ratio * self.bands + 0.5)
+
+  def __call__(
+    self,
+    key: Array,
+    images: tuple[Array, Array],
+    regions: tuple[Array, Array] | Array | None = None,
+  ) -> tuple[Array, Array]:
+    """Mixes every pair with its own draws.
+
+    Args:
+      key: of the batch.
+      images: visible and infrared, uint8 [b, h, w, 3].
+      regions: of either, float32 [b, h, w]; or one for all images, [h, w], which saves laying
+        pedestrian on pedestrian. Ignored unless the strategy is regional.
+
+    Returns:
+      The mixed visible and infrared images, uint8 [b, h, w, 3].
+    """
+    if self.strategy == "none":
+      return images
+    if not self.is_regional:
+      regions = jnp.ones(images[0].shape[1:3], jnp.float32)
+    keys = jax.random.split(key, images[0].shape[0])
+    if isinstance(regions, tuple):
+      return jax.vmap(self._mix_pair)(keys, *images, *regions)
+    return jax.vmap(lambda *pair: self._mix_pair(*pair, regions, None))(keys, *images)
+
+  def _mix_pair(self, key, visible, infrared, visible_region, infrared_region):
+    """Mixes two images [h, w, 3] with regions [h, w]; the second is None where both are equal."""
+    apply_key, place_key = jax.random.split(key)
+    apply = jax.random.bernoulli(apply_key, float(self.probability))
+    # One draw for both directions: what one image gives is what it gets.
+    place = self._draw_place(place_key, visible.shape[:2])
+    if infrared_region is None:
+      share = visible_region * place(visible_region)
+      mixed = _lay_over(visible, share, infrared), _lay_over(infrared, share, visible)
+    else:
+      mixed = (
+        self._paste(place, visible, visible_region, infrared, infrared_region),
+        self._paste(place, infrared, infrared_region, visible, visible_region),
+      )
+    return tuple(
+      jnp.where(apply, new, old) for new, old in zip(mixed, (visible, infrared), strict=True)
+    )
+
+  def _draw_place(self, key: Array, size: tuple[int, int]) -> Callable[[Array], Array]:
+    """Returns a function of a region [h, w] to the share of the other image, [h, w]."""
+    if self.strategy in ("swap", "global"):
+      first = jax.random.randint(key, (), 0, self.bands - self.moved_bands + 1)
+      return lambda region: self._in_bands(region, first)
+    if self.strategy == "cutmix":
+      inside = _rectangle(key, size, self.ratio)
+      return lambda region: inside
+    return lambda region: jnp.full(size, self.ratio, jnp.float32)
+
+  def _in_bands(self, region: Array, first: Array) -> Array:
+    top, bottom, _, _ = region_lib.box(region)
+    position = (jnp.arange(region.shape[0]) + 0.5 - top) / (bottom - top)
+    band = jnp.floor(position * self.bands)
+    chosen = (band >= first) & (band < first + self.moved_bands)
+    return jnp.broadcast_to(chosen[:, None], region.shape).astype(jnp.float32)
+
+  def _paste(self, place, image: Array, region: Array, other: Array, other_region: Array) -> Array:
+    """Lays the other image over this one where the place and the regions allow."""
+    layers = jnp.concatenate([other.astype(jnp.float32), other_region[..., None]], axis=-1)
+    layers = _resample(layers, other_region, region, self.align)
+    share = region if self.overlap == "own" else jnp.minimum(region, layers[..., 3])
+    return _lay_over(image, share * place(region), layers[..., :3])
+
+
+def _lay_over(image: Array, share: Array, other: Array) -> Array:
+  """Mixes uint8 [h, w, 3] with a share [h, w] of another picture of that shape."""
+  difference = other.astype(jnp.float32) - image
+  return jnp.round(image + share[..., None] * difference).astype(jnp.uint8)
+
+
+def _rectangle(key: Array, size: tuple[int, int], share: float) -> Array:
+  """Ones in a rectangle of the image's shape around a random pixel, cut off at the border.
+
+  Reference:
+    Yun et al., "CutMix", ICCV 2019, section 3.1.
+  """
+  sides = []
+  for length, side_key in zip(size, jax.random.split(key), strict=True):
+    centre = jax.random.uniform(side_key, (), maxval=length)
+    position = jnp.arange(length) + 0.5
+    sides.append(jnp.abs(position - centre) < 0.5 * length * share**0.5)
+  return (sides[0][:, None] & sides[1][None, :]).astype(jnp.float32)
+
+
+def _resample(image: Array, source: Array, target: Array, align: str) -> Array:
+  """Lays the other's pedestrian on this one's place, bilinearly: [h, w, c] to [h, w, c].
+
+  Args:
+    image: float.
+    source: its region [h, w].
+    target: region [h, w] of the image that receives.
+    align: see `PedMix`.
+  """
+  height, width, _ = image.shape
+  top, bottom, left, right = region_lib.box(source)
+  first, last, low, high = region_lib.box(target)
+  rows = _positions(height, (top, bottom), (first, last))
+  # A small matrix product instead of a gather: two weights per row, so exact in any order, and
+  # what accelerators are good at.
+  image = jnp.einsum("yj,jkc->ykc", _weights(rows, height), image, precision="highest")
+  if align == "box":
+    columns = _positions(width, (left, right), (low, high))
+    return jnp.einsum("xk,ykc->yxc", _weights(columns, width), image, precision="highest")
+  moved = jnp.einsum("yj,jk->yk", _weights(rows, height), source, precision="highest")
+  columns = jax.vmap(functools.partial(_positions, width))(
+    _row_extents(moved, left, right), _row_extents(target, low, high)
+  )
+  return _take_columns(image, columns)
+
+
+def _positions(length: int, source, target) -> Array:
+  """Returns where in the source interval each pixel of the target lies: float32 [length]."""
+  (low, high), (first, last) = source, target
+  centre = jnp.arange(length, dtype=jnp.float32) + 0.5
+  position = low + (centre - first) * ((high - low) / (last - first)) - 0.5
+  # What lies beside the other's pedestrian is none.
+  return jnp.clip(position, low, high - 1)
+
+
+def _weights(positions: Array, length: int) -> Array:
+  """Returns the matrix [n, length] that interpolates a column at n positions."""
+  return jnp.maximum(0.0, 1 - jnp.abs(positions[:, None] - jnp.arange(length)[None, :]))
+
+
+def _row_extents(region: Array, low: Array, high: Array) -> tuple[Array, Array]:
+  """Returns where each row's pedestrian begins and ends, [h] each; (low, high) in empty rows.
+
+  Means over neighbouring rows: a hand that begins from one row to the next would otherwise tear
+  the pattern of a coat apart.
+  """
+  occupied = region > 0.5
+  some = occupied.any(axis=1)
+  first = jnp.where(some, jnp.argmax(occupied, axis=1), low)
+  last = jnp.where(some, region.shape[1] - jnp.argmax(occupied[:, ::-1], axis=1), high)
+  rows = jnp.arange(region.shape[0])
+  near = (jnp.abs(rows[:, None] - rows[None, :]) <= SMOOTHED_ROWS * len(rows)) & some[None, :]
+  near = jnp.where(some[:, None], near, rows[:, None] == rows[None, :]).astype(jnp.float32)
+  near = near / near.sum(axis=1, keepdims=True)
+  return tuple(jnp.matmul(near, side, precision="highest") for side in (first, last))
+
+
+def _take_columns(image: Array, positions: Array) -> Array:
+  """Interpolates every row of [h, w, c] at its own positions [h, w]."""
+  whole = jnp.floor(positions)
+  share = (positions - whole)[..., None]
+  index = whole.astype(jnp.int32)[..., None]
+  following = jnp.minimum(index + 1, image.shape[1] - 1)
+  here, there = (jnp.take_along_axis(image, i, axis=1) for i in (index, following))
+  return here + share * (there - here)

@@ -1,0 +1,103 @@
+"""The table of an ablation: a row per variant, over seeds, against the first row."""
+
+import pathlib
+import statistics
+from collections.abc import Mapping
+
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import differences
+from vireid_jax.report import records
+
+METRICS = ("rank-1", "rank-10", "mAP", "mINP")
+HEAD = ("row", "differs from the config file in", "seeds", *METRICS, "rank-1 of each seed")
+# What every run of an ablation sets for itself, or what does not touch the numbers.
+FREE = ("seed", "checkpoint", "data.dir", "eval", "log")
+
+
+def render(
+  rows: Mapping[str, pathlib.Path], seeds: list[int], reference: dict, *, setting: str = ""
+) -> str:
+  """Lays out the means of some rows over seeds as Markdown.
+
+  Args:
+    rows: label -> folder that holds seed_N, each a workdir. Unfinished seeds are left out and
+      show in the column of seeds.
+    seeds: wanted.
+    reference: config from which differences are told, as plain nested values.
+    setting: of the protocol; the first of each record when empty.
+
+  Returns:
+    The table: percent, mean ± sample standard deviation over the seeds.
+
+  Raises:
+    UserError: no seed of any row was evaluated.
+  """
+  found = {label: _read(folder, seeds) for label, folder in rows.items()}
+  some = next((run for runs in found.values() for run in runs), None)
+  if some is None:
+    raise UserError(f"no run of {', '.join(rows)} was evaluated; see the logs in their folders")
+  run_settings = (name for name, result in some.results.items() if result.trials)
+  setting = setting or next(run_settings, next(iter(some.results), ""))
+  lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2)]
+  what = _what(some)
+  lines += [_row(label, runs, setting, what, reference) for label, runs in found.items()]
+  body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+  synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
+  title = f"{some.stored['dataset']}{synthetic}, {some.stored['part']}, {setting}"
+  note = "percent; mean ± sample standard deviation over the seeds"
+  return f"### {title}\n\n{body}\n\n{note}\n"
+
+
+def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
+  """Finds the plain record of each seed's last evaluated step."""
+  found = []
+  for workdir in (folder / f"seed_{seed}" for seed in seeds):
+    # Without its folder of records a workdir would be searched for workdirs.
+    runs = records.find(str(workdir)) if (workdir / records.EVAL_FOLDER).is_dir() else []
+    found += [run for run in runs if not records.suffix(run)][:1]
+  return found
+
+
+def _what(run: records.Run) -> tuple[str, str]:
+  """Returns (data set, part) of a record."""
+  return run.stored["dataset"], run.stored["part"]
+
+
+def _row(
+  label: str, runs: list[records.Run], setting: str, what: tuple[str, str], reference: dict
+) -> tuple[str, ...]:
+  if not runs:
+    return label, "", "0", *("not run",) * len(METRICS), ""
+  changed = differences(reference, runs[0].stored["trained"], free=FREE)
+  changed = "; ".join(f"`{line.replace(' -> ', '` -> `')}`" for line in changed)
+  reason = _not_comparable(runs, setting, what)
+  if reason:
+    return label, changed, str(len(runs)), *(f"({reason})",) * len(METRICS), ""
+  rates = [run.results[setting].mean for run in runs]
+  firsts = ", ".join(f"{100 * rate['rank-1']:.2f}" for rate in rates)
+  return label, changed, str(len(runs)), *(_spread(rates, name) for name in METRICS), firsts
+
+
+def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]) -> str:
+  """Says why a row's numbers do not belong into the table; '' where they do.
+
+  A row may change the protocol, or a config file may have been edited between two seeds. The other
+  rows took hours and are shown all the same.
+  """
+  other = [part for part, wanted in zip(_what(runs[0]), what, strict=True) if part != wanted]
+  if other:
+    return ", ".join(other)
+  if not all(setting in run.results and run.results[setting].trials for run in runs):
+    return "other settings"
+  try:
+    records.check_alike(runs)
+  except UserError:
+    return "seeds of different configs"
+  return ""
+
+
+def _spread(rates: list[dict], name: str) -> str:
+  values = [100 * rate[name] for rate in rates]
+  if len(values) == 1:
+    return f"{values[0]:.2f}"
+  return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"

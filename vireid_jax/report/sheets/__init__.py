@@ -1,0 +1,1 @@
+"""Contact sheets: pictures of what data and augmentations look like."""

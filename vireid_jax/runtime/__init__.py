@@ -1,0 +1,1 @@
+"""Devices, processes and compiled programs, for any computation."""

@@ -1,0 +1,92 @@
+"""How programs are compiled: once with little effort, or cached between runs."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.runtime.timing import COMPILE, Stopwatch
+
+CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+CACHE_FOLDER = pathlib.Path("~/.cache/vireid_jax/compilation")
+
+
+def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
+  """Runs a function under jit that will not run again.
+
+  Drawing a ResNet's variables compiles to hundreds of random-number loops: optimising them takes
+  half a minute on CPU for milliseconds of work, so there the compiler is told not to.
+  """
+  options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+  return jax.jit(function, out_shardings=out_shardings, compiler_options=options)()
+
+
+@functools.cache
+def forward_options() -> dict[str, str] | None:
+  """Returns the compiler options of a program without a backward pass; None for the default.
+
+  On CPU XLA has two libraries of kernels. The newer one, its default, is the faster one for the
+  gradients of convolutions, the older one for convolutions themselves.
+  """
+  options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+  if jax.default_backend() != "cpu":
+    return None
+  try:
+    jax.jit(lambda: jnp.int32(0)).lower().compile(compiler_options=options)
+  except jax.errors.JaxRuntimeError:  # an XLA that has only one of them, or calls it otherwise
+    return None
+  return options
+
+
+class CompiledStep:
+  """A training step, compiled for the first arguments it is given, and for no others.
+
+  A run whose step compiles anew every now and then still trains, many times slower; here it is an
+  error instead.
+  """
+
+  def __init__(self, step: Callable, *, mesh: Mesh, timer: Stopwatch):
+    """Compiles nothing yet.
+
+    Args:
+      step: (state, watch, *inputs) -> anything; the buffers of its first two arguments are given up
+        for its results.
+      mesh: every device of it holds all of the results. Left to itself the compiler might choose
+        other shardings than those of the arguments, and the next call would not fit.
+      timer: told of the seconds of compiling.
+    """
+    results = mesh_lib.replicated(mesh)
+    self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=results)
+    self._mesh, self._timer, self._compiled = mesh, timer, None
+
+  def compile(self, *arguments) -> None:
+    """Compiles for the shapes, dtypes and shardings of these arguments; runs nothing."""
+    with self._timer.measure(COMPILE), jax.set_mesh(self._mesh):
+      self._compiled = self._jitted.lower(*arguments).compile()
+
+  def __call__(self, *arguments):
+    """Runs the step.
+
+    Raises:
+      RuntimeError: the arguments' shapes, dtypes or shardings are not those of the first call.
+    """
+    if self._compiled is None:
+      self.compile(*arguments)
+    try:
+      return self._compiled(*arguments)
+    except (TypeError, ValueError) as error:
+      raise RuntimeError(
+        f"the training step would have to compile a second time: {error}"
+      ) from error
+
+
+def use_cache() -> None:
+  """Keeps compiled programs in the user's cache folder, or in $JAX_COMPILATION_CACHE_DIR."""
+  if not os.environ.get(CACHE_VARIABLE):
+    jax.config.update("jax_compilation_cache_dir", str(CACHE_FOLDER.expanduser()))

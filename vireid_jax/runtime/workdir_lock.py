@@ -1,0 +1,175 @@
+"""One run at a time in a workdir.
+
+Two locks in one file, `.lock`, which is there while a run trains:
+
+* the operating system's, which ends with its process, however that ends;
+* for file systems that several machines share, and whose locks may not reach across them: the
+  holder's name, and a sign of life that it gives every `BEAT` seconds. A holder on another machine
+  that has given none for `SILENCE` seconds is taken for dead.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import jax
+
+from vireid_jax.common import files, interrupts
+from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import distributed
+
+FILE = ".lock"
+BEAT, SILENCE = 10.0, 60.0  # seconds
+POLL = 0.5  # seconds
+BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
+NOT_SUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
+@contextlib.contextmanager
+def hold(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the lock of a workdir.
+
+  Args:
+    workdir: exists and can be written.
+
+  Raises:
+    UserError: another process holds it, and which one.
+  """
+  # It is removed once, and while it is locked: nobody else's file can have that name then.
+  with _open_locked(workdir) as file, interrupts.removing(workdir / FILE), _signed(file):
+    yield
+
+
+@contextlib.contextmanager
+def hold_together(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the lock for all processes of a run: the first takes it, and all hear of a refusal."""
+  with contextlib.ExitStack() as stack:
+    refusal = None
+    if jax.process_index() == 0:
+      try:
+        stack.enter_context(hold(workdir))
+      except UserError as error:
+        refusal = error
+    if not distributed.all_agree(refusal is None):
+      raise refusal or UserError(f"{workdir} is in use, as the first process says")
+    yield
+
+
+@contextlib.contextmanager
+def _signed(file: BinaryIO) -> Iterator[None]:
+  """Gives signs of life while the context lasts."""
+  file.truncate(0)
+  _sign(file)
+  stop = threading.Event()
+  beating = threading.Thread(target=_beat, args=(file, stop), name="lock", daemon=True)
+  beating.start()
+  try:
+    yield
+  finally:
+    stop.set()
+    beating.join()
+
+
+def _open_locked(workdir: pathlib.Path) -> BinaryIO:
+  path = workdir / FILE
+  while True:
+    with files.explained(workdir):
+      file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: PTH123, SIM115
+    try:
+      _outlive_others(workdir, file, locked=_lock(workdir, file))
+      if _is_at(path, file):
+        return file
+    except BaseException:
+      file.close()
+      raise
+    file.close()  # its holder ended and removed it meanwhile
+
+
+def _lock(workdir: pathlib.Path, file: BinaryIO) -> bool:
+  """Takes the operating system's lock; returns whether the file system has such locks."""
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+  except OSError as error:
+    if error.errno in NOT_SUPPORTED:
+      return False
+    raise _refusal(workdir, _read(file)) from None
+
+
+def _is_at(path: pathlib.Path, file: BinaryIO) -> bool:
+  try:
+    return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+  except FileNotFoundError:
+    return False
+
+
+def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> None:
+  """Waits until a holder that no lock tells of was silent for long enough; raises if it was not."""
+  holder = _read(file)
+  if not holder or (locked and holder["machine"] == _machine()):
+    return
+  silent = _age(workdir, file)
+  while silent < SILENCE and _is_at(workdir / FILE, file):
+    time.sleep(POLL)
+    silent += POLL
+    if _read(file).get("beat") != holder["beat"]:
+      raise _refusal(workdir, holder)
+
+
+def _age(workdir: pathlib.Path, file: BinaryIO) -> float:
+  """Seconds since the last sign of life, both times by the clock of the file system."""
+  probe = workdir / f"{FILE}.{os.urandom(8).hex()}"
+  try:
+    probe.touch()
+    return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime
+  finally:
+    probe.unlink(missing_ok=True)
+
+
+def _read(file: BinaryIO) -> dict:
+  """Returns what the holder wrote; {} where nothing, or nothing whole, is there."""
+  try:
+    stored = json.loads(os.pread(file.fileno(), 4096, 0))
+    return stored if {"host", "pid", "machine", "beat"} <= set(stored) else {}
+  except (ValueError, TypeError, RecursionError):
+    return {}
+
+
+def _sign(file: BinaryIO, beat: int = 0) -> None:
+  holder = {
+    "host": socket.gethostname(),
+    "pid": os.getpid(),
+    "machine": _machine(),
+    "beat": beat,
+  }
+  # One line of constant length but for the beat: a reader finds the old or the new one.
+  os.pwrite(file.fileno(), json.dumps(holder).encode() + b"\n", 0)
+
+
+def _beat(file: BinaryIO, stop: threading.Event) -> None:
+  beat = 0
+  while not stop.wait(BEAT):
+    beat += 1
+    with contextlib.suppress(OSError):  # a full disk is the run's to notice
+      _sign(file, beat)
+
+
+def _machine() -> str:
+  """Tells machines with the same name from each other, containers of one machine not."""
+  return BOOT.read_text().strip() if BOOT.exists() else socket.gethostname()
+
+
+def _refusal(workdir: pathlib.Path, holder: dict) -> UserError:
+  who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+  return UserError(
+    f"{workdir} is in use: {who} is training there. Wait for it, stop it, or choose another "
+    "--workdir"
+  )

@@ -1,0 +1,38 @@
+"""The benchmarks by name."""
+
+from vireid_jax.speed import embed, floor, ranking, reranking, step
+from vireid_jax.speed import input as input_benchmark
+
+# name -> (one line of help, function adding flags to a parser, function running it)
+BENCHMARKS = {
+  "ranking": (
+    "SYSU-MM01's evaluation at its real size, on random features",
+    ranking.add_arguments,
+    ranking.run,
+  ),
+  "reranking": (
+    "SYSU-MM01's all-search single-shot evaluation, re-ranked, at its real size",
+    reranking.add_arguments,
+    reranking.run,
+  ),
+  "step": (
+    "whole training steps of some configs, in turn, on random images",
+    step.add_arguments,
+    step.run,
+  ),
+  "floor": (
+    "operations and bytes of training steps as the compiler counts them; nothing is run",
+    floor.add_arguments,
+    floor.run,
+  ),
+  "embed": (
+    "retrieval features of some configs, in turn, of random images",
+    embed.add_arguments,
+    embed.run,
+  ),
+  "input": (
+    "filling the image cache, gathering and augmenting batches",
+    input_benchmark.add_arguments,
+    input_benchmark.run,
+  ),
+}

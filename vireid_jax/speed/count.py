@@ -1,0 +1,78 @@
+"""What a method costs: parameters in training and at test, and operations per image."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vireid_jax.common.records import MODALITIES
+from vireid_jax.common.types import Variables
+from vireid_jax.methods.base import Method
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+  """Sizes of one method.
+
+  Attributes:
+    trained: parameters in training.
+    used: parameters that the feature of one image of one modality depends on.
+    operations: floating-point operations of that feature, a multiplication and an addition being
+      two, as the compiler's cost analysis counts them before it optimises.
+  """
+
+  trained: int
+  used: int
+  operations: float
+
+
+def measure(method: Method, size: tuple[int, int], modality: str = MODALITIES[0]) -> Cost:
+  """Measures a method without computing anything.
+
+  Args:
+    method: its options `dtype` and `conv_impl` decide how operations are written, and so counted;
+      'float32' and 'xla' give one plain convolution each.
+    size: (height, width) of an image.
+    modality: of the image.
+
+  Returns:
+    The cost.
+  """
+  variables = abstract_variables(method, size)
+  image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+
+  def embed(variables: Variables, image: jax.Array) -> jax.Array:
+    return method.embed(variables, image, modality)
+
+  lowered = jax.jit(embed).lower(variables, image)
+  return Cost(
+    trained=count(variables["params"]),
+    used=_count_used(embed, variables, image),
+    operations=float(lowered.cost_analysis()["flops"]),
+  )
+
+
+def abstract_variables(method: Method, size: tuple[int, int]) -> Variables:
+  """Returns the shapes of a method's variables."""
+  images = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
+  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+  return jax.eval_shape(method.init, jax.random.key(0), batch)
+
+
+def count(tree) -> int:
+  """Counts the numbers in a tree of arrays or shapes."""
+  return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def _count_used(embed, variables: Variables, image) -> int:
+  """Counts the parameters that some equation of the traced function reads."""
+  traced = jax.make_jaxpr(embed)(variables, image).jaxpr
+  read = {id(atom) for equation in traced.eqns for atom in equation.invars}
+  paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(variables)]
+  given = zip(paths, traced.invars[:-1], strict=True)
+  return sum(
+    int(np.prod(variable.aval.shape))
+    for path, variable in given
+    if path[0].key == "params" and id(variable) in read
+  )

@@ -1,0 +1,154 @@
+"""Seconds that SYSU-MM01's evaluation takes at its real size, beside a plain NumPy loop."""
+
+import argparse
+import sys
+import time
+
+import numpy as np
+
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, VISIBLE, Records
+from vireid_jax.evaluators.protocols import sysu_mm01
+
+IMAGES_PER_CAMERA = (1374, 1565, 1883, 1918, 1918, 1920)
+IDENTITIES_PER_CAMERA = (56, 56, 93, 94, 95, 96)
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+  """Adds the flags of the benchmark."""
+  parser.add_argument("--dimension", type=int, default=2048, help="length of a feature")
+  parser.add_argument("--features", type=int, default=2, help="feature matrices of the suite")
+  parser.add_argument("--trials", type=int, default=10, help="gallery draws per setting")
+  parser.add_argument("--repeats", type=int, default=3, help="how often each side is timed")
+  parser.add_argument("--seed", type=int, default=0, help="of the random features")
+  parser.add_argument(
+    "--reference", action="store_true", help="also time a plain NumPy loop, taking turns with it"
+  )
+
+
+def run(options: argparse.Namespace) -> dict:
+  """Times the suite of settings and features (similarities included) and prints each repeat.
+
+  Args:
+    options: what `add_arguments` parsed.
+
+  Returns:
+    Counts, seconds of each repeat, peak memory in GB (before the loop runs), and with `--reference`
+    the seconds of the loop and the largest difference between the two results, in [0, 1].
+  """
+  if min(options.dimension, options.features, options.trials, options.repeats) < 1:
+    raise UserError("--dimension, --features, --trials and --repeats must be at least 1")
+  records = full_size_records()
+  shape = (options.features, len(records), options.dimension)
+  features = np.random.default_rng(options.seed).standard_normal(shape, dtype=np.float32)
+  sides = {"vireid_jax": evaluate}
+  if options.reference:
+    sides["plain loop"] = evaluate_plainly
+  seconds, found, memory = {name: [] for name in sides}, {}, None
+  for _ in range(options.repeats):
+    for name, side in sides.items():
+      start = time.perf_counter()
+      found[name] = [side(matrix, records, options.trials) for matrix in features]
+      seconds[name].append(round(time.perf_counter() - start, 3))
+      memory = memory or peak_memory_gb()
+  numbers = {
+    "queries": int((records.modality == INFRARED).sum()),
+    "visible_images": int((records.modality == VISIBLE).sum()),
+    **vars(options),
+    "seconds": seconds,
+    "peak_memory_gb": memory,
+  }
+  for name in ("run", "json", "benchmark"):
+    numbers.pop(name, None)
+  if options.reference:
+    pairs = zip(*found.values(), strict=True)
+    numbers["largest_difference"] = max(_largest_difference(*pair) for pair in pairs)
+  _print(numbers)
+  return numbers
+
+
+def peak_memory_gb() -> float:
+  """Returns the most memory that this process has held so far."""
+  import resource  # not on Windows
+
+  unit = 1 if sys.platform == "darwin" else 1024
+  return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 2)
+
+
+def full_size_records() -> Records:
+  """Returns made-up test records with SYSU-MM01's number of images and identities per camera."""
+  columns = []
+  for camera, (images, identities) in enumerate(
+    zip(IMAGES_PER_CAMERA, IDENTITIES_PER_CAMERA, strict=True), start=1
+  ):
+    for identity, share in enumerate(np.array_split(np.arange(images), identities), start=1):
+      for image in range(1, len(share) + 1):
+        columns.append((identity, camera, f"cam{camera}/{identity:04d}/{image:04d}.jpg"))
+  identity, camera, name = zip(*columns, strict=True)
+  modality = np.where(np.isin(camera, sysu_mm01.QUERY_CAMERAS), INFRARED, VISIBLE)
+  return Records(np.array(identity), np.array(camera), modality, np.array(name))
+
+
+def evaluate(features, records: Records, trials: int) -> dict[str, dict[str, float]]:
+  """Evaluates the four settings with this package; returns the mean of each metric."""
+  protocol = sysu_mm01.Protocol(trials=trials, galleries="random_choice")
+  found = protocol.evaluate(features, records, {})
+  return {name: result.mean for name, result in found.items()}
+
+
+def evaluate_plainly(features, records: Records, trials: int) -> dict[str, dict[str, float]]:
+  """Evaluates the four settings query by query: sort, drop camera 2, read the list off."""
+  features = features / np.linalg.norm(features, axis=1, keepdims=True)
+  queries = np.flatnonzero(records.modality == INFRARED)
+  found = {}
+  for mode in sysu_mm01.GALLERY_CAMERAS:
+    for shots in (1, 10):
+      galleries = sysu_mm01.gallery_rows(
+        records, {}, mode=mode, shots=shots, gallery="random_choice", trials=trials
+      )
+      means = [_rank_plainly(features, records, queries, gallery) for gallery in galleries]
+      found[f"{mode}/{shots}-shot/random_choice"] = {
+        name: float(np.mean([mean[name] for mean in means])) for name in means[0]
+      }
+  return found
+
+
+def _rank_plainly(features, records, queries, gallery):
+  order = np.argsort(-(features[queries] @ features[gallery].T), axis=1, kind="stable")
+  first, precision, penalty = [], [], []
+  for query, ranked in zip(queries, gallery[order], strict=True):
+    near = (records.camera[query] == 3) & (records.camera[ranked] == 2)
+    identities = records.identity[ranked[~near]]
+    matches = identities == records.identity[query]
+    if not matches.any():
+      continue
+    _, seen_first = np.unique(identities, return_index=True)
+    distinct = identities[np.sort(seen_first)]
+    first.append(np.flatnonzero(distinct == records.identity[query])[0])
+    ranks = np.flatnonzero(matches) + 1
+    precision.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    penalty.append(len(ranks) / ranks[-1])
+  rates = {f"rank-{rank}": np.mean(np.array(first) < rank) for rank in (1, 5, 10, 20)}
+  return {**rates, "mAP": np.mean(precision), "mINP": np.mean(penalty)}
+
+
+def _largest_difference(ours, theirs):
+  return max(
+    abs(value - theirs[setting][name])
+    for setting, means in ours.items()
+    for name, value in means.items()
+  )
+
+
+def _print(numbers):
+  print(
+    f"{numbers['queries']} queries, {numbers['visible_images']} visible images, "
+    f"{numbers['features']} features of {numbers['dimension']} numbers, 4 settings, "
+    f"{numbers['trials']} trials, similarities included"
+  )
+  print(f"peak memory {numbers['peak_memory_gb']:.2f} GB")
+  for name, seconds in numbers["seconds"].items():
+    each = ", ".join(f"{value:.2f}" for value in seconds)
+    print(f"{name}: best {min(seconds):.2f} s of {each}")
+  if "largest_difference" in numbers:
+    print(f"largest difference of a rate: {numbers['largest_difference']:.1e}")

@@ -1,0 +1,155 @@
+"""Seconds of re-ranking at SYSU-MM01's real size, beside a plain NumPy loop."""
+
+import argparse
+import time
+
+import numpy as np
+
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.records import INFRARED, Records
+from vireid_jax.evaluators import reranking
+from vireid_jax.evaluators.protocols import sysu_mm01
+from vireid_jax.evaluators.ranking import evaluate_ranking
+from vireid_jax.speed import ranking
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+  """Adds the flags of the benchmark."""
+  parser.add_argument("--dimension", type=int, default=2048, help="length of a feature")
+  parser.add_argument("--trials", type=int, default=10, help="gallery draws")
+  parser.add_argument("--seed", type=int, default=0, help="of the features")
+  parser.add_argument(
+    "--structure",
+    type=float,
+    default=0.0,
+    help="size of the identities' centres beside noise of size 1; 0 gives random features",
+  )
+  parser.add_argument(
+    "--reference_trials", type=int, default=0, help="also time a plain NumPy loop on so many trials"
+  )
+
+
+def run(options: argparse.Namespace) -> dict:
+  """Times all-search, single-shot, re-ranked; distances and ranking included.
+
+  Args:
+    options: what `add_arguments` parsed.
+
+  Returns:
+    Counts, seconds in total, peak memory in GB, and with `--reference_trials` the seconds of the
+    loop for one trial and the largest difference of a rate in [0, 1].
+  """
+  if min(options.dimension, options.trials) < 1 or options.reference_trials > options.trials:
+    raise UserError("--dimension and --trials must be at least 1, --reference_trials at most that")
+  records = ranking.full_size_records()
+  features = draw_features(records, options)
+  protocol = sysu_mm01.Protocol(
+    modes="all", shots=1, trials=options.trials, galleries="random_choice"
+  )
+  start = time.perf_counter()
+  found = protocol.evaluate(features, records, {}, rerank=reranking.Reranking())
+  numbers = {
+    "queries": int((records.modality == INFRARED).sum()),
+    "trials": options.trials,
+    "seconds": round(time.perf_counter() - start, 2),
+    "peak_memory_gb": ranking.peak_memory_gb(),
+  }
+  if options.reference_trials:
+    (result,) = found.values()
+    numbers |= _reference(features, records, options.reference_trials, result)
+  _print(numbers)
+  return numbers
+
+
+def draw_features(records: Records, options) -> np.ndarray:
+  """Returns float32 [n, d]: noise, around a centre per identity where `structure` is not 0."""
+  random = np.random.default_rng(options.seed)
+  features = random.standard_normal((len(records), options.dimension), dtype=np.float32)
+  if options.structure:
+    shape = (records.identity.max() + 1, options.dimension)
+    centres = random.standard_normal(shape, dtype=np.float32)
+    features += options.structure * centres[records.identity]
+  return features
+
+
+def _reference(features, records, trials, result):
+  features = features / np.linalg.norm(features, axis=1, keepdims=True)
+  query = np.flatnonzero(records.modality == INFRARED)
+  drawn = sysu_mm01.gallery_rows(
+    records, {}, mode="all", shots=1, gallery="random_choice", trials=trials
+  )
+  seconds, differences = [], []
+  for gallery, ours in zip(drawn, result.trials, strict=False):
+    start = time.perf_counter()
+    distance = rerank_plainly(features[query], features[gallery])
+    near = (records.camera[query] == 3)[:, None] & (records.camera[gallery] == 2)[None]
+    identity = records.identity
+    theirs = evaluate_ranking(
+      -distance, identity[query], identity[gallery], exclude=near, unique_identities=True
+    )
+    seconds.append(time.perf_counter() - start)
+    differences.append(abs(theirs["mAP"] - ours["mAP"]))
+  return {
+    "plain_seconds_per_trial": round(min(seconds), 2),
+    "largest_difference": max(differences),
+  }
+
+
+def rerank_plainly(query, gallery, k1: int = 20, k2: int = 6, lambda_: float = 0.3) -> np.ndarray:
+  """Re-ranks image by image on dense rows, as published loops do.
+
+  Args:
+    query: float [q, d], L2-normalised.
+    gallery: float [g, d], L2-normalised.
+    k1, k2, lambda_: see `reranking.k_reciprocal_distance`.
+
+  Returns:
+    float [q, g].
+  """
+  images = np.concatenate([query, gallery])
+  distance = np.maximum(2 - 2 * images @ images.T, 0)
+  np.fill_diagonal(distance, 0)
+  distance /= distance.max(axis=1, keepdims=True)
+  ranked = np.argsort(distance, axis=1, kind="stable")[:, : max(k1 + 1, k2)]
+  encoding = np.zeros_like(distance)
+  for image in range(len(images)):
+    members = _expanded(ranked, image, k1)
+    weight = np.exp(-distance[image, members])
+    encoding[image, members] = weight / weight.sum()
+  encoding = np.stack([encoding[near].mean(axis=0) for near in ranked[:, :k2]])
+  holders = [np.flatnonzero(column) for column in encoding[len(query) :].T]
+  jaccard = np.empty((len(query), len(gallery)), distance.dtype)
+  for image in range(len(query)):
+    shared = np.zeros(len(gallery), distance.dtype)
+    for column in np.flatnonzero(encoding[image]):
+      rows = holders[column]
+      shared[rows] += np.minimum(encoding[image, column], encoding[len(query) + rows, column])
+    jaccard[image] = 1 - shared / (2 - shared)
+  return (1 - lambda_) * jaccard + lambda_ * distance[: len(query), len(query) :]
+
+
+def _expanded(ranked, image, k1):
+  start = _reciprocal(ranked, image, k1)
+  members = start
+  for other in start:
+    candidate = _reciprocal(ranked, other, round(k1 / 2))
+    if 3 * len(np.intersect1d(candidate, start)) > 2 * len(candidate):
+      members = np.append(members, candidate)
+  return np.unique(members)
+
+
+def _reciprocal(ranked, image, k):
+  near = ranked[image, : k + 1]
+  return near[(ranked[near, : k + 1] == image).any(axis=1)]
+
+
+def _print(numbers):
+  print(
+    f"re-ranking, all-search single-shot, {numbers['queries']} queries, {numbers['trials']} "
+    f"trials: {numbers['seconds']:.2f} s, peak memory {numbers['peak_memory_gb']:.2f} GB"
+  )
+  if "plain_seconds_per_trial" in numbers:
+    print(
+      f"plain loop: {numbers['plain_seconds_per_trial']:.2f} s for one trial; largest difference "
+      f"of mAP: {numbers['largest_difference']:.1e}"
+    )

@@ -1,0 +1,1 @@
+"""Training machinery: step, state, optimiser, checkpoints and logs."""

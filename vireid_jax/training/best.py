@@ -1,0 +1,85 @@
+"""Keeping the best checkpoint by a metric of the periodic evaluation.
+
+It is kept in `workdir/best`, a workdir of its own beside the latest checkpoints, so that it can be
+evaluated like any other: `--mode=evaluate --workdir RUN/best`.
+"""
+
+import pathlib
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.evaluators.results import METRICS
+from vireid_jax.training.checkpoint import Checkpoints
+from vireid_jax.training.state import TrainState
+
+FOLDER = "best"
+
+
+class BestCheckpoint:
+  """Saves a state whenever its metric beats that of every state before it."""
+
+  def __init__(self, workdir: pathlib.Path, metric: str, *, first_trial: bool):
+    """Opens the folder and reads the best value so far.
+
+    Args:
+      workdir: of the run.
+      metric: 'setting/metric', for example 'all/1-shot/random_choice/mAP'; '' keeps nothing.
+      first_trial: compare by trial 0 alone, because some evaluations compute no other.
+
+    Raises:
+      UserError: what is kept there was chosen by another metric.
+    """
+    self._metric, self._first_trial = metric, first_trial
+    self._checkpoints = Checkpoints(workdir / FOLDER, keep=1) if metric else None
+    self._step, self._value = -1, float("-inf")
+    latest = self._checkpoints.latest() if metric else None
+    if latest is not None:
+      best = self._checkpoints.meta(latest).get("best")
+      _check_metric(workdir, best["metric"] if best else "no metric", metric)
+      self._step, self._value = latest, best["value"]
+
+  def offer(self, step: int, state: TrainState, results, meta: dict) -> bool:
+    """Saves the state when its results are the best yet; returns whether it did.
+
+    Raises:
+      UserError: the evaluation has no such setting or metric.
+    """
+    if not self._metric:
+      return False
+    value = self._read(results)
+    # A resumed run repeats evaluations; an earlier step can only tie with what it did before.
+    if value <= self._value or step <= self._step:
+      return False
+    self._step, self._value = step, value
+    best = {"metric": self._metric, "value": value, "step": step}
+    self._checkpoints.save(step, state, {**meta, "best": best})
+    return True
+
+  def wait(self) -> None:
+    """Waits for a save that is under way, and goes on."""
+    if self._checkpoints:
+      self._checkpoints.wait()
+
+  def close(self) -> None:
+    """Waits for a save that is under way."""
+    if self._checkpoints:
+      self._checkpoints.close()
+
+  def _read(self, results) -> float:
+    setting, _, metric = self._metric.rpartition("/")
+    ran = {name for name, result in results.items() if result.trials}
+    if setting not in ran or metric not in METRICS:
+      known = [f"{name}/{metric}" for name in ran for metric in METRICS]
+      raise UserError(
+        f"config.checkpoint.keep_best = {self._metric!r} is no metric of the evaluation; "
+        f"{nearest(self._metric, known)}"
+      )
+    result = results[setting]
+    return result.trials[0][metric] if self._first_trial else result.mean[metric]
+
+
+def _check_metric(workdir: pathlib.Path, stored: str, wanted: str) -> None:
+  if stored != wanted:
+    raise UserError(
+      f"{workdir / FOLDER} holds the best checkpoint by {stored}; config.checkpoint.keep_best is "
+      f"{wanted!r}; keep the metric, or move that folder away"
+    )

@@ -1,0 +1,337 @@
+"""Orbax checkpoints: the training state and what is needed to read it, saved as one."""
+
+import contextlib
+import functools
+import json
+import logging
+import pathlib
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+import jax
+from jax.sharding import Sharding
+from orbax.checkpoint import v1 as ocp
+
+from vireid_jax.common import files
+from vireid_jax.common.errors import UserError
+from vireid_jax.common.version import __version__
+from vireid_jax.training import checkpoint_seal, finite
+from vireid_jax.training.state import TrainState
+
+FOLDER = "checkpoints"
+UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
+METADATA = "_CHECKPOINT_METADATA"
+LONGEST_REASON = 200  # characters
+PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class Checkpoints:
+  """The checkpoints of a workdir, one folder per step.
+
+  Saves run in the background, into a folder of another name that is renamed when all is written:
+  what a killed or failed save leaves is never taken for a checkpoint. A meta dictionary (JSON:
+  config, label mapping, versions, ...) is saved with each.
+  """
+
+  def __init__(self, workdir: pathlib.Path, *, keep: int | None = 1):
+    """Opens or creates `workdir/checkpoints`.
+
+    Args:
+      workdir: of the run.
+      keep: how many of the latest are kept, at least one; None for all.
+    """
+    self._workdir, self._preserve = workdir, _Preserve(keep)
+    self._sealing: threading.Thread | None = None
+    self._failure: Exception | None = None
+    with files.explained(workdir):
+      self._opened = self._open()
+
+  def _open(self) -> ocp.training.Checkpointer | Exception:
+    """Returns what reads and writes; or why there is none, for who only asks which steps exist."""
+    _quieten_readers()
+    try:
+      return ocp.training.Checkpointer(
+        (self._workdir / FOLDER).absolute(),
+        # When to save is the training loop's decision alone.
+        save_decision_policy=_Always(),
+        preservation_policy=self._preserve,
+      )
+    except Exception as error:
+      if files.reason_of(error):
+        raise
+      return error
+
+  @property
+  def _checkpointer(self) -> ocp.training.Checkpointer:
+    if isinstance(self._opened, Exception):
+      # It reads the metadata of all checkpoints, and one of them is damaged.
+      raise self._refusal(_find_damaged(self._workdir), self._opened)
+    return self._opened
+
+  def keep_every(self, steps: int) -> None:
+    """Keeps every checkpoint whose step is a multiple of `steps` as well; 0 keeps none more."""
+    self._preserve.every = steps
+
+  def latest(self) -> int | None:
+    """Returns the newest complete checkpoint's step, or None."""
+    return newest(self._workdir)
+
+  def complete(self) -> int | None:
+    """Waits for a save that is under way, then returns the newest step."""
+    self.wait()
+    return self.latest()
+
+  def steps(self) -> list[int]:
+    """Returns the steps of all complete checkpoints, ascending."""
+    return [_step(folder) for folder in _complete(self._workdir)]
+
+  def save(self, step: int, state: TrainState, meta: dict[str, Any]) -> None:
+    """Starts saving; returns once the state is copied, so that the next step may overwrite it.
+
+    Raises:
+      UserError: this or the save before it cannot be written; or numbers of the state are not
+        finite, and nothing is saved.
+    """
+    self.wait()
+    if self.latest() == step:
+      return
+    finite.check_state(_as_tree(state), step=step, last_good=self.latest())
+    meta = {**meta, "step": step, "versions": versions()}
+    with self._explained():
+      self._checkpointer.save_async(step, _as_tree(state), custom_metadata=meta)
+    self._seal_when_complete(step)
+
+  def wait(self) -> None:
+    """Waits for a save that is under way.
+
+    Raises:
+      UserError: it could not be written.
+    """
+    if isinstance(self._opened, Exception):
+      return
+    if self._sealing:
+      self._sealing.join()
+    with self._explained():
+      self._checkpointer.wait()
+      failure, self._failure = self._failure, None
+      if failure:
+        raise failure
+
+  def meta(self, step: int) -> dict[str, Any]:
+    """Returns the meta dictionary of a checkpoint."""
+    with self._readable(step):
+      checkpoint_seal.check(self._folder(step), METADATA)
+      meta = self._checkpointer.metadata(step).custom_metadata
+      if not meta:
+        raise ValueError("its metadata file is missing or empty")
+      return meta
+
+  def restore(self, step: int, abstract: TrainState) -> TrainState:
+    """Loads a state into the shapes, dtypes and shardings of `abstract`."""
+    return TrainState(**self._load(step, _as_tree(abstract)))
+
+  def restore_variables(self, step: int, sharding: Sharding) -> dict[str, Any]:
+    """Loads all collections in the shapes they were saved in, without the optimiser's state."""
+    with self._readable(step):
+      checkpoint_seal.check(self._folder(step))
+      stored = self._checkpointer.metadata(step).metadata
+      if stored is None:
+        raise ValueError("what it says of its arrays cannot be read")
+      wanted = {name: stored[name] for name in ("params", "collections")}
+      abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), wanted
+      )
+    context = ocp.Context()
+    context.pytree.loading.partial_load = True
+    with context:
+      loaded = self._load(step, abstract)
+    return {"params": loaded["params"], **loaded["collections"]}
+
+  def close(self) -> None:
+    """Waits for saves that are under way; see `wait`."""
+    self.wait()
+    if not isinstance(self._opened, Exception):
+      with self._explained():
+        self._opened.close()
+
+  def _folder(self, step: int) -> pathlib.Path:
+    return self._workdir / FOLDER / str(step)
+
+  def _seal_when_complete(self, step: int) -> None:
+    if jax.process_index():
+      return
+
+    def seal() -> None:
+      try:
+        self._checkpointer.wait()
+      except Exception as error:
+        self._failure = error
+        return
+      # Without digests the checkpoint is complete all the same.
+      with contextlib.suppress(Exception):
+        checkpoint_seal.write(self._folder(step))
+
+    self._sealing = threading.Thread(target=seal, name="digests")
+    self._sealing.start()
+
+  def _load(self, step: int, abstract: Any) -> Any:
+    with self._readable(step):
+      checkpoint_seal.check(self._folder(step))
+      return self._checkpointer.load(step, abstract)
+
+  @contextlib.contextmanager
+  def _readable(self, step: int) -> Iterator[None]:
+    try:
+      yield
+    except UserError:
+      raise
+    except Exception as error:
+      raise self._refusal(step, error) from error
+
+  def _refusal(self, step: int, error: Exception) -> UserError:
+    return UserError(
+      f"checkpoint {step} in {self._workdir} cannot be read: {_reason(error)}. Checkpoints here: "
+      f"{self.steps()}; move the broken folder {self._folder(step)} away to continue from an "
+      "earlier one"
+    )
+
+  def _explained(self):
+    return files.explained(self._workdir, self._describe_kept)
+
+  def _describe_kept(self) -> str:
+    step = newest(self._workdir)
+    return "" if step is None else f"Checkpoint {step} is complete and stays. "
+
+
+class _Preserve:
+  """The latest `keep` checkpoints (None: all), and those at multiples of `every` (0: none)."""
+
+  def __init__(self, keep: int | None, every: int = 0):
+    self.keep, self.every = keep if keep is None else max(keep, 1), every
+
+  def should_preserve(self, checkpoints, *, context) -> list[bool]:
+    """Decides for each checkpoint, ascending by step."""
+    del context
+    latest = len(checkpoints) - (len(checkpoints) if self.keep is None else self.keep)
+    return [
+      position >= latest or (self.every > 0 and checkpoint.step % self.every == 0)
+      for position, checkpoint in enumerate(checkpoints)
+    ]
+
+
+class _Always:
+  def should_save(self, *args, **kwargs) -> bool:
+    """Saves whenever asked."""
+    del args, kwargs
+    return True
+
+
+def newest(workdir: pathlib.Path) -> int | None:
+  """Returns the newest complete checkpoint's step, or None."""
+  return max(map(_step, _complete(workdir)), default=None)
+
+
+def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
+  """Removes what killed saves left behind; only for the run that holds the workdir's lock.
+
+  A save that is under way looks the same, so nobody else may.
+
+  Args:
+    workdir: of the run.
+    keep: how many of the latest are kept, where a killed run may not have removed the others.
+  """
+  folder = workdir / FOLDER
+  with files.explained(workdir):
+    for path in folder.glob(f"*{UNFINISHED}*"):
+      shutil.rmtree(path)
+    for path in _complete(workdir)[:-keep] if keep else ():
+      shutil.rmtree(path)
+
+
+def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the folders of complete checkpoints, ascending by step.
+
+  Orbax would list a save that is under way or has failed too, and read files that may be damaged.
+  """
+  folders = (workdir / FOLDER).glob("*")
+  named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
+  return sorted((path for path in named if path.is_dir()), key=_step)
+
+
+def _step(path: pathlib.Path) -> int:
+  return int(path.name)
+
+
+def _find_damaged(workdir: pathlib.Path) -> int:
+  """Returns the step whose metadata are not as they were saved; the newest where none is known."""
+  for folder in _complete(workdir):
+    try:
+      checkpoint_seal.check(folder, METADATA)
+      json.loads((folder / METADATA).read_bytes())
+    except (ValueError, OSError, RecursionError):
+      return _step(folder)
+  return newest(workdir)
+
+
+@functools.cache
+def _quieten_readers() -> None:
+  """Has Orbax's readers, of which one per array fails, leave the report to the first."""
+  logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+  report = sys.unraisablehook
+
+  def hook(info) -> None:
+    if "Event loop is closed" not in str(info.exc_value):
+      report(info)
+
+  sys.unraisablehook = hook
+
+
+def _reason(error: Exception) -> str:
+  """The first line of an error, without what only its library's authors read."""
+  lines = str(error).strip().splitlines() or [type(error).__name__]
+  text = lines[0].partition(" [tensorstore_spec")[0]
+  return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+
+
+def versions() -> dict[str, str]:
+  """Returns the versions of this package and of those that decide a run's numbers."""
+  return {"vireid_jax": __version__} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def _as_tree(state: TrainState) -> dict[str, Any]:
+  return {
+    "step": state.step,
+    "params": state.params,
+    "collections": state.collections,
+    "opt_state": state.opt_state,
+  }
+
+
+def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoints, int]:
+  """Returns a workdir's checkpoints and the step that is meant, the latest where none is named.
+
+  Raises:
+    UserError: none there, or none of this step.
+  """
+  if not (workdir / "checkpoints").is_dir():
+    raise UserError(
+      f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
+    )
+  checkpoints = Checkpoints(workdir, keep=None)
+  return checkpoints, choose_step(checkpoints, workdir, step)
+
+
+def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:
+  """Returns a step that is there, the latest where none is named; raises UserError else."""
+  steps = checkpoints.steps()
+  if not steps:
+    raise UserError(f"{workdir} holds no complete checkpoint; train first with --mode=train")
+  if step is None:
+    return steps[-1]
+  if step not in steps:
+    raise UserError(f"{workdir} has no checkpoint of step {step}; there are {steps}")
+  return step

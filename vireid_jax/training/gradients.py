@@ -1,0 +1,157 @@
+"""Loss and gradients of a batch, at once or in blocks, with or without recomputing activations.
+
+Rematerialisation computes the same numbers with less memory and more time. Accumulation does not
+compute the same numbers: whatever a method computes across images (batch statistics, the hardest
+positive and negative, centres, prototypes) then sees one block of P / n identities at a time.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.types import Batch, Variables
+from vireid_jax.methods.base import LossOutput, Method
+from vireid_jax.models.non_local import NonLocal
+from vireid_jax.models.resnet import BasicBlock, Bottleneck, Stem
+
+RECOMPUTED = (Stem, BasicBlock, Bottleneck, NonLocal)
+
+# What the forward pass keeps of the network for the backward pass: everything; the results of
+# convolutions and matrix products, so that norms and activations are computed a second time; or
+# what goes into a stem, residual or non-local block, so that each block is.
+NONE, PRODUCTS, BLOCKS = REMAT = ("none", "products", "blocks")
+
+# (variables, batch, key, step) -> (output, gradients of its loss)
+Gradient = Callable[[Variables, Batch, Array, Array], tuple[LossOutput, Variables]]
+
+
+def make(
+  method: Method, *, remat: str = NONE, accumulate: int = 1, images: int = 1, unroll: bool = False
+) -> Gradient:
+  """Builds the function that differentiates a method's loss with respect to its parameters.
+
+  Args:
+    method: gives the loss.
+    remat: one of `REMAT`.
+    accumulate: blocks into which a batch is cut; 1 leaves it whole.
+    images: rows of the batch that stand together because they show one identity.
+    unroll: write the blocks one after the other instead of as a loop, of which the compiler counts
+      the operations of one turn only; the numbers are the same.
+
+  Returns:
+    A function of (variables, batch, key, step) to the loss output and the gradients. With several
+    blocks, terms, metrics and gradients are the blocks' means; collections pass through the blocks
+    one after the other.
+  """
+  whole = _of_one_block(method, remat)
+  return whole if accumulate == 1 else _of_blocks(whole, accumulate, images, unroll)
+
+
+def check(remat: str, accumulate: int, identities: int) -> None:
+  """Raises UserError for an unknown `remat`, or blocks that the identities do not fill."""
+  if remat not in REMAT:
+    raise UserError(f"config.train.remat = {remat!r}; {nearest(remat, REMAT)}")
+  if accumulate < 1 or identities % accumulate or (accumulate > 1 and identities // accumulate < 2):
+    raise UserError(
+      f"config.train.accumulate = {accumulate} does not cut sampler.identities = {identities} into "
+      "blocks of equally many identities, at least two; choose a divisor of it, or 1 for no blocks"
+    )
+
+
+def split(batch: Batch, blocks: int, images: int) -> Batch:
+  """Deals the identities of a batch out to blocks, like cards.
+
+  Dealing, rather than cutting, gives every block an equal share of each device's rows wherever the
+  devices divide the identities of a block, so that nothing is sent between them.
+
+  Args:
+    batch: arrays [b, ...], each identity's `images` rows standing together.
+    blocks: how many; divides b / images.
+    images: rows of an identity.
+
+  Returns:
+    Arrays [blocks, b / blocks, ...].
+  """
+
+  def deal(rows: Array) -> Array:
+    hands = rows.reshape(-1, blocks, images, *rows.shape[1:])
+    return jnp.moveaxis(hands, 1, 0).reshape(blocks, -1, *rows.shape[1:])
+
+  return jax.tree.map(deal, batch)
+
+
+def make_loss(method: Method, remat: str = NONE) -> Callable:
+  """Returns (params, other collections, batch, key, step) -> (loss, output), to differentiate."""
+
+  def compute(params, others: Variables, batch: Batch, key: Array, step: Array):
+    with _recomputed_blocks() if remat == BLOCKS else contextlib.nullcontext():
+      output = method.loss({"params": params, **others}, batch, rngs=key, step=step)
+    return output.loss, output
+
+  if remat == PRODUCTS:
+    compute = jax.checkpoint(compute, policy=jax.checkpoint_policies.dots_saveable)
+  return compute
+
+
+def _of_one_block(method: Method, remat: str) -> Gradient:
+  differentiated = jax.value_and_grad(make_loss(method, remat), has_aux=True)
+
+  def gradient(variables: Variables, batch: Batch, key: Array, step: Array):
+    others = {name: value for name, value in variables.items() if name != "params"}
+    (_, output), gradients = differentiated(variables["params"], others, batch, key, step)
+    return output, gradients
+
+  return gradient
+
+
+def _recomputed_blocks():
+  """Returns a context in which every block that is traced is computed a second time."""
+  inside = False
+
+  def intercept(call: Callable, arguments, options, context: nn.module.InterceptorContext):
+    nonlocal inside
+    is_block = isinstance(context.module, RECOMPUTED) and context.method_name == "__call__"
+    if inside or not is_block:
+      return call(*arguments, **options)
+
+    def run(block: nn.Module, *arguments):
+      nonlocal inside
+      inside = True
+      try:
+        return block(*arguments, **options)
+      finally:
+        inside = False
+
+    return nn.remat(run)(context.module, *arguments)
+
+  return nn.intercept_methods(intercept)
+
+
+def _of_blocks(whole: Gradient, blocks: int, images: int, unroll: bool) -> Gradient:
+  def gradient(variables: Variables, batch: Batch, key: Array, step: Array):
+    params = variables["params"]
+    others = {name: value for name, value in variables.items() if name != "params"}
+
+    def add(carry, block):
+      others, total = carry
+      index, rows = block
+      output, gradients = whole(
+        {"params": params, **others}, rows, jax.random.fold_in(key, index), step
+      )
+      # A scan's carry keeps its dtypes.
+      others = jax.tree.map(lambda new, old: new.astype(old.dtype), output.collections, others)
+      return (others, jax.tree.map(jnp.add, total, gradients)), (output.terms, output.metrics)
+
+    start = (others, jax.tree.map(jnp.zeros_like, params))
+    rows = split(batch, blocks, images)
+    every = jnp.arange(blocks), rows
+    (others, total), scalars = jax.lax.scan(add, start, every, unroll=blocks if unroll else 1)
+    terms, metrics = jax.tree.map(lambda values: values.mean(axis=0), scalars)
+    return LossOutput(terms, metrics, others), jax.tree.map(lambda sum_: sum_ / blocks, total)
+
+  return gradient

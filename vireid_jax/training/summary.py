@@ -1,0 +1,47 @@
+"""What a network consists of, for people."""
+
+import collections
+from typing import Any
+
+import jax
+import numpy as np
+
+from vireid_jax.common.types import Variables
+
+DEPTH = 3
+
+
+def describe(variables: Variables) -> str:
+  """Counts the parameters by module, three levels deep.
+
+  Args:
+    variables: all collections, arrays or shapes.
+
+  Returns:
+    A line per module, then the total and the other collections' sizes.
+  """
+  counts = collections.Counter()
+  for path, leaf in _flatten(variables["params"]):
+    counts["/".join(path[: min(DEPTH, len(path) - 1)])] += _size(leaf)
+  rows = [f"  {name:<40}{count:>14,}" for name, count in counts.items()]
+  rows.append(f"  {'parameters':<40}{counts.total():>14,}")
+  for name, tree in variables.items():
+    if name != "params":
+      rows.append(f"  ({name:<39}{sum(_size(x) for x in jax.tree.leaves(tree)):>14,})")
+  return "\n".join(rows)
+
+
+def list_shapes(variables: Variables) -> str:
+  """Returns a line per array: collection/path, shape, dtype."""
+  return "".join(
+    f"{'/'.join(path)}\t{tuple(leaf.shape)}\t{leaf.dtype}\n" for path, leaf in _flatten(variables)
+  )
+
+
+def _flatten(tree: Any) -> list[tuple[list[str], Any]]:
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  return [([str(getattr(key, "key", key)) for key in path], leaf) for path, leaf in leaves]
+
+
+def _size(leaf: Any) -> int:
+  return int(np.prod(leaf.shape))
