@@ -1,7 +1,16 @@
-"""A picture of every corruption: python -m vireid_jax.corruption_sheet IN OUT."""
+"""Draws a picture with every corruption at every severity.
 
+python -m vireid_jax.corruption_sheet photo.jpg sheet.png
+"""
+
+from vireid_jax.common import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
+import argparse
 import pathlib
-import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,21 +21,34 @@ from vireid_jax.data.prepared import picture
 from vireid_jax.report.sheets.corruptions import contact_sheet
 
 
-def main(arguments: list[str]) -> None:
-  """Reads a picture and writes its sheet."""
+def draw(given: argparse.Namespace) -> None:
+  """Reads a picture and writes its sheet.
+
+  Raises:
+    UserError: no such picture, or a name that says no format of pictures.
+  """
   from PIL import Image
 
-  if len(arguments) != 2 or not pathlib.Path(arguments[0]).is_file():
-    raise UserError(f"expected a picture and the file to write, got {arguments}")
-  pixels = np.asarray(picture.rgb(arguments[0], turn=True))
-  out = pathlib.Path(arguments[1])
+  out = pathlib.Path(given.out)
   kind = Image.registered_extensions().get(out.suffix.lower())
   if kind not in Image.SAVE:
     raise UserError(f"{out} does not end like a picture; name it sheet.png, for example")
-  sheet = Image.fromarray(contact_sheet(pixels))
-  with files.replacing(out) as file:
+  if not pathlib.Path(given.picture).is_file():
+    raise UserError(f"{given.picture} is not a file; give a picture")
+  sheet = Image.fromarray(contact_sheet(np.asarray(picture.rgb(given.picture, turn=True))))
+  with files.writing(out, "OUT"), files.replacing(out) as file:
     sheet.save(file, kind)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the command line; returns the exit code."""
+  parser = app.Parser(
+    prog="python -m vireid_jax.corruption_sheet", description="Draws every corruption of a picture."
+  )
+  parser.add_argument("picture", type=app.place, help="to be damaged")
+  parser.add_argument("out", type=app.place, help="the sheet to write, such as sheet.png")
+  return app.run(parser, draw, arguments, compiles=False)
+
+
 if __name__ == "__main__":
-  app.start(lambda: main(sys.argv[1:]))
+  app.start(main)

@@ -19,16 +19,14 @@ def main(argv: list[str]) -> int:
   if run_flags.MODE.value == "report":
     if config_flag.kept():
       raise UserError(f"{config_flag.kept()[0]}: a report reads no config; leave it out")
-    items = (
-      [str(run_flags.workdir())]
-      if run_flags.WORKDIR.value is None
-      else run_flags.WORKDIR.value.split(",")
-    )
+    given = run_flags.WORKDIR.value
+    items = [str(run_flags.workdir())] if given is None else given.split(",")
     for item in items:
       files.folder_named(item, "--workdir")
-    modes.print_report(items) if run_flags.HTML.value in (None, "false") else modes.write_page(
-      items, run_flags.HTML.value
-    )
+    if run_flags.HTML.value in (None, "false"):
+      modes.print_report(items)
+    else:
+      modes.write_page(items, run_flags.HTML.value)
     return 0
   if run_flags.HTML.value is not None:
     raise UserError(f"--html is for --mode=report; --mode is {run_flags.MODE.value}")
