@@ -17,7 +17,7 @@ from vireid_jax.runtime import distributed
 ROOT = pathlib.Path(__file__).parents[2]
 DOORS = (
   *("main", "prepare", "embed", "search", "export", "ablate", "splits", "synthesize"),
-  *("import_weights", "benchmark", "cost", "pedmix_sheet"),
+  *("import_weights", "benchmark", "cost", "pedmix_sheet", "corruption_sheet"),
 )
 # Runs a door; the first import that is not Python's own or ours finds a signal in its way.
 SIGNALLED = """
@@ -216,3 +216,24 @@ def test_a_launcher_s_number_that_is_none_is_refused(name):
   environment = dict.fromkeys(distributed.SLURM, "1") | {name: "2(x3)"}
   with pytest.raises(UserError, match=rf"{name}='2\(x3\)', which is not a number"):
     distributed.detect(environment)
+
+
+def test_an_error_that_follows_a_stop_is_a_stop():
+  """A library may turn a stop into an error of its own and drop where it came from."""
+  script = """
+from vireid_jax.cli import app
+from vireid_jax.common import interrupts
+from vireid_jax.common.errors import UserError
+import os, signal, time
+def main():
+  try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+  except interrupts.Stopped:
+    pass
+  raise UserError("the checkpoint cannot be read")
+app.start(main)
+"""
+  done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+  assert done.returncode == interrupts.EXIT_STOPPED
+  assert "cannot be read" not in done.stderr

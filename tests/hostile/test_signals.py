@@ -118,7 +118,7 @@ def check(case, name, root, out, rng):
     place = out / str(attempt)
     if case.arguments[1].startswith("--mode="):
       shutil.copytree(root / "run", place / "run")
-    outcome = signalled.run(case, name, root, place, rng)
+    outcome = signalled.run(case, name, root, place, rng, scale=0.6**attempt)
     if outcome is not None:
       break
   assert outcome is not None, f"{case.command} was always faster than the signal"

@@ -167,8 +167,8 @@ def requested() -> bool:
 
 
 def ending() -> bool:
-  """Whether the process is being ended by force: errors that come now come from that."""
-  return _state.ending
+  """Whether a stop was raised or the process is ended by force: errors now come from that."""
+  return _state.ending or bool(_state.raised)
 
 
 @contextlib.contextmanager
