@@ -24,6 +24,7 @@ setuptools.setup(
     "vireid_jax.report.page": ["*.j2"],
     "vireid_jax.retrieval": ["*.html"],
   },
+  entry_points={"console_scripts": ["vireid = vireid_jax.__main__:main"]},
   install_requires=(
     "absl-py",
     "array_record",

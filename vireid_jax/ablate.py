@@ -6,8 +6,7 @@
 A row is what stands behind the colon of `--config file.py:`, or 'full' for the file as it is, with
 overrides behind it. Overrides outside a row hold for all of them. Every row and seed is a run of
 `vireid_jax.main` with a workdir of its own, DIR/ROW/seed_0 ...; the same command skips what is
-finished and continues what is not. `--jobs 2` runs two at a time, each on its share of the cores:
-for small networks on a CPU that is faster than one after the other.
+finished and continues what is not. `--jobs 2` runs two at a time, each on its share of the cores.
 """
 
 from vireid_jax.common import interrupts
@@ -18,12 +17,10 @@ if __name__ == "__main__":
 import sys
 
 from vireid_jax import config as config_lib
-from vireid_jax.cli import app
+from vireid_jax.cli import app, names
 from vireid_jax.common import files
-from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.errors import printable
 from vireid_jax.experiment import ablation
-from vireid_jax.report import ablation_table
-from vireid_jax.runtime import workdir_lock
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,36 +36,23 @@ def main(argv: list[str] | None = None) -> int:
     "--workdir", help="receives ROW/seed_N and table.md; default runs/<config>-ablation"
   )
   parser.add_argument("--seeds", default="0,1,2", help="between commas; default 0,1,2")
-  parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default 1")
+  parser.add_argument("--jobs", type=app.positive, default=1, help="runs at a time; default 1")
   parser.add_argument(
     "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, with overrides behind it"
   )
   argv = sys.argv[1:] if argv is None else argv
-  common = [text for text in argv if text.startswith("--config.")]
-  given = parser.parse_args([text for text in argv if text not in common])
+  common = [names.underscored(text) for text in argv if text.startswith("--config.")]
+  given = parser.parse_args([text for text in argv if not text.startswith("--config.")])
   rows, seeds = [ablation.parse_row(text) for text in given.rows], ablation.parse_seeds(given.seeds)
-  if ":" in given.config:
-    raise UserError(f"--config is {given.config!r}; give the file alone, variants are rows")
-  reference = config_lib.to_dict(config_lib.load(given.config))
-  ablation.check_distinct(rows)
-  if given.jobs < 1:
-    raise UserError(f"--jobs is {given.jobs}; it must be at least 1")
-  for row in rows:
-    # the last row's mistake shows before the first one runs
-    ablation.resolve(given.config, row, common)
+  ablation.check(given.config, rows, common)
   if given.workdir is None:
     given.workdir = str(config_lib.workdir(given.config, "-ablation"))
     print(f"workdir: {given.workdir} (another one: --workdir)", flush=True)
   workdir = files.folder_named(given.workdir, "--workdir")
-  files.make_workdir(workdir)
-  with workdir_lock.hold(workdir):  # two would write each other's logs
-    failed = ablation.run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
+  failed = ablation.run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
   for message in failed:
     print(printable(message), file=sys.stderr)
-  table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
-  with files.explained(workdir):
-    files.write_text(workdir / ablation.TABLE, table)
-  print(table)
+  print(ablation.write_table(given.config, rows, seeds, workdir))
   return app.EXIT_ERROR if failed else 0
 
 

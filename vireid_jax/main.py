@@ -5,8 +5,6 @@ from vireid_jax.common import interrupts
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
-import sys
-
 from vireid_jax.cli import config_flag, modes, run_flags
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
@@ -40,12 +38,7 @@ def main(argv: list[str]) -> int:
   run_flags.prepare_devices()
   from vireid_jax.experiment import train
 
-  try:
-    train.train(config, folder)
-  except train.Preempted as event:
-    print(f"{event}. The same command continues.", file=sys.stderr)
-    return interrupts.EXIT_STOPPED
-  return 0
+  return modes.until_stopped(lambda: train.train(config, folder))
 
 
 if __name__ == "__main__":

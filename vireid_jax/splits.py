@@ -11,13 +11,10 @@ from vireid_jax.common import interrupts
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
-import sys
-
 from absl import flags
 
-from vireid_jax.cli import config_flag, run_flags
+from vireid_jax.cli import config_flag, modes, run_flags
 from vireid_jax.common.errors import UserError
-from vireid_jax.experiment import train
 from vireid_jax.experiment.splits import SPLITS, evaluate_splits, parse_splits, train_splits
 
 _SPLITS = flags.DEFINE_list("splits", None, "Which splits, for example 1,2,3; all ten when absent.")
@@ -49,12 +46,7 @@ def main(argv: list[str]) -> int:
     step, overrides = flags.FLAGS.step, config_flag.kept()
     print(evaluate_splits(config, workdir, splits, step=step, overrides=overrides))
     return 0
-  try:
-    print(train_splits(config, workdir, splits or SPLITS))
-  except train.Preempted as event:
-    print(f"{event}. The same command continues.", file=sys.stderr)
-    return interrupts.EXIT_STOPPED
-  return 0
+  return modes.until_stopped(lambda: print(train_splits(config, workdir, splits or SPLITS)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import guides
 import pytest
 
 from vireid_jax.cli import app
+from vireid_jax.cli.line import COMMANDS
 from vireid_jax.config import checks, keys
 
 DOCS = sorted((guides.ROOT / "docs").glob("*.md"))
@@ -22,6 +23,16 @@ class Parsed(BaseException):
   """Ends a command once its options are read."""
 
 
+def as_module(line):
+  """Returns 'vireid COMMAND ...' as the 'python -m vireid_jax.DOOR ...' that it stands for."""
+  said = re.match(r"vireid ([a-z][\w-]*)(.*)", line)
+  if said is None:
+    return line
+  command = COMMANDS[said[1].replace("_", "-")]
+  mode = f" --mode={command.mode}" if command.mode else ""
+  return f"python -m vireid_jax.{command.door}{mode}{said[2]}"
+
+
 def commands(page):
   """Returns the arguments behind `python -m` of every command of a page, in blocks and in lines."""
   pieces = re.split(r"^```(.*)\n", (guides.ROOT / page).read_text("utf-8"), flags=re.MULTILINE)
@@ -30,7 +41,7 @@ def commands(page):
     lines += content.replace("\\\n", " ").splitlines() if opening in ("", "sh", "bash") else []
   for prose in pieces[0::4]:
     lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
-  found = [line.partition("python -m vireid_jax.")[2] for line in lines]
+  found = [as_module(line).partition("python -m vireid_jax.")[2] for line in lines]
   # A command for other hosts stands in quotes.
   found = [line.removesuffix('"') if line.count('"') % 2 else line for line in found]
   return [shlex.split(line, comments=True) for line in found if line and "..." not in line]

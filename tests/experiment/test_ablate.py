@@ -152,8 +152,8 @@ def test_a_wrong_row_is_named_before_the_first_one_runs(tmp_path, monkeypatch):
 
 def test_without_a_workdir_rows_go_where_the_config_says(tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
-  monkeypatch.setattr(ablation, "run_all", lambda *given, **more: [])
-  monkeypatch.setattr(ablate.ablation_table, "render", lambda *given: "table")
+  monkeypatch.setattr(ablation, "_run_all", lambda *given, **more: [])
+  monkeypatch.setattr(ablation.ablation_table, "render", lambda *given: "table")
   assert ablate.main(["--config", CONFIG, "base"]) == 0
   folder = f"runs/{pathlib.Path(CONFIG).stem}-ablation"
   assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (another one: --workdir)"

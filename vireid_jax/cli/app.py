@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
+from vireid_jax.cli import names
 from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import UserError, nearest, printable
 
@@ -21,9 +22,21 @@ EXIT_ERROR = 1
 class Parser(argparse.ArgumentParser):
   """A parser whose complaints are those of the frame: one line, exit code 1."""
 
+  def __init__(self, prog: str, **settings):
+    """Makes a parser; `prog` is 'python -m vireid_jax.DOOR', or a command of one."""
+    super().__init__(prog=names.program(prog), **settings)
+    self.add_argument("--version", action="version", version=names.VERSION)
+
   def error(self, message: str) -> NoReturn:
     """Raises UserError instead of printing the usage."""
     raise UserError(f"{message}; {self.prog} --help lists the options")
+
+  def parse_known_args(self, args=None, namespace=None):
+    """Parses; an option may be written with hyphens or with underscores."""
+    words = list(sys.argv[1:] if args is None else args)
+    end = words.index("--") if "--" in words else len(words)
+    words[:end] = [names.spelled(word, self._option_string_actions) for word in words[:end]]
+    return super().parse_known_args(words, namespace)
 
   def parse_args(self, args=None, namespace=None):
     """Parses; an option that does not exist is named with those that come close."""

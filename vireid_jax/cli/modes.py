@@ -1,9 +1,24 @@
 """What the modes of the main command do besides training."""
 
+import sys
+from collections.abc import Callable
+
 from vireid_jax.cli import config_flag
 from vireid_jax.cli.run_flags import STEP, prepare_devices, read_config, require, workdir
-from vireid_jax.common import files
+from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import printable
+
+
+def until_stopped(train: Callable[[], None]) -> int:
+  """Trains; returns the exit code, and says what continues a run that a signal stopped."""
+  from vireid_jax.experiment.train import Preempted
+
+  try:
+    train()
+  except Preempted as event:
+    print(f"{event}. The same command continues.", file=sys.stderr)
+    return interrupts.EXIT_STOPPED
+  return 0
 
 
 def evaluate_checkpoint() -> int:

@@ -1,16 +1,18 @@
 """The flags that every run shares, and how a command that has them starts."""
 
+import argparse
 import pathlib
+import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax.cli import app as app_lib
-from vireid_jax.cli import config_flag
+from vireid_jax.cli import config_flag, names
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
 
@@ -96,12 +98,43 @@ def run(command: Callable[[list[str]], int]) -> NoReturn:
 
 def _call(command, argv: list[str]) -> int:
   if HELP.intersection(argv[1:]):
-    for flag in flags.FLAGS.get_key_flags_for_module(__name__):
-      flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
-    app.usage(shorthelp=True, writeto_stdout=True)
+    print(_help(), end="")
     return 0
-  return command(_parse_flags(argv))
+  if "--version" in argv[1:]:
+    print(names.VERSION)
+    return 0
+  argv[1:] = map(names.underscored, argv[1:])  # in place: the parser of configs reads sys.argv
+  return command(config_flag.parse(argv))
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
-  return config_flag.parse(argv)
+def _help() -> str:
+  """Returns the text of --help: what every flag of this package's does."""
+  door = pathlib.Path(sys.argv[0]).stem
+  parser = app_lib.Parser(
+    prog=f"python -m vireid_jax.{door}",
+    description=sys.modules["__main__"].__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    epilog="--config.key=value overrides a value of the config, such as --config.optim.lr=0.05",
+  )
+  for flag in _own_flags():
+    default = f" Default {flag.default}." if flag.default else ""
+    text = re.sub(r"^<.*?>: ", "", flag.help) + default  # absl lists the choices there
+    parser.add_argument(f"--{flag.name}", help=text.replace("%", "%%"), **_shape(flag))
+  return parser.format_help()
+
+
+def _shape(flag: flags.Flag) -> dict[str, Any]:
+  """Returns what argparse is told of a flag's values."""
+  if isinstance(flag.parser, flags.EnumParser):
+    return {"choices": flag.parser.enum_values}
+  if isinstance(flag.parser, flags.BooleanParser):
+    return {"action": "store_true"}
+  return {"metavar": flag.name.upper(), "nargs": "?" if flag.boolean else None}
+
+
+def _own_flags() -> list[flags.Flag]:
+  """Returns the flags of this package's modules and of the command, in order of their names."""
+  found = flags.FLAGS.flags_by_module_dict()
+  own = [module for module in found if "vireid_jax" in module or module == sys.argv[0]]
+  mine = [flag for module in own for flag in found[module] if not names.is_fixed(flag.name)]
+  return sorted(mine, key=lambda flag: flag.name)

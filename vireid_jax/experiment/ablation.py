@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import interrupts
+from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.config import checks
 from vireid_jax.experiment import finished
+from vireid_jax.report import ablation_table
+from vireid_jax.runtime import workdir_lock
 
 FULL = "full"
 FINISHED = finished.NAME
@@ -84,6 +86,22 @@ def check_distinct(rows: list[Row]) -> None:
     runs[run] = folders[folder] = row
 
 
+def check(config: str, rows: list[Row], common: Sequence[str] = ()) -> None:
+  """Raises UserError for rows that cannot run, before the first of them does.
+
+  Args:
+    config: path of the config file, without a variant.
+    rows: the variants.
+    common: overrides of every row.
+  """
+  if ":" in config:
+    raise UserError(f"--config is {config!r}; give the file alone, variants are rows")
+  config_lib.load(config)
+  check_distinct(rows)
+  for row in rows:
+    resolve(config, row, common)
+
+
 def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
   """Returns the config of a row.
 
@@ -124,6 +142,21 @@ def run_all(
     UserError: a row has no config, before anything runs.
     interrupts.Stopped: a signal came; the runs under way have saved their state.
   """
+  files.make_workdir(workdir)
+  with workdir_lock.hold(workdir):  # two would write each other's logs
+    return _run_all(config, rows, seeds, workdir, jobs, common)
+
+
+def write_table(config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path) -> str:
+  """Writes the table of what the rows gave to the workdir, and returns it."""
+  reference = config_lib.to_dict(config_lib.load(config))
+  table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
+  with files.explained(workdir):
+    files.write_text(workdir / TABLE, table)
+  return table
+
+
+def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list[str]:
   configs = {row: config_lib.to_dict(resolve(config, row, common)) for row in rows}
   shares = queue.SimpleQueue()
   for cores in _share_cores(jobs):
@@ -192,6 +225,7 @@ def _share_cores(jobs: int) -> list[set[int]]:
 
 
 def parse_seeds(text: str) -> list[int]:
+  """Returns the numbers of --seeds, each once, in order."""
   if not re.fullmatch(r"\d+(,\d+)*", text):
     raise UserError(f"--seeds is {text!r}; expected numbers between commas, such as 0,1,2")
   return list(dict.fromkeys(int(seed) for seed in text.split(",")))

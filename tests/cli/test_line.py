@@ -1,0 +1,166 @@
+"""The command line `vireid`: its commands, and how commands and options may be spelled."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import vireid_jax
+from vireid_jax.cli import line, names
+from vireid_jax.common.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+# What each --help must hold: an option of its own.
+OPTIONS = {
+  "train": "--coordinator_address",
+  "evaluate": "--step",
+  "report": "--html",
+  "prepare": "--manual_dir",
+  "embed": "--modality",
+  "search": "--query_modality",
+  "export": "--raw",
+  "benchmark": "ranking",
+  "ablate": "--seeds",
+  "splits": "--splits",
+  "import-weights": "--weights",
+  "synthesize": "--images_per_camera",
+  "cost": "--classes",
+  "pedmix-sheet": "--pairs",
+  "corruption-sheet": "picture",
+}
+
+
+def started(*words):
+  command = [sys.executable, "-m", "vireid_jax", *words]
+  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+  return subprocess.Popen(command, cwd=ROOT, **pipes)
+
+
+def ended(process):
+  output, errors = process.communicate()
+  return process.returncode, output, errors
+
+
+def test_every_door_has_a_command_with_a_line_of_help():
+  files = (ROOT / "vireid_jax").glob("*.py")
+  doors = {file.stem for file in files if not file.stem.startswith("__")}
+  assert {command.door for command in line.COMMANDS.values()} == doors
+  code, output, errors = ended(started("--help"))
+  assert (code, errors) == (0, "")
+  for name, command in line.COMMANDS.items():
+    assert f"  {name:<16}  {command.summary}\n" in output
+
+
+def test_every_command_s_help_names_it_and_lists_its_options():
+  assert set(OPTIONS) == set(line.COMMANDS)
+  running = {name: started(name, "--help") for name in OPTIONS}
+  for name, process in running.items():
+    code, output, errors = ended(process)
+    assert (name, code, errors) == (name, 0, "")
+    assert output.startswith(f"usage: vireid {name} [-h] [--version]")
+    assert OPTIONS[name] in output
+    assert ("--mode" in output) == (name in ("splits", "import-weights"))
+    assert "--verbosity" not in output and "<train|" not in output
+
+
+def test_help_and_version_of_the_doors_name_the_doors():
+  running = {door: started_door(door, "--help") for door in ("main", "embed", "import_weights")}
+  versions = [
+    started("--version"),
+    started("report", "--version"),
+    started_door("embed", "--version"),
+  ]
+  for door, process in running.items():
+    code, output, errors = ended(process)
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"usage: python -m vireid_jax.{door} [-h] [--version]")
+  for process in versions:
+    assert ended(process) == (0, f"vireid_jax {vireid_jax.__version__}\n", "")
+
+
+def started_door(door, *words):
+  command = [sys.executable, "-m", f"vireid_jax.{door}", *words]
+  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+  return subprocess.Popen(command, cwd=ROOT, **pipes)
+
+
+@pytest.mark.parametrize(
+  "words, said",
+  [
+    ([], "no command; vireid --help lists the commands"),
+    (["serch"], "unknown command 'serch'; did you mean 'search'?"),
+    (["import_weigths"], "did you mean 'import-weights'?"),
+    (["x\x1b[2J"], r"unknown command 'x\x1b[2J'; allowed: ablate, benchmark, "),
+    (["--config", "a.py"], "unknown option --config; the command comes first"),
+    (["train", "--mode=report"], "vireid train has a mode of its own; leave --mode out"),
+    (["report", "--mode", "train"], "vireid report has a mode of its own"),
+  ],
+)
+def test_wrong_command_lines_end_in_one_line(words, said, capsys, monkeypatch):
+  monkeypatch.setattr(sys, "argv", ["vireid", *words])
+  monkeypatch.setattr(line.app, "start", lambda main: main())
+  with pytest.raises(UserError) as error:
+    line.start()
+  assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_commands_and_options_are_spelled_with_hyphens_or_underscores():
+  running = {
+    "import_weights": (["--coordinator-address=a-b"], "--config is required; for example"),
+    "import-weights": (["--coordinator_address=a"], "--config is required; for example"),
+    "prepare": (["no-data", "--skip-corrupt"], "no-data"),
+    "search": (["--query-modality=x-y"], "argument --query_modality: invalid choice: 'x-y'"),
+    "benchmark": (
+      ["floor", "--no_bytes", "--chip-s=x"],
+      "following arguments are required: configs;",
+    ),
+    "train": (["--config=configs/agw_synthetic.py", "--config.optim.l-r=1"], "config.optim.l_r"),
+  }
+  processes = {name: started(name, *words) for name, (words, _) in running.items()}
+  for name, process in processes.items():
+    code, _, errors = ended(process)
+    assert (name, code) == (name, 1)
+    assert errors.startswith("error: ") and running[name][1] in errors
+
+
+@pytest.mark.parametrize(
+  "word, expected",
+  [
+    ("--a-b", "--a_b"),
+    ("--a_b=c-d_e", "--a_b=c-d_e"),
+    ("--c_d", "--c-d"),
+    ("--c_", "--c-"),
+    ("--x-y", "--x-y"),
+    ("--", "--"),
+    ("a-b", "a-b"),
+    ("-a-b", "-a-b"),
+  ],
+)
+def test_an_option_is_spelled_as_it_is_defined(word, expected):
+  assert names.spelled(word, ("-h", "--a_b", "--a_b_c", "--c-d")) == expected
+
+
+def test_the_overview_loads_nothing_that_takes_long():
+  program = "import sys; from vireid_jax.cli import line; line.overview(); print(*sys.modules)"
+  loaded = subprocess.check_output([sys.executable, "-c", program], text=True, cwd=ROOT).split()
+  assert not {"jax", "numpy", "absl", "ml_collections", "tensorflow"}.intersection(loaded)
+
+
+def test_a_signal_to_the_command_line_ends_it_with_75():
+  """Before the first import of the command's module."""
+  program = """
+import os, signal, sys
+class Signal:
+  def find_spec(self, name, path=None, target=None):
+    if name.split(".")[0] not in {*sys.stdlib_module_names, "vireid_jax", "tfds_builders", "org"}:
+      sys.meta_path.remove(self)
+      os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Signal())
+sys.argv[1:] = ["export"]
+from vireid_jax.__main__ import main
+main()
+"""
+  done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+  assert (done.returncode, done.stdout) == (75, "")
+  assert done.stderr == "\nSIGTERM: stopping; a second signal stops at once\n"

@@ -1,0 +1,105 @@
+"""The command line `vireid COMMAND [options]`: what there is, and the start of one of them."""
+
+import dataclasses
+import re
+import runpy
+import sys
+from typing import NoReturn
+
+from vireid_jax.cli import app, names
+from vireid_jax.common.errors import UserError, nearest, printable, shown
+
+HELP = ("-h", "--help", "help")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A command.
+
+  Attributes:
+    door: the module of `python -m vireid_jax.<door>` that does the work.
+    summary: one line.
+    mode: the --mode of the door that it stands for; empty for none.
+  """
+
+  door: str
+  summary: str
+  mode: str = ""
+
+
+COMMANDS = {
+  "train": Command("main", "train a config, and evaluate it", "train"),
+  "evaluate": Command("main", "evaluate a checkpoint again", "evaluate"),
+  "report": Command("main", "tables of runs; with --html a page with figures", "report"),
+  "prepare": Command("prepare", "turn a data set owner's files into a prepared data set"),
+  "embed": Command("embed", "write the features of a folder of pictures"),
+  "search": Command("search", "rank the pictures of a folder for each query picture"),
+  "export": Command("export", "write the retrieval function for programs that have only JAX"),
+  "benchmark": Command("benchmark", "measure the parts whose speed matters"),
+  "ablate": Command("ablate", "run variants of a config over seeds, and compare them"),
+  "splits": Command("splits", "train and evaluate every split of a data set, and average"),
+  "import-weights": Command("import_weights", "make a checkpoint from the authors' weights"),
+  "synthesize": Command("synthesize", "write rendered data sets in the owners' layouts"),
+  "cost": Command("cost", "count parameters and operations of configs"),
+  "pedmix-sheet": Command("pedmix_sheet", "draw pairs of pictures before and after mixing"),
+  "corruption-sheet": Command("corruption_sheet", "draw a picture with every corruption"),
+}
+
+
+def start() -> NoReturn:
+  """Runs the command that the process was started with, and ends with its exit code."""
+  words = sys.argv[1:]
+  name = words[0].replace("_", "-") if words else ""
+  if name not in COMMANDS:
+    app.start(lambda: _answer(words))
+  command = COMMANDS[name]
+  if command.mode and any(re.match(r"--?mode(=|$)", word) for word in words):
+    app.start(lambda: _refuse_mode(name))
+  names.call(name, fixed=["mode"] if command.mode else [])
+  sys.argv[1:] = [f"--mode={command.mode}"] * bool(command.mode) + words[1:]
+  runpy.run_module(f"vireid_jax.{command.door}", run_name="__main__", alter_sys=True)
+  raise AssertionError("a command ends the process")
+
+
+def overview() -> str:
+  """Returns the text of `vireid --help`."""
+  width = max(map(len, COMMANDS))
+  lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+  return "\n".join(
+    (
+      "usage: vireid COMMAND [options]",
+      "",
+      "Visible-infrared person re-identification.",
+      "",
+      "commands:",
+      *lines,
+      "",
+      "options:",
+      "  -h, --help  show this text; 'vireid COMMAND --help' lists the options of a command",
+      "  --version   show the version",
+    )
+  )
+
+
+def _answer(words: list[str]) -> int:
+  """Answers a command line without a command."""
+  if not words:
+    raise UserError("no command; vireid --help lists the commands")
+  if words[0] in HELP:
+    print(overview())
+  elif words[0] == "--version":
+    print(names.VERSION)
+  elif words[0].startswith("-"):
+    raise UserError(
+      f"unknown option {printable(words[0])[:100]}; the command comes first, "
+      "and vireid --help lists the commands"
+    )
+  else:
+    near = nearest(words[0].replace("_", "-"), COMMANDS)
+    raise UserError(f"unknown command {shown(words[0])}; {near}")
+  return 0
+
+
+def _refuse_mode(name: str) -> NoReturn:
+  modes = ", ".join(f"vireid {key}" for key, command in COMMANDS.items() if command.mode)
+  raise UserError(f"vireid {name} has a mode of its own; leave --mode out (choose from: {modes})")
