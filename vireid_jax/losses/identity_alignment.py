@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.losses.distance import paired_distance, pairwise_distance
-from vireid_jax.runtime.mesh import on_all_devices
 
 
 def identity_alignment(
@@ -23,7 +22,8 @@ def identity_alignment(
   where c_m^p is the mean feature of identity p in modality m.
 
   Args:
-    features: a float [b, d] per modality, not normalised; row i of each shows labels[i].
+    features: a float [b, d] per modality, not normalised; row i of each shows labels[i]. Under a
+      mesh of several devices, give each of them all rows first (`runtime.mesh.on_all_devices`).
     labels: int [b].
     margin: in the unit of the features' distance.
     anchors: which modalities' centres are anchors; all when absent.
@@ -40,8 +40,7 @@ def identity_alignment(
   count = same.sum(axis=1)
   # One row per image: the number of identities, a shape, need not be known to the compiler.
   centers = [
-    jnp.matmul(same, on_all_devices(x.astype(full)), precision="highest") / count[:, None]
-    for x in features
+    jnp.matmul(same, x.astype(full), precision="highest") / count[:, None] for x in features
   ]
   anchors = range(len(centers)) if anchors is None else anchors
   hinges = [_hinge(centers, anchor, same > 0, margin) for anchor in anchors]

@@ -46,6 +46,7 @@ from vireid_jax.models.head import PLACES, Head, Place, Pooling, pool
 from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
 from vireid_jax.models.resnet import Depth, Width, feature_size
 from vireid_jax.models.two_stream import merge, split
+from vireid_jax.runtime.mesh import on_all_devices
 
 COLLECTION = "prototypes"
 AUXILIARIES = ("learned", "none", *MIXES)
@@ -333,6 +334,7 @@ class MUN:
         losses.unit(x) if self.ia_normalize else x for x in by_modality[self.ia_feature].values()
       ]
       anchors = None if self.ia_anchor == "all" else [self.modalities.index(AUXILIARY)]
+      rows = [on_all_devices(x) for x in rows]
       aligned = losses.identity_alignment(rows, label, margin=self.ia_margin, anchors=anchors)
       terms["identity_alignment"] = self.ia_weight * aligned
     return terms
