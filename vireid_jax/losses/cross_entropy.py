@@ -17,6 +17,7 @@ def cross_entropy(logits: Array, labels: Array, *, label_smoothing: float = 0.0)
     Scalar, in nats.
   """
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+  # Not Optax's function: it rounds differently, and recorded losses would change in the last digit.
   log_probability = jax.nn.log_softmax(logits, axis=-1)
   target = jnp.take_along_axis(log_probability, labels[:, None], axis=-1)[:, 0]
   smooth = jnp.mean(log_probability, axis=-1)

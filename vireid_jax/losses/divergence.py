@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 
@@ -19,4 +20,4 @@ def divergence(logits: Array, other_logits: Array) -> Array:
   dtype = jnp.promote_types(logits.dtype, jnp.float32)
   log_own = jax.nn.log_softmax(logits.astype(dtype), axis=-1)
   log_other = jax.nn.log_softmax(other_logits.astype(dtype), axis=-1)
-  return jnp.mean(jnp.sum(jnp.exp(log_own) * (log_own - log_other), axis=-1))
+  return jnp.mean(optax.losses.kl_divergence_with_log_targets(log_other, log_own))
