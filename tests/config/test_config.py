@@ -88,7 +88,7 @@ def test_variants_combine_and_unknown_ones_are_named():
     ("eval.protocol.name", "sysu", "unknown evaluation protocol 'sysu'"),
     ("eval.protocol.modes", ("al",), "'al'"),
     ("augment.visible", ("flop()",), "unknown augmentation 'flop'; did you mean 'flip'"),
-    ("optim.name", "adamw", "unknown optimiser 'adamw'; did you mean 'adam'"),
+    ("optim.name", "sdg", "unknown optimiser 'sdg'; did you mean 'sgd'"),
   ],
 )
 def test_wrong_values_are_explained_before_data_are_touched(key, value, message):

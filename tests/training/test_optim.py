@@ -1,13 +1,16 @@
 """Optimisers against PyTorch's update rules written out, schedules, parameter groups."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from toys import config as toy_config
 
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
-from vireid_jax.training import optim
+from vireid_jax.experiment import train
+from vireid_jax.training import metrics, optim
 
 CLOCK = Clock(steps_per_epoch=5, batch_images=8)
 CONFIG = {
@@ -18,8 +21,10 @@ CONFIG = {
   "nesterov": True,
   "weight_decay": 0.01,
   "no_decay": (),
+  "schedule": "steps",
   "update": "epoch",
   "warmup": "",
+  "warmup_from": 0.0,
   "decay_at": (),
   "decay_to": (),
 }
@@ -58,6 +63,23 @@ def test_adam_is_torchs_with_l2_before_the_moments():
     step = first / (1 - 0.9**count) / (np.sqrt(second / (1 - 0.999**count)) + 1e-8)
     expected = expected - 0.1 * step
   np.testing.assert_allclose(result["w"], expected, rtol=1e-5)
+
+
+def test_adamw_is_torchs_with_decay_beside_the_moments():
+  start = np.array([1.0, -2.0, 0.5])
+  config = {**CONFIG, "name": "adamw", "lr_multipliers": {"w": 0.5}, "no_decay": ("bias",)}
+  params = {"w": jnp.float32(start), "bias": jnp.float32(start)}
+  gradients = [{"w": jnp.float32(g), "bias": jnp.float32(g)} for g in GRADIENTS]
+  result = run(config, params, gradients)
+  for name, rate, decay in (("w", 0.05, 0.01), ("bias", 0.1, 0.0)):
+    expected, first, second = start.copy(), 0.0, 0.0
+    for count, gradient in enumerate(GRADIENTS, 1):
+      expected = expected * (1 - rate * decay)
+      first = 0.9 * first + 0.1 * gradient
+      second = 0.999 * second + 0.001 * gradient**2
+      step = first / (1 - 0.9**count) / (np.sqrt(second / (1 - 0.999**count)) + 1e-8)
+      expected = expected - rate * step
+    np.testing.assert_allclose(result[name], expected, rtol=1e-5)
 
 
 def test_groups_scale_freeze_and_exempt_from_decay():
@@ -109,9 +131,112 @@ def test_schedule_per_step_climbs_within_the_epoch():
   )
 
 
+def rates(steps, clock=CLOCK, **change):
+  schedule = optim.make_schedule({**CONFIG, **change}, clock)
+  return [float(rate) for rate in jax.vmap(schedule)(jnp.asarray(steps))]
+
+
+def test_the_warm_up_of_steps_may_start_above_zero():
+  found = rates(range(5), warmup="4 steps", warmup_from=0.2, update="step")
+  np.testing.assert_allclose(found, [0.04, 0.06, 0.08, 0.1, 0.1], rtol=1e-6)
+
+
+def test_cosine_per_epoch_is_that_of_pmt():
+  """3 epochs of warm-up from 3e-6, peak 3e-4, 24 epochs; epochs count from 1."""
+  pmt = {"schedule": "cosine", "lr": 3e-4, "warmup": "3 epochs", "warmup_from": 0.01}
+  pmt |= {"decay_at": ("24 epochs",), "decay_to": (0.01,)}
+  first = [5 * epoch for epoch in range(26)]
+  found = rates(first, **pmt)
+  # By hand: 3e-6 + 9.9e-5 e, then 3e-6 + 1.485e-4 (1 + cos(pi e / 24)).
+  np.testing.assert_allclose(found[:2], [1.02e-4, 2.01e-4], rtol=1e-5)
+  np.testing.assert_allclose(found[2], 2.886966e-4, rtol=1e-5)  # cos(pi / 8) = 0.9238795
+  np.testing.assert_allclose(found[7], 2.2575e-4, rtol=1e-5)  # cos(pi / 3) = 1 / 2
+  np.testing.assert_allclose(found[11], 1.515e-4, rtol=1e-5)
+  np.testing.assert_allclose(found[15], 7.725e-5, rtol=1e-5)
+  np.testing.assert_allclose(found[23:], 3e-6, rtol=1e-4)
+  assert rates([step + 4 for step in first], **pmt) == found
+
+
+def test_cosine_per_step():
+  found = rates(range(5), schedule="cosine", update="step", decay_at=("4 steps",), decay_to=(0.0,))
+  np.testing.assert_allclose(found, [0.0853553, 0.05, 0.0146447, 0, 0], atol=1e-7)
+
+
+DNS = {
+  "schedule": "one_cycle",
+  "lr": 0.2,
+  "warmup": "16 epochs",
+  "warmup_from": 1e-4,
+  "decay_at": ("100 epochs",),
+  "decay_to": (0.0,),
+}
+
+
+def test_one_cycle_per_step_is_the_triangle_of_dns():
+  clock = Clock(steps_per_epoch=927, batch_images=48)
+  steps = np.arange(0, 101 * 927, 103)
+  found = rates(steps, clock, update="step", **DNS)
+  expected = np.interp(steps / 927, [0, 16, 100], [2e-5, 0.2, 0.0])
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+  by_hand = [2e-5, 0.0125052, 0.2, 0.1, 0.0]  # the second is in the authors' log
+  found = rates([0, 926, 16 * 927, 58 * 927, 100 * 927], clock, update="step", **DNS)
+  np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-9)
+
+
+def test_one_cycle_per_epoch_holds_the_rate_of_the_epochs_start():
+  found = rates([0, 4, 5, 40, 80, 84, 290, 499, 500], **DNS)
+  expected = [2e-5, 2e-5, 2e-5 + 0.19998 / 16, 0.10001, 0.2, 0.2, 0.1, 0.2 / 84, 0.0]
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+
+
+def test_one_cycle_without_a_climb_only_falls():
+  change = {**DNS, "lr": 1.0, "warmup": "", "decay_at": ("4 steps",), "decay_to": (0.2,)}
+  np.testing.assert_allclose(
+    rates(range(6), update="step", **change), [1, 0.8, 0.6, 0.4, 0.2, 0.2], rtol=1e-6
+  )
+
+
+def test_moments_of_other_units_in_the_wrong_order_fall_at_once():
+  change = {**DNS, "lr": 1.0, "warmup": "2 epochs", "decay_at": ("4 steps",)}
+  found = rates([0, 9, 10, 11, 12], update="step", **change)
+  np.testing.assert_allclose(found, [1e-4, 0.90001, 1, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ("cosine", "one_cycle"))
+def test_a_continued_run_keeps_its_schedule(schedule, data_dir, tmp_path):
+  def trained(workdir, steps):
+    config = toy_config.make(data_dir, steps=steps, save=2, optimizer="adamw")
+    config.optim.schedule, config.optim.update = schedule, "step"
+    config.optim.warmup, config.optim.warmup_from = "1 step", 0.5
+    config.optim.decay_at, config.optim.decay_to = ("4 steps",), (0.1,)
+    train.train(config, workdir)
+    found = {line["step"]: line["lr"] for line in metrics.read(workdir) if "lr" in line}
+    run = train.build(config, workdir)
+    return found, run.checkpoints.restore(steps, run.abstract)
+
+  rates, state = trained(tmp_path / "whole", 4)
+  trained(tmp_path / "parts", 2)
+  continued, again = trained(tmp_path / "parts", 4)
+  assert continued == rates
+  assert len(set(rates.values())) == 4
+  jax.tree.map(np.testing.assert_array_equal, state.params, again.params)
+
+
+END = {"decay_at": ("8 epochs",), "decay_to": (0.0,)}
+
+
 @pytest.mark.parametrize(
   "change, message",
   [
+    ({"schedule": "cosin"}, "config.optim.schedule = 'cosin'; did you mean 'cosine'"),
+    ({"schedule": "cosine"}, "needs one moment"),
+    (
+      {"schedule": "one_cycle", "decay_at": ("1 epoch", "2 epochs"), "decay_to": (1, 0)},
+      "'one_cycle' needs one moment",
+    ),
+    ({"schedule": "cosine", "decay_at": ("",), "decay_to": (0.0,)}, "is not after the end"),
+    ({"schedule": "cosine", **END, "warmup": "9 epochs"}, "give a later one"),
+    ({"schedule": "one_cycle", **END, "warmup": "2 epochs"}, "warmup_from = 0 gives the whole"),
     ({"name": "sgdd"}, "unknown optimiser 'sgdd'; did you mean 'sgd'"),
     ({"decay_at": ("1 epoch",)}, "1 entries and decay_to 0"),
     ({"update": "epochs"}, "did you mean 'epoch'"),

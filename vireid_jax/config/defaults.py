@@ -74,15 +74,17 @@ def default_config(method: str, dataset: str) -> ConfigDict:
 def _optimizer_defaults() -> ConfigDict:
   return ConfigDict(
     {
-      "name": "sgd",
+      "name": "sgd",  # 'sgd', 'adam' or 'adamw'
       "lr": 0.1,
       "lr_multipliers": {},
       "momentum": 0.9,
       "nesterov": True,
       "weight_decay": 5e-4,
       "no_decay": (),
-      "update": "epoch",
+      "schedule": "steps",  # 'steps', 'cosine' or 'one_cycle': see `optim.make_schedule`
+      "update": "epoch",  # when the rate changes: between epochs or between steps
       "warmup": "10 epochs",
+      "warmup_from": 0.0,  # where the climb starts, as a factor
       "decay_at": ("20 epochs", "50 epochs"),
       "decay_to": (0.1, 0.01),
     }

@@ -21,6 +21,8 @@ ALIASES = {
   "warmup_epochs": "optim.warmup",
   "warmup_steps": "optim.warmup",
   "milestones": "optim.decay_at",
+  "scheduler": "optim.schedule",
+  "lr_schedule": "optim.schedule",
   "steps": "train.duration",
   "epochs": "train.duration",
   "num_epochs": "train.duration",

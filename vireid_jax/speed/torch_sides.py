@@ -85,8 +85,9 @@ def agw_options(config: ConfigDict) -> dict:
 def make_optimizer(config: ConfigDict, network: torch.nn.Module) -> torch.optim.Optimizer:
   """Returns the config's optimiser at its peak learning rate."""
   optim, trained = config.optim, [p for p in network.parameters() if p.requires_grad]
-  if optim.name == "adam":
-    return torch.optim.Adam(trained, lr=optim.lr, weight_decay=optim.weight_decay)
+  adams = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+  if optim.name in adams:
+    return adams[optim.name](trained, lr=optim.lr, weight_decay=optim.weight_decay)
   return torch.optim.SGD(
     trained,
     lr=optim.lr,

@@ -1,6 +1,6 @@
 """Optimisers with PyTorch's arithmetic, learning-rate schedules, parameter groups."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,14 +12,16 @@ from vireid_jax.common.errors import UserError, nearest, shown
 from vireid_jax.common.options import Number, OneOf, Several, Table, Text
 
 RULES = {
-  "optim.name": OneOf("sgd", "adam", noun="optimiser"),
+  "optim.name": OneOf("sgd", "adam", "adamw", noun="optimiser"),
   "optim.lr": Number(0, 1e6),
   "optim.lr_multipliers": Table(Number(0, 1e6)),
   "optim.momentum": Number(0, 1, open_high=True),
   "optim.weight_decay": Number(0, 1),
   "optim.no_decay": Several(Text(empty=False)),
+  "optim.schedule": OneOf("steps", "cosine", "one_cycle"),
   "optim.update": OneOf("epoch", "step"),
   "optim.warmup": Duration(),
+  "optim.warmup_from": Number(0, 1),
   "optim.decay_at": Several(Duration()),
   "optim.decay_to": Several(Number(0, 1e6)),
 }
@@ -30,46 +32,131 @@ Schedule = Callable[[int], Any]
 def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   """Builds the learning rate as a function of the step.
 
+  The rate is 'lr' times a factor. With n steps (or epochs) done before this one, m = n + 1:
+    'steps': climbs to 1 as m / warmup; decay_to[i] holds from decay_at[i] on.
+    'cosine': climbs likewise while m < warmup, then follows
+      end + (1 - end) (1 + cos(pi m / decay_at[0])) / 2, where the end is decay_to[0]. The cosine
+      counts from the first step and not from the end of the climb.
+    'one_cycle': a triangle through (0, warmup_from), (warmup, 1), (decay_at[0], decay_to[0]), read
+      at n: its first step is at warmup_from.
+  The climb starts at 'warmup_from'. After decay_at[0], decay_to[0] holds.
+
   Args:
-    config: 'lr', the peak; 'warmup', a duration over which the rate climbs linearly; 'decay_at' and
-      'decay_to', durations and the factors that hold from each of them on; 'update', 'epoch' to
-      change the rate only between epochs as the published codes do, or 'step'.
+    config: 'lr', the peak; 'schedule', one of `SCHEDULES`; 'warmup', a duration; 'warmup_from', a
+      factor; 'decay_at' and 'decay_to', durations and factors, one of each unless the schedule is
+      'steps'; 'update', 'epoch' to change the rate only between epochs as most published codes do,
+      or 'step'.
     clock: for the durations.
 
   Returns:
     A function of an int step (traced or not) to a float32 scalar.
 
   Raises:
-    UserError: for lists of different length, moments that do not ascend, or an unknown 'update'.
+    UserError: for lists of different length, moments that do not ascend, an unknown 'schedule' or
+      'update', or a 'cosine' or 'one_cycle' without one end.
   """
-  if config["update"] not in ("epoch", "step"):
-    raise UserError(
-      f"config.optim.update = {config['update']!r}; {nearest(config['update'], ('epoch', 'step'))}"
-    )
+  _check_schedule(config)
+  length = clock.steps_per_epoch if config["update"] == "epoch" else 1
+  warmup = clock.steps(config["warmup"], key="optim.warmup")
+  moments = [clock.steps(text, key="optim.decay_at") for text in config["decay_at"]]
+  _check_moments(config, warmup, moments)
+  factor = SCHEDULES[config["schedule"]](
+    _climb(warmup, config["warmup_from"]), warmup, moments, config["decay_to"], length
+  )
+
+  def schedule(step):
+    return jnp.asarray(config["lr"] * factor(step // length * length), jnp.float32)
+
+  return schedule
+
+
+def _steps(
+  climb: Schedule, warmup: int, moments: list[int], to: Sequence[float], length: int
+) -> Schedule:
+  """A constant factor from each moment on."""
+  del warmup
+
+  def first(start):
+    return climb(start + length)
+
+  return optax.join_schedules([first, *map(optax.constant_schedule, to)], moments)
+
+
+def _cosine(
+  climb: Schedule, warmup: int, moments: list[int], to: Sequence[float], length: int
+) -> Schedule:
+  """Half a cosine that counts from the first step."""
+  fall = optax.cosine_decay_schedule(1.0, moments[0], alpha=to[0])
+  factor = optax.join_schedules([climb, lambda since: fall(since + warmup)], [warmup])
+  return lambda start: factor(start + length)
+
+
+def _one_cycle(
+  climb: Schedule, warmup: int, moments: list[int], to: Sequence[float], length: int
+) -> Schedule:
+  """Up and down along straight lines."""
+  del length
+  # Durations of different units may turn out to be in the wrong order: then it falls at once.
+  fall = optax.linear_schedule(1.0, to[0], max(moments[0] - warmup, 1))
+  return optax.join_schedules([climb, fall], [warmup])
+
+
+SCHEDULES = {"steps": _steps, "cosine": _cosine, "one_cycle": _one_cycle}
+
+
+def _climb(warmup: int, low: float) -> Schedule:
+  """The factor after a number of steps of the warm-up: linear from `low` to 1, then 1."""
+
+  def climb(count):
+    share = jnp.minimum(count / warmup, 1.0) if warmup else jnp.float32(1.0)
+    return low + (1 - low) * share if low else share
+
+  return climb
+
+
+def _check_schedule(config: Mapping[str, Any]) -> None:
+  for key, known in (("schedule", SCHEDULES), ("update", ("epoch", "step"))):
+    if config[key] not in known:
+      raise UserError(f"config.optim.{key} = {config[key]!r}; {nearest(config[key], known)}")
   at, to = config["decay_at"], config["decay_to"]
   if len(at) != len(to):
     raise UserError(
       f"config.optim.decay_at has {len(at)} entries and decay_to {len(to)}; give one factor for "
       "each moment"
     )
-  length = clock.steps_per_epoch if config["update"] == "epoch" else 1
-  warmup = clock.steps(config["warmup"], key="optim.warmup")
-  moments = [clock.steps(text, key="optim.decay_at") for text in at]
+  if config["schedule"] == "steps":
+    return
+  if len(at) != 1:
+    raise UserError(
+      f"config.optim.decay_at = {shown(tuple(at))}; config.optim.schedule = "
+      f"{config['schedule']!r} needs one moment, at which the rate reaches its end, and one "
+      "factor: for example decay_at = ('80 epochs',) and decay_to = (0.0,)"
+    )
+
+
+def _check_moments(config: Mapping[str, Any], warmup: int, moments: list[int]) -> None:
+  at, kind = config["decay_at"], config["schedule"]
   # Different units cannot be compared before the length of an epoch is known.
   if len({unit(text) for text in at}) == 1 and moments != sorted(moments):
     raise UserError(
       f"config.optim.decay_at = {shown(tuple(at))} is not ascending; list the earliest first, with "
       "decay_to in the same order"
     )
-
-  def schedule(step):
-    start = step // length * length
-    factor = jnp.minimum((start + length) / warmup, 1.0) if warmup else jnp.float32(1.0)
-    for moment, value in zip(moments, to, strict=True):
-      factor = jnp.where(start >= moment, value, factor)
-    return jnp.asarray(config["lr"] * factor, jnp.float32)
-
-  return schedule
+  if kind == "steps":
+    return
+  same = len({unit(text) for text in (*at, config["warmup"])}) == 1
+  if not moments[0] or (same and moments[0] < warmup):
+    raise UserError(
+      f"config.optim.decay_at = {shown(tuple(at))} is not after the end of config.optim.warmup = "
+      f"{config['warmup']!r}; with config.optim.schedule = {kind!r} it is the moment at which the "
+      "rate reaches its end; give a later one"
+    )
+  if kind == "one_cycle" and warmup and not config["warmup_from"] and config["update"] == "epoch":
+    raise UserError(
+      "config.optim.warmup_from = 0 gives the whole first epoch the rate 0, with "
+      "config.optim.schedule = 'one_cycle' and update = 'epoch'; allowed: more than 0, for example "
+      "0.0001; or set config.optim.update to 'step'"
+    )
 
 
 def create(
@@ -77,20 +164,21 @@ def create(
 ) -> optax.GradientTransformation:
   """Builds the optimiser.
 
-  Weight decay is L2 inside the gradient, before momentum or moments, as in PyTorch's SGD and Adam
-  (not AdamW). The learning rate multiplies after the momentum.
+  Weight decay is L2 inside the gradient, before momentum or moments, as in PyTorch's SGD and Adam;
+  'adamw' instead adds it after the moments, so that it shrinks a weight by the learning rate times
+  'weight_decay', as in PyTorch's AdamW. The learning rate multiplies after the momentum.
 
   Args:
-    config: 'name' ('sgd' or 'adam'), 'weight_decay', 'momentum', 'nesterov', 'no_decay' (names of
-      parameters or modules without weight decay), 'lr_multipliers' (name -> factor on the learning
-      rate; 0 freezes).
+    config: 'name' ('sgd', 'adam' or 'adamw'), 'weight_decay', 'momentum', 'nesterov', 'no_decay'
+      (names of parameters or modules without weight decay), 'lr_multipliers' (name -> factor on the
+      learning rate; 0 freezes).
     schedule: from `make_schedule`.
     no_decay: the method's own names beside those of the config; see `methods.base.Method`.
 
   Raises:
     UserError: for an unknown optimiser.
   """
-  rules = {"sgd": _sgd, "adam": lambda _: optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)}
+  rules = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
   if config["name"] not in rules:
     raise UserError(f"unknown optimiser {config['name']!r}; {nearest(config['name'], rules)}")
   undecayed = (*config["no_decay"], *no_decay)
@@ -98,9 +186,10 @@ def create(
   def decayed(params):
     return _map_paths(lambda path, _: not _matches_any(path, undecayed), params)
 
+  decay = optax.add_decayed_weights(config["weight_decay"], mask=decayed)
+  rule = rules[config["name"]](config)
   return optax.chain(
-    optax.add_decayed_weights(config["weight_decay"], mask=decayed),
-    rules[config["name"]](config),
+    *((rule, decay) if config["name"] == "adamw" else (decay, rule)),
     optax.scale_by_learning_rate(schedule),
     _scale_by_path(dict(config["lr_multipliers"])),
   )
@@ -120,6 +209,11 @@ def check_names(config: Mapping[str, Any], params: Any) -> None:
 
 def _sgd(config: Mapping[str, Any]) -> optax.GradientTransformation:
   return optax.trace(decay=config["momentum"], nesterov=config["nesterov"])
+
+
+def _adam(config: Mapping[str, Any]) -> optax.GradientTransformation:
+  del config
+  return optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
 
 
 def _scale_by_path(multipliers: dict[str, float]) -> optax.GradientTransformation:
