@@ -6,6 +6,7 @@ import setuptools
 
 HERE = pathlib.Path(__file__).parent
 REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
+CONFIGS = "vireid_jax.configs"
 
 setuptools.setup(
   name="vireid_jax",
@@ -16,9 +17,13 @@ setuptools.setup(
   license="Apache-2.0",
   license_files=("LICENSE",),
   python_requires=">=3.11",
-  packages=setuptools.find_packages(
-    include=("vireid_jax", "vireid_jax.*", "tfds_builders", "tfds_builders.*")
-  ),
+  packages=[
+    *setuptools.find_packages(
+      include=("vireid_jax", "vireid_jax.*", "tfds_builders", "tfds_builders.*")
+    ),
+    CONFIGS,
+  ],
+  package_dir={CONFIGS: "configs"},  # so that `--config mun_sysu` is found from anywhere
   package_data={
     "tfds_builders": ["*/README.md", "*/CITATIONS.bib"],
     "vireid_jax.report.page": ["*.j2"],

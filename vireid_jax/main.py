@@ -5,15 +5,21 @@ from vireid_jax.common import interrupts
 if __name__ == "__main__":
   interrupts.install()  # the imports below take a moment
 
+from absl import flags
+
 from vireid_jax.cli import config_flag, modes, run_flags
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
+
+_PRINT_CONFIG = flags.DEFINE_bool("print_config", False, "Print the whole config; do not train.")
 
 
 def main(argv: list[str]) -> int:
   """Dispatches on --mode; returns the exit code."""
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
+  if _PRINT_CONFIG.value and run_flags.MODE.value != "train":
+    raise UserError(f"--print_config is for --mode=train; --mode is {run_flags.MODE.value}")
   if run_flags.MODE.value == "report":
     if config_flag.kept():
       raise UserError(f"{config_flag.kept()[0]}: a report reads no config; leave it out")
@@ -34,6 +40,8 @@ def main(argv: list[str]) -> int:
     raise UserError(
       f"--step={run_flags.STEP.value} is for --mode=evaluate and report; --mode is train"
     )
+  if _PRINT_CONFIG.value:
+    return modes.print_config()
   config, folder = run_flags.read_config(), run_flags.workdir()
   run_flags.prepare_devices()
   from vireid_jax.experiment import train

@@ -1,5 +1,7 @@
 """The command line `vireid`: its commands, and how commands and options may be spelled."""
 
+import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -7,13 +9,14 @@ import sys
 import pytest
 
 import vireid_jax
+from vireid_jax import config as config_lib
 from vireid_jax.cli import line, names
 from vireid_jax.common.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
 # What each --help must hold: an option of its own.
 OPTIONS = {
-  "train": "--coordinator_address",
+  "train": "--print_config",
   "evaluate": "--step",
   "report": "--html",
   "prepare": "--manual_dir",
@@ -164,3 +167,31 @@ main()
   done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
   assert (done.returncode, done.stdout) == (75, "")
   assert done.stderr == "\nSIGTERM: stopping; a second signal stops at once\n"
+
+
+def test_a_config_is_printed_whole_and_nothing_is_made(tmp_path):
+  command = [
+    sys.executable,
+    "-m",
+    "vireid_jax",
+    "train",
+    "--config=mun_sysu:smoke",
+    "--print-config",
+  ]
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
+  made = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+  printed, wrong, other = (
+    subprocess.run([*command, *more], **made)
+    for more in (["--config.optim.lr=0.25"], ["--config.optim.lr=-1"], ["--step=2"])
+  )
+  assert (printed.returncode, printed.stderr) == (0, "")
+  expected = config_lib.load("mun_sysu:smoke")
+  expected.optim.lr = 0.25
+  assert json.loads(printed.stdout) == config_lib.to_dict(expected)
+  assert (wrong.returncode, wrong.stdout) == (1, "")
+  assert wrong.stderr.startswith("error: config.optim.lr is -1.0")
+  assert other.returncode == 1 and "--step=2 is for" in other.stderr
+  command[3] = "evaluate"
+  refused = subprocess.run(command, **made)
+  assert refused.stderr == "error: --print_config is for --mode=train; --mode is evaluate\n"
+  assert not list(tmp_path.iterdir())

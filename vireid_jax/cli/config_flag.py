@@ -17,7 +17,7 @@ _kept: list[str] = []
 
 def define(name: str = "config") -> flags.FlagHolder:
   """Defines the flag; its value is the config with the overrides of the command line."""
-  holder = config_flags.DEFINE_config_file(name, None, "Config file, with :variant behind it.")
+  holder = config_flags.DEFINE_config_file(name, None, "Config file or name[:VARIANT,...].")
   flags.FLAGS[name].parser = _Reader()
   return holder
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from vireid_jax import config as config_lib
 from vireid_jax.cli import config_flag
 from vireid_jax.cli.run_flags import STEP, prepare_devices, read_config, require, workdir
 from vireid_jax.common import files, interrupts
@@ -18,6 +19,16 @@ def until_stopped(train: Callable[[], None]) -> int:
   except Preempted as event:
     print(f"{event}. The same command continues.", file=sys.stderr)
     return interrupts.EXIT_STOPPED
+  return 0
+
+
+def print_config() -> int:
+  """Prints the config with the overrides of the command line, checked; returns the exit code."""
+  from vireid_jax.config import checks
+
+  config = read_config()
+  checks.validate(config)
+  print(config_lib.to_text(config), end="")
   return 0
 
 

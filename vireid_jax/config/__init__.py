@@ -1,6 +1,14 @@
 """Configs: the defaults that config files start from, their variants, and comparisons."""
 
-from vireid_jax.config.compare import FREE_TO_CHANGE, differences, part, save, to_dict, with_tuples
+from vireid_jax.config.compare import (
+  FREE_TO_CHANGE,
+  differences,
+  part,
+  save,
+  to_dict,
+  to_text,
+  with_tuples,
+)
 from vireid_jax.config.datasets import DATASETS, use_own
 from vireid_jax.config.defaults import AUGMENTATIONS, default_config, evaluation_defaults
 from vireid_jax.config.file import RUNS, load, workdir
@@ -31,6 +39,7 @@ __all__ = [
   "save",
   "smoke",
   "to_dict",
+  "to_text",
   "use_own",
   "with_tuples",
   "workdir",

@@ -44,9 +44,14 @@ def to_dict(config: ConfigDict) -> dict:
   return json.loads(config.to_json_best_effort())
 
 
+def to_text(config: ConfigDict) -> str:
+  """Returns the config as indented JSON, with a line end."""
+  return json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n"
+
+
 def save(config: ConfigDict, path: pathlib.Path) -> None:
   """Writes the config as indented JSON."""
-  files.write_text(path, json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n")
+  files.write_text(path, to_text(config))
 
 
 def with_tuples(value):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vireid_jax.common.errors import UserError, nearest, origin, printable, shown
+from vireid_jax.common.errors import UserError, origin, printable, shown
+from vireid_jax.config import places
 
 RUNS = pathlib.Path("runs")
 _MODULE = "_vireid_jax_config_file"
@@ -17,13 +18,14 @@ _MOST_LETTERS = 300
 
 
 def load(path: str) -> ConfigDict:
-  """Returns the config of 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'.
+  """Returns the config of 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'; a name stands for a file too.
 
   Raises:
     UserError: no such file, no such variant, or an error in the file, with its line.
   """
-  file, colon, variant = path.partition(":")
-  source = _read(file)
+  given, colon, variant = path.partition(":")
+  found = places.find(given)
+  file, source = str(found), _read(found)
   module = types.ModuleType(_MODULE)
   module.__file__ = file
   sys.modules[_MODULE] = module  # where dataclasses and pickle look for what the file defines
@@ -58,17 +60,14 @@ def workdir(path: str, suffix: str = "") -> pathlib.Path:
   return RUNS / (re.sub(r"[^\w.=-]+", "_", "-".join(words)) + suffix)
 
 
-def _read(file: str) -> bytes:
+def _read(path: pathlib.Path) -> bytes:
   try:
-    if pathlib.Path(file).is_file():
-      return pathlib.Path(file).read_bytes()
-    kind = "is a folder" if file and pathlib.Path(file).is_dir() else ""
-  except (OSError, ValueError) as error:
-    kind = f"cannot be read ({shown(getattr(error, 'strerror', None) or str(error))[1:-1]})"
-  here = [str(path) for path in pathlib.Path("configs").glob("*.py")]
-  said = f"{shown(file)} {kind}" if kind else f"no file {shown(file)}"
-  advice = nearest(file, here) if here else "give a path such as configs/mun_synthetic.py"
-  raise UserError(f"--config: {said}; {advice}")
+    return path.read_bytes()
+  except OSError as error:
+    reason = error.strerror or str(error)
+    raise UserError(
+      f"--config: {shown(str(path))} cannot be read ({reason}); allow it, or name another file"
+    ) from None
 
 
 @contextlib.contextmanager
