@@ -64,14 +64,14 @@ def test_numbers_are_those_of_a_plain_loop(shared, option, excludes):
 
 
 @pytest.mark.parametrize("shared, shots", [(False, 0), (True, 0), (True, 1)])
-def test_listings_score_as_trial_0_of_the_evaluation(shared, shots):
+def test_comparisons_score_as_trial_0_of_the_evaluation(shared, shots):
   features, records = make(shared)
   protocol = create("cross_modality", shots=shots, trials=2)
   found = protocol.evaluate(features, records, {})
-  listings = protocol.listings(records, {})
-  assert list(listings) == list(found)
-  for name, listing in listings.items():
-    scores = listing.scores(listing.similarity(features), records)
+  comparisons = protocol.comparisons(records, {})
+  assert list(comparisons) == list(found)
+  for name, comparison in comparisons.items():
+    scores = comparison.scores(comparison.similarity(features), records)
     assert scores.summary()["mAP"] == pytest.approx(found[name].trials[0]["mAP"])
 
 

@@ -30,7 +30,9 @@ SIZES = {(3, 1): 20, (3, 5): 13, (12, 2): 21, (12, 1): 16, (101, 4): 30, (7, 2):
 @pytest.mark.parametrize("trial", range(10))
 def test_random_choice_is_pythons_own(trial):
   records = tree(SIZES)
-  drawn = draws.random_choice(draws.folders(records, VISIBLE), trial=trial, shots=1)
+  drawn = draws.random_choice(
+    draws.group_by_identity_and_camera(records, VISIBLE), trial=trial, shots=1
+  )
   random.seed(trial)
   want = []
   for identity, camera in sorted(SIZES):
@@ -41,7 +43,9 @@ def test_random_choice_is_pythons_own(trial):
 
 def test_random_choice_of_several_is_pythons_sample():
   records = tree(SIZES)
-  drawn = draws.random_choice(draws.folders(records, VISIBLE), trial=4, shots=10)
+  drawn = draws.random_choice(
+    draws.group_by_identity_and_camera(records, VISIBLE), trial=4, shots=10
+  )
   random.seed(4)
   want = []
   for identity, camera in sorted(SIZES):
@@ -61,17 +65,17 @@ def test_draw_leaves_pythons_global_state_alone():
 
 def test_files_are_sorted_as_text():
   records = Records([1, 1, 1], [1, 1, 1], [VISIBLE] * 3, ["v/1/10.jpg", "v/1/9.jpg", "v/1/1.jpg"])
-  assert draws.folders(records, VISIBLE) == {(1, 1): [2, 0, 1]}
+  assert draws.group_by_identity_and_camera(records, VISIBLE) == {(1, 1): [2, 0, 1]}
 
 
 def test_folders_keep_one_modality_and_the_cameras_asked_for():
   records = Records([1, 1, 2, 2], [1, 2, 1, 1], [VISIBLE, VISIBLE, VISIBLE, INFRARED], ["a"] * 4)
-  assert draws.folders(records, VISIBLE, (1,)) == {(1, 1): [0], (2, 1): [2]}
-  assert draws.folders(records, INFRARED) == {(2, 1): [3]}
+  assert draws.group_by_identity_and_camera(records, VISIBLE, (1,)) == {(1, 1): [0], (2, 1): [2]}
+  assert draws.group_by_identity_and_camera(records, INFRARED) == {(2, 1): [3]}
 
 
 def official(records, table, **kwargs):
-  groups = draws.folders(records, VISIBLE)
+  groups = draws.group_by_identity_and_camera(records, VISIBLE)
   numbers = [draws.image_number(name) for name in records.name]
   rows = draws.official(groups, dict(enumerate(numbers)), table, **kwargs)
   return records.name[rows].tolist()

@@ -29,7 +29,7 @@ def test_mixed_galleries_equal_a_plain_loop(task, same_place, modality):
   for trial in range(2):
     gallery = np.concatenate(
       [
-        draws.random_choice(draws.folders(records, side), trial=trial, shots=1)
+        draws.random_choice(draws.group_by_identity_and_camera(records, side), trial=trial, shots=1)
         for side in (VISIBLE, INFRARED)
       ]
     )

@@ -6,7 +6,7 @@ from plain_ranking import plain_ranking
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import INFRARED, VISIBLE, Records
-from vireid_jax.evaluators.protocols import create, draws, llcm
+from vireid_jax.evaluators.protocols import create, cross_modality, draws, exclusions
 
 
 def regdb_records(identities=6, images=4):
@@ -97,9 +97,9 @@ def test_llcm_trials_equal_the_plain_restatement(direction):
   records = llcm_records()
   features = unit_features(records)
   result = create("llcm", trials=3).evaluate(features, records, {})[direction]
-  query_side, gallery_side = llcm.DIRECTIONS[direction]
+  query_side, gallery_side = cross_modality.DIRECTIONS[direction]
   queries = np.flatnonzero(records.modality == query_side)
-  groups = draws.folders(records, gallery_side)
+  groups = draws.group_by_identity_and_camera(records, gallery_side)
   for trial in range(3):
     gallery = draws.random_choice(groups, trial=trial, shots=1)
     exclude = [
@@ -123,7 +123,7 @@ def test_llcm_trials_equal_the_plain_restatement(direction):
 
 def test_llcm_leaves_out_same_identity_and_camera_only():
   records = Records([1, 1, 2, 1], [4, 4, 4, 5], [0, 1, 1, 1], ["a", "b", "c", "d"])
-  excluded = llcm.same_folder(records, np.array([0]), np.array([1, 2, 3]))
+  excluded = exclusions.alike(records, ("identity", "camera"), np.array([0]), np.array([1, 2, 3]))
   assert excluded.tolist() == [[True, False, False]]
 
 

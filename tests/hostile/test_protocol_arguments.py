@@ -41,7 +41,7 @@ def evaluate_or_refuse(protocol, records, features, *, rerank=None, mixed=False)
     whole = suite.Suite(protocol, rerank=rerank, mixed=mixed)
     found = whole.evaluate({"feature": features}, records, {})
     verification.evaluate(features, records)
-    chance.notice(found, protocol.listings(records, {}), records)
+    chance.notice(found, protocol.comparisons(records, {}), records)
   except UserError:
     return None
   assert format_table(found, "a title")
@@ -195,12 +195,12 @@ def test_chance_is_the_mean_over_random_orders():
   """Two right among five, one of them left out for the first query."""
   records = constructed([1, 2, 1, 1, 2, 3, 2], [3, 3, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 0])
   protocol = protocols.create("regdb", directions="infrared_to_visible")
-  (listing,) = protocol.listings(records, {}).values()
+  (comparison,) = protocol.comparisons(records, {}).values()
   generator, found = np.random.default_rng(0), []
   for _ in range(1500):
-    scores = listing.scores(generator.random((2, 5)), records)
+    scores = comparison.scores(generator.random((2, 5)), records)
     found.append(scores.average_precision.mean())
-  assert chance.expected(listing, records) == pytest.approx(np.mean(found), abs=0.015)
+  assert chance.expected(comparison, records) == pytest.approx(np.mean(found), abs=0.015)
 
 
 def test_chance_is_noticed_and_learning_is_not():
@@ -208,14 +208,14 @@ def test_chance_is_noticed_and_learning_is_not():
   identity = np.repeat(np.arange(40), 4)
   records = constructed(identity, np.ones_like(identity), np.tile([0, 0, 1, 1], 40))
   protocol = protocols.create("regdb")
-  listings = protocol.listings(records, {})
+  comparisons = protocol.comparisons(records, {})
   noise = generator.normal(size=(160, 8)).astype(np.float32)
   learned = noise + 2 * generator.normal(size=(40, 8)).astype(np.float32)[identity]
   found = protocol.evaluate(noise, records, {})
-  text = chance.notice(found, listings, records)
+  text = chance.notice(found, comparisons, records)
   assert text.startswith("the evaluation is at chance level: mAP ")
   assert "visible_to_infrared, where a random order of the gallery gives 7.39" in text
-  assert chance.notice(protocol.evaluate(learned, records, {}), listings, records) is None
+  assert chance.notice(protocol.evaluate(learned, records, {}), comparisons, records) is None
 
 
 @pytest.mark.parametrize("batch", [0, -4, True, 2.5, None])

@@ -80,7 +80,7 @@ def embedded():
     images=ImageSet(known, pictures),
     features=features,
     normalize=True,
-    listings=protocol.listings(known, {}),
+    comparisons=protocol.comparisons(known, {}),
   )
 
 

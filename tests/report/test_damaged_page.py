@@ -43,7 +43,7 @@ def test_a_list_without_a_right_image_leaves_the_rest_of_the_page(tmp_path, monk
   known = embedded.records
   apart = Records(known.identity + 10 * known.modality, known.camera, known.modality, known.name)
   object.__setattr__(embedded.images, "records", apart)
-  (setting,) = embedded.listings
+  (setting,) = embedded.comparisons
   best, worst = ranked.best_and_worst(embedded, setting)
   assert (best, worst) == ([], [])
   assert overlays.pairs(embedded, best, worst) == []

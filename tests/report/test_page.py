@@ -97,20 +97,20 @@ def test_marks_are_those_of_the_constructed_lists(written):
 
 def test_precision_and_left_out_are_the_evaluator_s():
   embedded = small_page.embedded()
-  (setting,) = embedded.listings
+  (setting,) = embedded.comparisons
   best, worst = ranked.best_and_worst(embedded, setting)
   assert [item.query for item in best + worst] == [6, 0]  # 6: (1 + 2/4) / 2, 0: (1/2 + 2/3) / 2
   assert best[0].precision == pytest.approx(0.75)
   assert worst[0].precision == pytest.approx(7 / 12)
   assert (best[0].left_out, worst[0].left_out) == (0, 1)
   assert (worst[0].first_match.row, worst[0].first_match.rank) == (3, 2)
-  listing = embedded.listings[setting]
+  comparison = embedded.comparisons[setting]
   known = embedded.records
   scored = evaluate_ranking(
-    listing.similarity(embedded.features),
-    known.identity[listing.queries],
-    known.identity[listing.gallery],
-    exclude=listing.exclude,
+    comparison.similarity(embedded.features),
+    known.identity[comparison.queries],
+    known.identity[comparison.gallery],
+    exclude=comparison.exclude,
   )
   assert np.mean([0.75, 7 / 12]) == pytest.approx(scored["mAP"])
 

@@ -32,7 +32,7 @@ from vireid_jax.config import defaults as defaults_lib
 from vireid_jax.config import keys, parts
 from vireid_jax.data import corruptions, rendered, synthetic
 from vireid_jax.data.training import augment, placement, sampler
-from vireid_jax.evaluators import arguments
+from vireid_jax.evaluators.checks import MOST
 from vireid_jax.evaluators.embed import feature_methods
 from vireid_jax.evaluators.results import METRICS
 from vireid_jax.models import convert
@@ -86,8 +86,8 @@ RULES: dict[str, Rule] = {
   "eval.batch": Whole(1, 65_536),
   "eval.part": Part(),
   "eval.features": Several(NAME, distinct=True),
-  "eval.rerank_options.k1": Whole(1, arguments.MOST),
-  "eval.rerank_options.k2": Whole(1, arguments.MOST),
+  "eval.rerank_options.k1": Whole(1, MOST),
+  "eval.rerank_options.k2": Whole(1, MOST),
   "eval.rerank_options.lambda_": Number(0, 1),
   "eval.corruption.draws": Whole(0, 1000),
   "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),

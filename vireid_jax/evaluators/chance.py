@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vireid_jax.common.records import Records
-from vireid_jax.evaluators.protocols.listing import Listing
+from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.evaluators.results import SettingResult
 
 # Networks that have learned anything are far above; those that have not differ by little.
@@ -13,13 +13,13 @@ RATIO = 1.3
 
 
 def notice(
-  results: Mapping[str, SettingResult], listings: Mapping[str, Listing], records: Records
+  results: Mapping[str, SettingResult], comparisons: Mapping[str, Comparison], records: Records
 ) -> str | None:
   """Says so where no setting is better than a random order of the gallery.
 
   Args:
     results: per setting, in [0, 1].
-    listings: what trial 0 of each setting compares, by the same names.
+    comparisons: what trial 0 of each setting compares, by the same names.
     records: of the test images.
 
   Returns:
@@ -27,8 +27,8 @@ def notice(
     chance alone finds half of everything, so that nothing can be told.
   """
   floors = {
-    name: expected(listing, records)
-    for name, listing in listings.items()
+    name: expected(comparison, records)
+    for name, comparison in comparisons.items()
     if name in results and results[name].trials
   }
   floors = {name: floor for name, floor in floors.items() if 0 < floor < 0.5}
@@ -42,7 +42,7 @@ def notice(
   )
 
 
-def expected(listing: Listing, records: Records) -> float:
+def expected(comparison: Comparison, records: Records) -> float:
   """Returns the mAP in [0, 1] that random orders of the gallery give on average.
 
   With m right images among k in random order, the i-th place is right with probability m / k, and
@@ -50,11 +50,11 @@ def expected(listing: Listing, records: Records) -> float:
   (k - 1)) / k with the harmonic number H_k.
   """
   identities = records.identity
-  right = identities[listing.queries][:, None] == identities[listing.gallery][None]
-  kept = np.full(len(right), len(listing.gallery))
-  if listing.exclude is not None:
-    right = right & ~listing.exclude
-    kept = (~listing.exclude).sum(axis=1)
+  right = identities[comparison.queries][:, None] == identities[comparison.gallery][None]
+  kept = np.full(len(right), len(comparison.gallery))
+  if comparison.exclude is not None:
+    right = right & ~comparison.exclude
+    kept = (~comparison.exclude).sum(axis=1)
   matches = right.sum(axis=1)
   kept, matches = kept[matches > 0], matches[matches > 0]
   if not len(kept):

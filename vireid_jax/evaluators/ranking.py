@@ -104,7 +104,9 @@ def score_queries(
 
   def score(start):
     rows = slice(start, start + block_size)
-    dropped = None if exclude is None else np.take(exclude[rows], gallery.order, axis=1)
+    dropped = None
+    if exclude is not None and exclude[rows].any():
+      dropped = np.take(exclude[rows], gallery.order, axis=1)
     values = _read_block(similarity[rows], columns, dropped, start)
     return _score_block(values, query_ids[rows], gallery, unique_identities)
 
@@ -174,7 +176,7 @@ def _read_block(similarity, columns, dropped, start):
   finite = np.isfinite(values)
   if dropped is not None:
     finite |= dropped
-    values[dropped] = -np.inf
+    np.copyto(values, -np.inf, where=dropped)  # several times faster than by index
   if not finite.all():
     row = int(np.flatnonzero(~finite.all(axis=1))[0])
     raise UserError(

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from vireid_jax.common.errors import UserError
-from vireid_jax.evaluators import arguments
+from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 BLOCK = 256  # rows at once; bounds the temporaries to tens of MB
@@ -27,7 +27,7 @@ class Reranking:
 
   def __post_init__(self):
     _check_parameters(self.k1, self.k2, self.lambda_)
-    arguments.flag("neighbours_among_queries", self.neighbours_among_queries)
+    checks.flag("neighbours_among_queries", self.neighbours_among_queries)
 
 
 class Reranker:
@@ -170,9 +170,9 @@ def _on_accelerator() -> bool:
 
 
 def _check_parameters(k1, k2, lambda_):
-  arguments.count("k1 of the re-ranking", k1)
-  arguments.count("k2 of the re-ranking", k2)
-  arguments.share("lambda_ of the re-ranking", lambda_)
+  checks.count("k1 of the re-ranking", k1)
+  checks.count("k2 of the re-ranking", k2)
+  checks.share("lambda_ of the re-ranking", lambda_)
 
 
 def _nearest(distances, count, near):

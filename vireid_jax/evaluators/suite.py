@@ -77,8 +77,7 @@ def mixed_protocol(protocol) -> mixed.Protocol:
   """Returns the mixed galleries that go with a protocol: its trials, and its cameras' places."""
   places = ()
   if isinstance(protocol, sysu_mm01.Protocol):
-    pairs = [(query, other) for query, others in sysu_mm01.SAME_PLACE.items() for other in others]
-    places = tuple(pair for query, other in pairs for pair in ((query, other), (other, query)))
+    places = tuple(pair for place in sysu_mm01.SAME_PLACE for pair in (place, place[::-1]))
   return mixed.Protocol(trials=getattr(protocol, "trials", 10), same_place=places)
 
 

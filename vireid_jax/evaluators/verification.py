@@ -3,7 +3,7 @@
 import numpy as np
 
 from vireid_jax.common.records import INFRARED, VISIBLE, Records
-from vireid_jax.evaluators import arguments
+from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 PAIRS = {
@@ -29,7 +29,7 @@ def evaluate(features, records: Records, *, normalize: bool = True) -> dict[str,
   Raises:
     UserError: a feature is not finite, or the rows do not match the records.
   """
-  features = arguments.rows_match(features, records)
+  features = checks.rows_match(features, records)
   found = {}
   for name, (left, right) in PAIRS.items():
     rows, columns = (np.flatnonzero(records.modality == side) for side in (left, right))

@@ -82,10 +82,11 @@ class Evaluation:
     Raises:
       UserError: the test set has no such setting.
     """
-    listings = getattr(self._suite.protocol, "listings", None)
-    if not name or listings is None:  # a protocol of one's own need not list its settings
+    comparisons = getattr(self._suite.protocol, "comparisons", None)
+    if not name or comparisons is None:  # a protocol of one's own need not list its settings
       return
-    known, setting = list(listings(self.records, self._dataset.metadata)), name.rpartition("/")[0]
+    known = list(comparisons(self.records, self._dataset.metadata))
+    setting = name.rpartition("/")[0]
     extra = self._suite.mixed and "_to_mixed" in setting
     if not extra and not any(f"{setting}/".startswith(f"{each}/") for each in known):
       metric = name.rpartition("/")[2]
@@ -157,10 +158,10 @@ class Evaluation:
 
   def chance(self, results: Results) -> str | None:
     """Returns a sentence where results are no better than a random order's; see `chance`."""
-    if not hasattr(self._suite.protocol, "listings"):
+    if not hasattr(self._suite.protocol, "comparisons"):
       return None
-    listings = self._suite.protocol.listings(self.records, self._dataset.metadata)
-    return chance.notice(results, listings, self.records)
+    comparisons = self._suite.protocol.comparisons(self.records, self._dataset.metadata)
+    return chance.notice(results, comparisons, self.records)
 
   def title(self, label: str) -> str:
     """Names what was evaluated; says so when the images are synthetic."""

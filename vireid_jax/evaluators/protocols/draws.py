@@ -11,7 +11,9 @@ from vireid_jax.common.records import Records
 Folders = dict[tuple[int, int], list[int]]  # (identity, camera) -> rows of the records
 
 
-def folders(records: Records, modality: int, cameras: Iterable[int] | None = None) -> Folders:
+def group_by_identity_and_camera(
+  records: Records, modality: int, cameras: Iterable[int] | None = None
+) -> Folders:
   """Groups the images of one modality as the owner's folders do.
 
   Args:
@@ -66,7 +68,7 @@ def random_choice(groups: Folders, *, trial: int, shots: int) -> np.ndarray:
   then camera; one with fewer than `shots` images gives all it has.
 
   Args:
-    groups: from `folders`.
+    groups: from `group_by_identity_and_camera`.
     trial: seed of the draw.
     shots: images per folder.
 
@@ -92,7 +94,7 @@ def official(
   of the permutation takes the place.
 
   Args:
-    groups: from `folders`.
+    groups: from `group_by_identity_and_camera`.
     image_numbers: 1-based image number of each row in `groups`.
     permutations: {camera: {identity: 10 permutations of its image numbers}}, keys as text.
     trial: which of the permutations, from 0.

@@ -5,22 +5,22 @@ still prefer images of the query's own modality, whoever they show.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 
 from vireid_jax.common.errors import UserError, shown
 from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE, Records
-from vireid_jax.evaluators import arguments, ranking, results
-from vireid_jax.evaluators.protocols import draws
-from vireid_jax.evaluators.protocols.listing import Listing
-from vireid_jax.evaluators.similarity import similarity_matrix
+from vireid_jax.evaluators import checks
+from vireid_jax.evaluators.protocols import draws, exclusions
+from vireid_jax.evaluators.protocols.scoring import Scored, Setting
 
 DIRECTIONS = {"visible_to_mixed": VISIBLE, "infrared_to_mixed": INFRARED}
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol:
+class Protocol(Scored):
   """Every image of one modality against draws from all folders of both.
 
   A folder is what one camera saw of one identity in one modality. Gallery images from the query's
@@ -40,80 +40,38 @@ class Protocol:
   same_place: tuple[tuple[int, int], ...] = ()
 
   def __post_init__(self):
-    given = arguments.names("directions", self.directions, DIRECTIONS)
+    given = checks.names("directions", self.directions, DIRECTIONS)
     object.__setattr__(self, "directions", given)
-    arguments.count("trials", self.trials)
-    arguments.count("shots", self.shots)
+    checks.count("trials", self.trials)
+    checks.count("shots", self.shots)
     object.__setattr__(self, "same_place", _pairs(self.same_place))
 
-  def evaluate(
-    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
-  ) -> dict[str, results.SettingResult]:
-    """Evaluates the directions.
-
-    Args:
-      features: float [n, d], one per record.
-      records: the n test images, both modalities.
-      metadata: unused; the draws need none.
-      normalize: L2-normalise the features.
-
-    Returns:
-      The result per direction.
-
-    Raises:
-      UserError: there is nothing to evaluate, or a feature is not finite.
-    """
+  def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
+    """Returns a setting per direction, named 'direction/<shots>-shot'."""
     del metadata
-    features = arguments.rows_match(features, records)
-    galleries = [self._draw(records, trial) for trial in range(self.trials)]
-    found = {}
-    for direction in self.directions:
-      query = np.flatnonzero(records.modality == DIRECTIONS[direction])
-      conditions = {"protocol": "mixed", "direction": direction, "shots": self.shots}
-      found[f"{direction}/{self.shots}-shot"] = results.from_summaries(
-        [self._rank(features, records, query, gallery, normalize) for gallery in galleries],
-        queries=len(query),
-        gallery_sizes=[len(gallery) for gallery in galleries],
-        same_gallery=draws.are_same(galleries),
-        conditions={**conditions, "gallery": "random_choice", "normalize": normalize},
+    conditions = {"shots": self.shots, "gallery": "random_choice"}
+    galleries = self._galleries(records)
+    return {
+      f"{direction}/{self.shots}-shot": Setting(
+        {"protocol": "mixed", "direction": direction, **conditions},
+        np.flatnonzero(records.modality == DIRECTIONS[direction]),
+        galleries,
+        functools.partial(self._left_out, records),
+        unique_identities=True,
       )
-    return results.refuse_if_empty(found)
+      for direction in self.directions
+    }
 
-  def listings(self, records: Records, metadata: Mapping) -> dict[str, Listing]:
-    """Returns what trial 0 of each direction compares."""
-    del metadata
-    gallery, found = self._draw(records, 0), {}
-    for direction in self.directions:
-      queries = np.flatnonzero(records.modality == DIRECTIONS[direction])
-      exclude = self._left_out(records, queries, gallery)
-      found[f"{direction}/{self.shots}-shot"] = Listing(queries, gallery, exclude, True)
-    return found
-
-  def _draw(self, records, trial):
-    drawn = [
-      draws.random_choice(draws.folders(records, modality), trial=trial, shots=self.shots)
-      for modality in range(len(MODALITIES))
+  def _galleries(self, records):
+    groups = [draws.group_by_identity_and_camera(records, m) for m in range(len(MODALITIES))]
+    return [
+      np.concatenate([draws.random_choice(g, trial=trial, shots=self.shots) for g in groups])
+      for trial in range(self.trials)
     ]
-    return np.concatenate(drawn)
 
-  def _rank(self, features, records, query, gallery, normalize):
-    return ranking.evaluate_ranking(
-      similarity_matrix(features[query], features[gallery], normalize=normalize),
-      records.identity[query],
-      records.identity[gallery],
-      exclude=self._left_out(records, query, gallery),
-      unique_identities=True,
-    )
-
-  def _left_out(self, records, query, gallery):
-    def equal(column):
-      return column[query][:, None] == column[gallery][None]
-
-    own = equal(records.identity) & equal(records.camera) & equal(records.modality)
-    for query_camera, gallery_camera in self.same_place:
-      near = records.camera[gallery] == gallery_camera
-      own |= (records.camera[query] == query_camera)[:, None] & near[None]
-    return own
+  def _left_out(self, records, queries, gallery):
+    own = exclusions.alike(records, ("identity", "camera", "modality"), queries, gallery)
+    return own | exclusions.same_place(records, self.same_place, queries, gallery)
 
 
 def _pairs(given) -> tuple[tuple[int, int], ...]:

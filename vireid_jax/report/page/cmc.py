@@ -10,9 +10,9 @@ MAX_RANK = 20
 
 def curve(embedded: Embedded, setting: str) -> np.ndarray:
   """Returns float64 [20] in [0, 1]: the share of queries with a match among the first k."""
-  listing = embedded.listings[setting]
-  similarity = listing.similarity(embedded.features, normalize=embedded.normalize)
-  return listing.scores(similarity, embedded.records).summary(MAX_RANK)["cmc"]
+  comparison = embedded.comparisons[setting]
+  similarity = comparison.similarity(embedded.features, normalize=embedded.normalize)
+  return comparison.scores(similarity, embedded.records).summary(MAX_RANK)["cmc"]
 
 
 def draw(runs: dict[str, Embedded], folder: figures.Folder) -> list[figures.Drawn]:
@@ -22,7 +22,7 @@ def draw(runs: dict[str, Embedded], folder: figures.Folder) -> list[figures.Draw
     runs: by label.
     folder: of the figures.
   """
-  settings = dict.fromkeys(name for embedded in runs.values() for name in embedded.listings)
+  settings = dict.fromkeys(name for embedded in runs.values() for name in embedded.comparisons)
   return [_draw(setting, runs, folder) for setting in settings]
 
 
@@ -30,7 +30,7 @@ def _draw(setting: str, runs: dict[str, Embedded], folder: figures.Folder) -> fi
   lines = {
     label: 100 * curve(embedded, setting)
     for label, embedded in runs.items()
-    if setting in embedded.listings
+    if setting in embedded.comparisons
   }
   with figures.style():
     figure, axes = figures.new()

@@ -91,7 +91,7 @@ def _tables(items: list[str], step: int | None, notes: list[str]) -> list[dict]:
 
 def _features(label: str, embedded: Embedded, folder: figures.Folder, count: int) -> dict:
   """Returns what the page shows of one run's features."""
-  setting = next(iter(embedded.listings))
+  setting = next(iter(embedded.comparisons))
   each = max(2, min(ranked.EACH, LISTS // count))
   best, worst = ranked.best_and_worst(embedded, setting, each)
   pairs = overlays.pairs(embedded, best, worst)
@@ -100,13 +100,13 @@ def _features(label: str, embedded: Embedded, folder: figures.Folder, count: int
       ranked.draw(embedded, lists, f"{name} queries {label}", folder)
   if pairs:
     overlays.draw(label, pairs, folder)
-  listing = embedded.listings[setting]
+  comparison = embedded.comparisons[setting]
   return {
     "label": label,
     "step": embedded.trained.step,
     "setting": setting,
-    "queries": len(listing.queries),
-    "gallery": len(listing.gallery),
+    "queries": len(comparison.queries),
+    "gallery": len(comparison.gallery),
     "ends": [
       ("Best queries", [ranked.to_page(embedded, item) for item in best]),
       ("Worst queries", [ranked.to_page(embedded, item) for item in worst]),

@@ -20,7 +20,7 @@ from vireid_jax.data.prepared.source import Dataset, ImageSet
 from vireid_jax.data.training import augment
 from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators.embed import Embedder, feature_methods
-from vireid_jax.evaluators.protocols.listing import Listing
+from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.methods.base import Method
 from vireid_jax.report.page.runs import PageRun
 from vireid_jax.retrieval.restore import Trained, restore
@@ -39,7 +39,7 @@ class Embedded:
     images: of the test part, encoded.
     features: float32 [n, d], what retrieval ranks by.
     normalize: whether it ranks by the cosine.
-    listings: setting -> what trial 0 compares; the first one is shown.
+    comparisons: setting -> what trial 0 compares; the first one is shown.
   """
 
   trained: Trained
@@ -48,7 +48,7 @@ class Embedded:
   images: ImageSet
   features: np.ndarray
   normalize: bool
-  listings: dict[str, Listing]
+  comparisons: dict[str, Comparison]
 
   @property
   def records(self) -> Records:
@@ -83,13 +83,13 @@ def embed(run: PageRun) -> Embedded:
   images = dataset.load(options["part"].format(split=config["data"]["split"]))
   protocol = dict(options["protocol"])
   protocol = protocols.create(protocol.pop("name"), **protocol)
-  listings = protocol.listings(images.records, dataset.metadata)
-  if not listings:
+  comparisons = protocol.comparisons(images.records, dataset.metadata)
+  if not comparisons:
     raise UserError(f"the protocol of {run.workdir} allows no gallery for its test images")
   # Where several features were evaluated, the first one's results are the plain ones.
   (chosen,) = feature_methods(trained.method, tuple(options["features"])[:1]).items()
   features = _features(run.workdir, trained, chosen, images)
-  return Embedded(trained, chosen[1], dataset, images, features, options["normalize"], listings)
+  return Embedded(trained, chosen[1], dataset, images, features, options["normalize"], comparisons)
 
 
 def _features(

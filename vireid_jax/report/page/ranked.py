@@ -69,19 +69,19 @@ def best_and_worst(
   Returns:
     The best, best first, and the worst, worst first. No query is in both.
   """
-  listing = embedded.listings[setting]
-  similarity = listing.similarity(embedded.features, normalize=embedded.normalize)
-  scores = listing.scores(similarity, embedded.records)
+  comparison = embedded.comparisons[setting]
+  similarity = comparison.similarity(embedded.features, normalize=embedded.normalize)
+  scores = comparison.scores(similarity, embedded.records)
   valid = np.flatnonzero(scores.first_match >= 0)
   order = valid[np.argsort(-scores.average_precision[valid], kind="stable")]
-  identities = embedded.records.identity[listing.queries]
+  identities = embedded.records.identity[comparison.queries]
   each = min(each, len(order) // 2) or len(order)
   best = _distinct(order, identities, each)
   worst = _distinct([query for query in order[::-1] if query not in best], identities, each)
 
   def lists(queries):
     return [
-      _ranked(embedded, listing, similarity, query, scores.average_precision[query])
+      _ranked(embedded, comparison, similarity, query, scores.average_precision[query])
       for query in queries
     ]
 
@@ -95,15 +95,15 @@ def _distinct(queries, identities: np.ndarray, count: int) -> list[int]:
   return list(picked.values())[:count]
 
 
-def _ranked(embedded, listing, similarity, query: int, precision: float) -> RankedList:
-  order = listing.ranked(similarity, query)
-  records, row = embedded.records, int(listing.queries[query])
-  right = records.identity[listing.gallery[order]] == records.identity[row]
+def _ranked(embedded, comparison, similarity, query: int, precision: float) -> RankedList:
+  order = comparison.ranked(similarity, query)
+  records, row = embedded.records, int(comparison.queries[query])
+  right = records.identity[comparison.gallery[order]] == records.identity[row]
 
   def found(position: int) -> Found:
     column = order[position]
     score = float(similarity[query, column])
-    return Found(int(listing.gallery[column]), position + 1, bool(right[position]), score)
+    return Found(int(comparison.gallery[column]), position + 1, bool(right[position]), score)
 
   return RankedList(
     query=row,
@@ -111,7 +111,7 @@ def _ranked(embedded, listing, similarity, query: int, precision: float) -> Rank
     found=tuple(found(position) for position in range(min(SHOWN, len(order)))),
     first_match=found(int(np.flatnonzero(right)[0])),
     kept=len(order),
-    left_out=len(listing.gallery) - len(order),
+    left_out=len(comparison.gallery) - len(order),
     matches=int(right.sum()),
   )
 

@@ -5,7 +5,7 @@ import pytest
 
 from vireid_jax.common.records import Records
 from vireid_jax.evaluators import protocols
-from vireid_jax.evaluators.protocols.listing import Listing
+from vireid_jax.evaluators.protocols.comparison import Comparison
 
 
 def records_of(identities=5, cameras=6, images=3):
@@ -30,15 +30,15 @@ def records_of(identities=5, cameras=6, images=3):
   ],
   ids=lambda protocol: type(protocol).__module__.rsplit(".", 1)[1],
 )
-def test_scoring_the_listings_gives_the_protocol_s_numbers(protocol):
+def test_scoring_the_comparisons_gives_the_protocol_s_numbers(protocol):
   records = records_of()
   features = np.random.default_rng(0).normal(size=(len(records), 4)).astype(np.float32)
   features[:, 0] += records.identity  # better than chance, worse than perfect
   expected = protocol.evaluate(features, records, {})
-  listings = protocol.listings(records, {})
-  assert list(listings) == list(expected)
-  for name, listing in listings.items():
-    summary = listing.scores(listing.similarity(features), records).summary()
+  comparisons = protocol.comparisons(records, {})
+  assert list(comparisons) == list(expected)
+  for name, comparison in comparisons.items():
+    summary = comparison.scores(comparison.similarity(features), records).summary()
     (trial,) = expected[name].trials
     assert 0 < trial["mAP"] < 1
     assert summary["mAP"] == pytest.approx(trial["mAP"], abs=1e-12)
@@ -48,11 +48,11 @@ def test_scoring_the_listings_gives_the_protocol_s_numbers(protocol):
 
 def test_settings_that_the_data_do_not_allow_are_absent():
   protocol = protocols.create("sysu_mm01", modes=("all",), shots=(1,))
-  assert list(protocol.listings(records_of(), {})) == ["all/1-shot/random_choice"]
+  assert list(protocol.comparisons(records_of(), {})) == ["all/1-shot/random_choice"]
 
 
 def test_ranked_leaves_out_and_keeps_the_order_of_equals():
   exclude = np.array([[False, True, False, False]])
-  listing = Listing(np.array([0]), np.arange(1, 5), exclude, False)
+  comparison = Comparison(np.array([0]), np.arange(1, 5), exclude, False)
   similarity = np.array([[0.5, 0.9, 0.7, 0.5]])
-  assert listing.ranked(similarity, 0).tolist() == [2, 0, 3]
+  assert comparison.ranked(similarity, 0).tolist() == [2, 0, 3]

@@ -1,4 +1,4 @@
-"""Which images a protocol compares in one gallery draw, for whoever wants to look at the lists."""
+"""Which images a protocol compares in one trial of a setting."""
 
 import dataclasses
 
@@ -11,8 +11,8 @@ from vireid_jax.evaluators.similarity import similarity_matrix
 
 
 @dataclasses.dataclass(frozen=True)
-class Listing:
-  """One setting's queries and gallery.
+class Comparison:
+  """The queries and the gallery of one trial.
 
   Attributes:
     queries: int [q], rows of the records.
@@ -31,12 +31,19 @@ class Listing:
     sides = (features[self.queries], features[self.gallery])
     return similarity_matrix(*sides, normalize=normalize)
 
-  def scores(self, similarity: np.ndarray, records: Records) -> QueryScores:
-    """Scores each query's list as the evaluation does."""
+  def scores(self, similarity: np.ndarray, records: Records, *, columns=None) -> QueryScores:
+    """Scores each query's list.
+
+    Args:
+      similarity: float [q, m].
+      records: the split.
+      columns: int [g], the column of each gallery image; None where there is no other column.
+    """
     return ranking.score_queries(
       similarity,
       records.identity[self.queries],
       records.identity[self.gallery],
+      columns=columns,
       exclude=self.exclude,
       unique_identities=self.unique_identities,
     )

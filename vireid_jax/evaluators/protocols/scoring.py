@@ -1,0 +1,149 @@
+"""The loop that scores what a protocol compares, trial by trial and setting by setting."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from vireid_jax.common.records import Records
+from vireid_jax.evaluators import checks, results
+from vireid_jax.evaluators.protocols import draws
+from vireid_jax.evaluators.protocols.comparison import Comparison
+from vireid_jax.evaluators.reranking import Reranker, Reranking
+from vireid_jax.evaluators.similarity import similarity_matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """One setting of a protocol: the same queries against the gallery of each trial.
+
+  Attributes:
+    conditions: everything that changes the numbers, except how similarities are computed.
+    queries: int [q], rows of the records.
+    galleries: per trial int [g], rows of the records.
+    exclude: (queries, gallery) to bool [q, g], as in `Comparison`; None leaves nothing out.
+    unique_identities: CMC counts identities, not images.
+    not_run: why the data do not allow this setting; empty if they do.
+  """
+
+  conditions: Mapping
+  queries: np.ndarray
+  galleries: list[np.ndarray]
+  exclude: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+  unique_identities: bool = False
+  not_run: str = ""
+
+  def comparisons(self) -> Iterator[Comparison]:
+    """Yields what each trial compares; one at a time, as exclusions take q x g bytes."""
+    for gallery in self.galleries:
+      exclude = self.exclude and self.exclude(self.queries, gallery)
+      yield Comparison(self.queries, gallery, exclude, self.unique_identities)
+
+
+class Scored:
+  """What every protocol is: `settings` says what is compared, and the rest follows from it."""
+
+  def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
+    """Returns each setting by its name.
+
+    Args:
+      records: the n test images, both modalities.
+      metadata: of the data set.
+    """
+    raise NotImplementedError
+
+  def sides(self, records: Records) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns two ascending sets of rows whose similarities serve all trials and both directions.
+
+    The queries of each setting are one of them, and its galleries are drawn from the other. None
+    compares each trial separately.
+    """
+    del records
+
+  def evaluate(
+    self,
+    features,
+    records: Records,
+    metadata: Mapping,
+    *,
+    normalize: bool = True,
+    rerank: Reranking | None = None,
+  ) -> dict[str, results.SettingResult]:
+    """Evaluates every setting.
+
+    Args:
+      features: float [n, d], one per record.
+      records: the n test images, both modalities.
+      metadata: of the data set; holds the official gallery draws where there are any.
+      normalize: L2-normalise the features. Some published code does not, and ranks by the
+        Euclidean distance of the raw features instead.
+      rerank: parameters of k-reciprocal re-ranking; plain results without.
+
+    Returns:
+      The result per setting. What the data do not allow is marked as not run.
+
+    Raises:
+      UserError: there is nothing to evaluate, or a feature is not finite.
+    """
+    features = checks.rows_match(features, records)
+    similarities = _Similarities(features, self.sides(records), normalize, rerank)
+    found = {
+      name: _result(setting, records, similarities, {"normalize": normalize})
+      for name, setting in self.settings(records, metadata).items()
+    }
+    return results.refuse_if_empty(found)
+
+  def comparisons(self, records: Records, metadata: Mapping) -> dict[str, Comparison]:
+    """Returns what trial 0 of every setting that the data allow compares, by `evaluate`'s names."""
+    first = dataclasses.replace(self, trials=1) if hasattr(self, "trials") else self
+    settings = first.settings(records, metadata).items()
+    return {name: next(one.comparisons()) for name, one in settings if not one.not_run}
+
+
+def _result(setting, records, similarities, conditions):
+  conditions = {**setting.conditions, **conditions}
+  if setting.not_run:
+    return results.SettingResult(conditions=conditions, not_run=setting.not_run)
+  return results.from_summaries(
+    [similarities.scores(each, records).summary() for each in setting.comparisons()],
+    queries=len(setting.queries),
+    gallery_sizes=[len(gallery) for gallery in setting.galleries],
+    same_gallery=draws.are_same(setting.galleries),
+    conditions=conditions,
+  )
+
+
+class _Similarities:
+  """Similarities of comparisons, read off one matrix along either axis where there are sides."""
+
+  def __init__(self, features, sides, normalize, rerank):
+    self._features, self._sides, self._normalize, self._rerank = features, sides, normalize, rerank
+    self._reranker = (np.array([-1]), None)  # of the last queries: it holds q x q distances
+    if sides:
+      left, right = (features[rows] for rows in sides)
+      self._matrix = similarity_matrix(left, right, normalize=normalize)
+
+  def scores(self, comparison: Comparison, records: Records):
+    """Scores each query's list, re-ranked or plain."""
+    similarity, columns = self._read(comparison)
+    if self._rerank:
+      plain = similarity if columns is None else similarity[:, columns]
+      gallery = self._features[comparison.gallery]
+      similarity, columns = self._reranker_of(comparison.queries).similarity(gallery, plain), None
+    return comparison.scores(similarity, records, columns=columns)
+
+  def _read(self, comparison):
+    """Returns (a matrix of similarities, the columns of the gallery in it; None for all)."""
+    if not self._sides:
+      return comparison.similarity(self._features, normalize=self._normalize), None
+    left, right = self._sides
+    if np.array_equal(comparison.queries, left):
+      return self._matrix, np.searchsorted(right, comparison.gallery)
+    return self._matrix.T, np.searchsorted(left, comparison.gallery)
+
+  def _reranker_of(self, queries):
+    known, reranker = self._reranker
+    if not np.array_equal(known, queries):
+      reranker = Reranker(self._rerank, self._features[queries], normalize=self._normalize)
+      self._reranker = (queries, reranker)
+    return reranker
