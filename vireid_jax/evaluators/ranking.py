@@ -99,15 +99,19 @@ def score_queries(
   _check_shapes(similarity, query_ids, gallery_ids, columns, exclude)
   if not len(gallery_ids) or not len(query_ids):
     return QueryScores.without_match(len(query_ids))
-  gallery = _Gallery.of(gallery_ids)
-  columns = columns[gallery.order]
+  whole = _Gallery.of(gallery_ids)
 
   def score(start):
     rows = slice(start, start + block_size)
-    dropped = None
+    gallery, order, dropped = whole, whole.order, None
     if exclude is not None and exclude[rows].any():
-      dropped = np.take(exclude[rows], gallery.order, axis=1)
-    values = _read_block(similarity[rows], columns, dropped, start)
+      kept = np.flatnonzero(~exclude[rows].all(axis=0))  # what the whole block drops costs nothing
+      if not len(kept):
+        return QueryScores.without_match(len(query_ids[rows]))
+      gallery = _Gallery.of(gallery_ids[kept])
+      order = kept[gallery.order]
+      dropped = np.take(exclude[rows], order, axis=1)
+    values = _read_block(similarity[rows], columns[order], dropped, start)
     return _score_block(values, query_ids[rows], gallery, unique_identities)
 
   with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
