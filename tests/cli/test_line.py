@@ -29,6 +29,7 @@ OPTIONS = {
   "import-weights": "--weights",
   "synthesize": "--images_per_camera",
   "cost": "--classes",
+  "list": "--data_dir",
   "pedmix-sheet": "--pairs",
   "corruption-sheet": "picture",
 }

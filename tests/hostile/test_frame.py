@@ -17,7 +17,7 @@ from vireid_jax.runtime import distributed
 ROOT = pathlib.Path(__file__).parents[2]
 DOORS = (
   *("main", "prepare", "embed", "search", "export", "ablate", "splits", "synthesize"),
-  *("import_weights", "benchmark", "cost", "pedmix_sheet", "corruption_sheet"),
+  *("import_weights", "benchmark", "cost", "pedmix_sheet", "corruption_sheet", "list"),
 )
 # Runs a door; the first import that is not Python's own or ours finds a signal in its way.
 SIGNALLED = """

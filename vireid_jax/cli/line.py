@@ -41,6 +41,7 @@ COMMANDS = {
   "import-weights": Command("import_weights", "make a checkpoint from the authors' weights"),
   "synthesize": Command("synthesize", "write rendered data sets in the owners' layouts"),
   "cost": Command("cost", "count parameters and operations of configs"),
+  "list": Command("list", "list methods, configs, data sets and protocols by name"),
   "pedmix-sheet": Command("pedmix_sheet", "draw pairs of pictures before and after mixing"),
   "corruption-sheet": Command("corruption_sheet", "draw a picture with every corruption"),
 }

@@ -18,7 +18,8 @@ def installed() -> pathlib.Path:
 
 def names() -> list[str]:
   """Returns the names of all configs that are found by name, sorted."""
-  return sorted({path.stem for folder in (HERE, installed()) for path in folder.glob("*.py")})
+  found = (path for folder in (HERE, installed()) for path in folder.glob("*.py"))
+  return sorted({path.stem for path in found if _is_name(path.stem) and path.is_file()})
 
 
 def find(given: str) -> pathlib.Path:

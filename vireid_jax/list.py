@@ -1,0 +1,37 @@
+"""Lists what there is by name: methods, configs, data sets and protocols.
+
+python -m vireid_jax.list
+"""
+
+from vireid_jax.common import interrupts
+
+if __name__ == "__main__":
+  interrupts.install()  # the imports below take a moment
+
+import argparse
+from collections.abc import Sequence
+
+from vireid_jax.cli import app
+from vireid_jax.cli.listing import listing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the command line; returns the exit code."""
+  parser = app.Parser(
+    prog="python -m vireid_jax.list",
+    description="Lists methods, configs, data sets (prepared or not) and protocols.",
+  )
+  parser.add_argument(
+    "--data_dir",
+    type=app.place,
+    help="where prepared data sets are; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
+  )
+
+  def call(given: argparse.Namespace) -> None:
+    print(listing(given.data_dir))
+
+  return app.run(parser, call, arguments, compiles=False)
+
+
+if __name__ == "__main__":
+  app.start(main)
