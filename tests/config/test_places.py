@@ -1,6 +1,8 @@
 """Configs are found by name: the user's first, then this package's."""
 
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -57,3 +59,11 @@ def test_an_installation_has_the_configs_inside_the_package(tmp_path, monkeypatc
   (tmp_path / "vireid_jax" / "configs").mkdir(parents=True)
   monkeypatch.setattr(places, "_PACKAGE", tmp_path / "vireid_jax")
   assert places.installed() == tmp_path / "vireid_jax" / "configs"
+
+
+def test_a_build_of_the_package_holds_every_config(tmp_path):
+  pytest.importorskip("setuptools")
+  words = ["setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
+  subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True)
+  built = {path.name: path.read_bytes() for path in (tmp_path / "vireid_jax/configs").iterdir()}
+  assert built == {path.name: path.read_bytes() for path in (ROOT / "configs").glob("*.py")}
