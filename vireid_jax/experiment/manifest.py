@@ -43,5 +43,14 @@ def read(workdir: pathlib.Path) -> dict:
 
 
 def store(workdir: pathlib.Path, record: dict) -> None:
+  """Writes a workdir's manifest.
+
+  Args:
+    workdir: of the run.
+    record: as `read` returns it.
+
+  Raises:
+    UserError: the workdir cannot be written.
+  """
   with files.explained(workdir):
     files.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")

@@ -118,6 +118,14 @@ def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=Non
 
 
 def draw_and_write(options: argparse.Namespace) -> None:
+  """Draws the sheet that the command line asks for, and says where it is.
+
+  Args:
+    options: of `python -m vireid_jax.pedmix_sheet`.
+
+  Raises:
+    UserError: a config that cannot be used, or a picture that cannot be written.
+  """
   from PIL import Image
 
   given = vars(options)
