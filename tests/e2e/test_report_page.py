@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 pytest.importorskip("sklearn")
 
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, train
 from vireid_jax.report.page import cmc, network, runs
@@ -62,7 +63,7 @@ def test_cmc_is_that_of_the_evaluation_and_features_are_kept(workdir, monkeypatc
   assert [curve[rank - 1] for rank in (1, 5, 10, 20)] == pytest.approx(
     [first[f"rank-{rank}"] for rank in (1, 5, 10, 20)], abs=1e-12
   )
-  kept = workdir / network.FOLDER / "features_step_0000004.npz"
+  kept = workdir / workdir_files.REPORT / "features_step_0000004.npz"
   assert kept.exists()
   monkeypatch.setattr(network, "Embedder", None)  # would fail if it were needed again
   np.testing.assert_array_equal(network.embed(run).features, embedded.features)

@@ -13,6 +13,7 @@ import config_files
 import numpy as np
 import pytest
 
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import splits, train
 
@@ -85,8 +86,8 @@ def test_killed_in_the_middle_and_continued(tmp_path, data_dir):
   wait_for_checkpoint(tmp_path / "split_02", first)
   first.send_signal(signal.SIGKILL)
   first.communicate()
-  assert (tmp_path / "split_01" / splits.FINISHED).exists()
-  assert not (tmp_path / "split_02" / splits.FINISHED).exists()
+  assert (tmp_path / "split_01" / workdir_files.FINISHED).exists()
+  assert not (tmp_path / "split_02" / workdir_files.FINISHED).exists()
   finished = (tmp_path / "split_01" / "eval" / "step_0000004.json").stat().st_mtime_ns
 
   second = start(tmp_path, data_dir)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import pytest
 from toys import config as toy_config
 
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
-from vireid_jax.experiment import manifest, provenance, train
+from vireid_jax.experiment import provenance, train
 from vireid_jax.runtime import compilation, timing
 from vireid_jax.runtime.mesh import make_mesh
 from vireid_jax.training import metrics
@@ -26,7 +27,7 @@ def test_manifest_metrics_and_refused_data_of_a_continued_run(data_dir, tmp_path
   config.train.duration = "4 steps"
   train.train(config, tmp_path)
 
-  starts = json.loads((tmp_path / manifest.FILE).read_text())["starts"]
+  starts = json.loads((tmp_path / workdir_files.MANIFEST).read_text())["starts"]
   assert [start["step"] for start in starts] == [0, 2]
   assert [start["steps"] for start in starts] == [2, 4]
   start = starts[1]

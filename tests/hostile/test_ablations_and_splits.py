@@ -14,6 +14,7 @@ import pytest
 from experiment.test_ablate import Runs, call, write_record
 
 from vireid_jax import ablate, splits
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import ablation, finished
 from vireid_jax.experiment import splits as splits_lib
@@ -64,7 +65,7 @@ def test_a_signal_stops_all_runs_and_starts_no_other(name, tmp_path):
     text=True,
     start_new_session=True,
   )
-  logs = [tmp_path / row / "seed_0" / ablation.LOG for row in ("base", "full")]
+  logs = [tmp_path / row / "seed_0" / workdir_files.LOG for row in ("base", "full")]
   wait_until(process, lambda: all(log.exists() and "up" in log.read_text() for log in logs))
   os.killpg(process.pid, getattr(signal, name))  # as Ctrl-C does
   output, errors = process.communicate(timeout=20)
@@ -121,9 +122,9 @@ def test_an_edited_config_file_is_not_finished(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_a_torn_mark_is_named_and_the_run_goes_on(content, tmp_path, capsys):
-  (tmp_path / finished.NAME).write_bytes(content)
+  (tmp_path / workdir_files.FINISHED).write_bytes(content)
   assert not finished.is_finished(tmp_path, {"a": 1})
-  assert f"{tmp_path / finished.NAME} is ignored" in capsys.readouterr().err
+  assert f"{tmp_path / workdir_files.FINISHED} is ignored" in capsys.readouterr().err
   finished.mark(tmp_path, {"a": 1})
   assert finished.is_finished(tmp_path, {"a": 1}) and not finished.is_finished(tmp_path, {"a": 2})
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.training import checkpoint, checkpoint_seal
-from vireid_jax.training.checkpoint import FOLDER, Checkpoints
+from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
 # pytest's hook takes the place of the one that keeps Orbax's abandoned reads quiet.
@@ -36,9 +37,9 @@ def good(tmp_path_factory):
   checkpoints = Checkpoints(workdir)
   checkpoints.save(STEP, state_of(STEP), META)
   checkpoints.close()
-  folder = workdir / FOLDER / str(STEP)
+  folder = workdir / workdir_files.CHECKPOINTS / str(STEP)
   names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-  assert checkpoint_seal.FILE in names and len(names) > 8
+  assert workdir_files.DIGESTS in names and len(names) > 8
   return workdir, names
 
 
@@ -142,7 +143,7 @@ def check(good, tmp_path, seed):
   rng = np.random.default_rng(seed)
   damage, name = DAMAGES[seed % len(DAMAGES)], names[rng.integers(len(names))]
   shutil.copytree(workdir, tmp_path / "run")
-  damage(tmp_path / "run" / FOLDER / str(STEP) / name, rng)
+  damage(tmp_path / "run" / workdir_files.CHECKPOINTS / str(STEP) / name, rng)
   refused = []
   for read in READERS:
     try:
@@ -169,7 +170,9 @@ def test_a_flipped_bit_in_an_array_is_no_number(good, tmp_path):
   """Orbax itself reads on: the array is stored without a checksum."""
   workdir, _ = good
   shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
-  path = max((tmp_path / FOLDER).rglob("*"), key=lambda path: path.stat().st_size)
+  path = max(
+    (tmp_path / workdir_files.CHECKPOINTS).rglob("*"), key=lambda path: path.stat().st_size
+  )
   data = bytearray(path.read_bytes())
   data[len(data) // 2] ^= 1
   path.write_bytes(data)
@@ -181,8 +184,8 @@ def test_a_flipped_bit_in_an_array_is_no_number(good, tmp_path):
 def test_without_digests_orbax_errors_are_the_same_line(name, good, tmp_path):
   workdir, _ = good
   shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
-  folder = tmp_path / FOLDER / str(STEP)
-  (folder / checkpoint_seal.FILE).unlink()
+  folder = tmp_path / workdir_files.CHECKPOINTS / str(STEP)
+  (folder / workdir_files.DIGESTS).unlink()
   for read in READERS:
     read(tmp_path)
   path = folder / "state" / name
@@ -197,7 +200,7 @@ def test_damage_to_another_checkpoint_names_that_one(tmp_path):
   for step in (2, STEP):
     checkpoints.save(step, state_of(step), META)
   checkpoints.close()
-  path = tmp_path / FOLDER / "2" / checkpoint.METADATA
+  path = tmp_path / workdir_files.CHECKPOINTS / "2" / checkpoint.METADATA
   path.write_bytes(path.read_bytes().replace(b"commit_timestamp_nsecs", b"commit_timestamp_~secs"))
   with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read: .*\[2, 4\]; move"):
     read_meta(tmp_path)
@@ -212,17 +215,17 @@ def test_names_of_other_things_are_no_checkpoints(good, tmp_path):
   workdir, _ = good
   shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
   for name in ("abc", "5.old", "-6", "6" + checkpoint.UNFINISHED, ".hidden"):
-    (tmp_path / FOLDER / name).mkdir()
-  (tmp_path / FOLDER / "7").write_text("a file")
+    (tmp_path / workdir_files.CHECKPOINTS / name).mkdir()
+  (tmp_path / workdir_files.CHECKPOINTS / "7").write_text("a file")
   for read in READERS[:3]:
     read(tmp_path)
 
 
 def test_digests_are_those_of_the_files(good):
   workdir, names = good
-  folder = workdir / FOLDER / str(STEP)
-  digests = json.loads((folder / checkpoint_seal.FILE).read_text())
-  assert sorted([*digests, checkpoint_seal.FILE]) == names
+  folder = workdir / workdir_files.CHECKPOINTS / str(STEP)
+  digests = json.loads((folder / workdir_files.DIGESTS).read_text())
+  assert sorted([*digests, workdir_files.DIGESTS]) == names
   checkpoint_seal.check(folder)
 
 

@@ -9,7 +9,8 @@ import pytest
 from scale import evaluated_runs
 from scale.test_killed_evaluations import assert_same_run, lines_of
 
-from vireid_jax.experiment import evaluate, evaluation_schedule, recorder, train
+from vireid_jax.common import workdir_files
+from vireid_jax.experiment import evaluate, recorder, train
 from vireid_jax.experiment.evaluation_schedule import Evaluations
 from vireid_jax.training import best as best_lib
 
@@ -129,7 +130,7 @@ def test_a_finished_run_prints_its_table_and_does_nothing(whole, data_dir, capsy
   assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-NOTE, RECORD = evaluation_schedule.FILE, "eval/step_0000008.val.json"
+NOTE, RECORD = workdir_files.EVALUATED, "eval/step_0000008.val.json"
 TORN = (b"", b"{", b"\xff", b"5", b"[" * 9999)
 
 

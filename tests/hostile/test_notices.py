@@ -9,6 +9,7 @@ import pytest
 from toys import config as toy_config
 
 from vireid_jax import losses, methods
+from vireid_jax.common import workdir_files
 from vireid_jax.experiment import manifest, train
 from vireid_jax.experiment.notices import Notices
 from vireid_jax.experiment.stagnation import Stagnation
@@ -32,7 +33,7 @@ def test_a_notice_is_shown_and_kept_once(tmp_path, capsys):
   "content", [b"", b"{", b"5", b"[]", b"\xff", b'{"starts": 3}', b'{"starts": [3]}', b"[" * 9999]
 )
 def test_a_damaged_manifest_is_named_and_replaced(content, tmp_path, capsys):
-  path = tmp_path / manifest.FILE
+  path = tmp_path / workdir_files.MANIFEST
   path.write_bytes(content)
   Notices(tmp_path)("key", "text")
   assert f"{path} is damaged" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.runtime import workdir_lock
 
@@ -35,7 +36,7 @@ def holder(tmp_path):
 def claim(workdir, beat=0, **changes):
   """Writes what a run on another machine writes."""
   names = {"host": "elsewhere", "pid": 1, "machine": "other", "beat": beat, **changes}
-  (workdir / workdir_lock.FILE).write_text(json.dumps(names))
+  (workdir / workdir_files.LOCK).write_text(json.dumps(names))
 
 
 def test_a_second_run_is_told_who_holds_the_workdir(holder, tmp_path):
@@ -47,7 +48,7 @@ def test_a_second_run_is_told_who_holds_the_workdir(holder, tmp_path):
 def test_a_killed_holder_leaves_the_lock_free(holder, tmp_path):
   os.kill(holder.pid, signal.SIGKILL)
   holder.join()
-  assert (tmp_path / workdir_lock.FILE).exists()
+  assert (tmp_path / workdir_files.LOCK).exists()
   with workdir_lock.hold(tmp_path):
     pass
   assert list(tmp_path.iterdir()) == []
@@ -71,11 +72,11 @@ def test_a_silent_one_is_taken_for_dead(tmp_path, monkeypatch):
   waited = []
   monkeypatch.setattr(workdir_lock.time, "sleep", waited.append)
   with workdir_lock.hold(tmp_path):
-    stored = json.loads((tmp_path / workdir_lock.FILE).read_text())
+    stored = json.loads((tmp_path / workdir_files.LOCK).read_text())
     assert stored["pid"] == os.getpid() and stored["host"] == socket.gethostname()
   assert workdir_lock.SILENCE - 5 <= sum(waited) <= workdir_lock.SILENCE
   claim(tmp_path)
-  os.utime(tmp_path / workdir_lock.FILE, (0, 0))
+  os.utime(tmp_path / workdir_files.LOCK, (0, 0))
   waited.clear()
   with workdir_lock.hold(tmp_path):
     pass
@@ -84,16 +85,18 @@ def test_a_silent_one_is_taken_for_dead(tmp_path, monkeypatch):
 
 def test_one_that_ends_meanwhile_leaves_a_lock_that_others_see(tmp_path, monkeypatch):
   claim(tmp_path)
-  monkeypatch.setattr(workdir_lock.time, "sleep", lambda _: (tmp_path / workdir_lock.FILE).unlink())
+  monkeypatch.setattr(
+    workdir_lock.time, "sleep", lambda _: (tmp_path / workdir_files.LOCK).unlink()
+  )
   with workdir_lock.hold(tmp_path):
-    assert (tmp_path / workdir_lock.FILE).exists()
+    assert (tmp_path / workdir_files.LOCK).exists()
     with pytest.raises(UserError, match=f"process {os.getpid()}"), workdir_lock.hold(tmp_path):
       pass
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"5", b"\xff", b'{"host": 1}', b"[" * 4000])
 def test_a_damaged_file_is_nobody_s(content, tmp_path):
-  (tmp_path / workdir_lock.FILE).write_bytes(content)
+  (tmp_path / workdir_files.LOCK).write_bytes(content)
   with workdir_lock.hold(tmp_path):
     pass
 
@@ -103,7 +106,7 @@ def test_signs_of_life(tmp_path, monkeypatch):
   with workdir_lock.hold(tmp_path):
     beats = set()
     while len(beats) < 3:
-      beats.add(json.loads((tmp_path / workdir_lock.FILE).read_text())["beat"])
+      beats.add(json.loads((tmp_path / workdir_files.LOCK).read_text())["beat"])
   assert sorted(beats)[0] >= 0 and len(beats) == 3
 
 

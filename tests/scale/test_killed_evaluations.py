@@ -8,7 +8,7 @@ import pytest
 from scale import evaluated_runs, processes
 from scale.test_killed_runs import assert_equal, wait
 
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import files, interrupts, workdir_files
 from vireid_jax.experiment import manifest, train
 from vireid_jax.training import metrics
 from vireid_jax.training.checkpoint import UNFINISHED, Checkpoints
@@ -75,7 +75,7 @@ def live(process, workdir, rng):
   size = 0
   for _ in range(3000):
     wait(process, 0.02)
-    path = workdir / metrics.FILE
+    path = workdir / workdir_files.METRICS
     if path.exists() and path.stat().st_size != size:
       size = path.stat().st_size
       if metrics.last_step(workdir) >= goal:

@@ -11,6 +11,7 @@ import pytest
 from scale import processes, short_runs
 
 from vireid_jax import methods
+from vireid_jax.common import workdir_files
 from vireid_jax.experiment import train
 from vireid_jax.training import metrics
 from vireid_jax.training.checkpoint import Checkpoints
@@ -80,7 +81,7 @@ def live_until(process, workdir, rng):
 
 
 def _lines(workdir):
-  return metrics.read(workdir) if (workdir / metrics.FILE).exists() else []
+  return metrics.read(workdir) if (workdir / workdir_files.METRICS).exists() else []
 
 
 @pytest.mark.slow

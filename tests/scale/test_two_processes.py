@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from scale import processes
 
+from vireid_jax.common import workdir_files
 from vireid_jax.experiment import train
 from vireid_jax.runtime import workdir_lock
-from vireid_jax.training import metrics
 from vireid_jax.training.checkpoint import Checkpoints
 
 CONFIG = "configs/agw_synthetic.py:smoke"
@@ -114,7 +114,7 @@ def test_two_processes_train_and_evaluate_to_the_result_of_one(data_dir, tmp_pat
   # Only the first process speaks and writes.
   assert "step 4/4" in outcomes[0][1] and "step " not in outcomes[1][1]
   # Four steps and the final evaluation, once each.
-  assert len((group / metrics.FILE).read_text().splitlines()) == 5
+  assert len((group / workdir_files.METRICS).read_text().splitlines()) == 5
 
   path = group / "eval" / "step_0000004.json"
   path.unlink()

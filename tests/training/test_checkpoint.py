@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from toys import config as toy_config
 
-from vireid_jax.common import files
+from vireid_jax.common import files, workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import train
 from vireid_jax.training import checkpoint, metrics
-from vireid_jax.training.checkpoint import FOLDER, Checkpoints
+from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
 NOBODY = 65534
@@ -57,7 +57,7 @@ def test_the_latest_and_every_nth_are_kept(tmp_path):
 
 def test_a_half_written_checkpoint_is_ignored_and_removed_by_the_next_run(tmp_path):
   save(tmp_path, 2)
-  folder = tmp_path / FOLDER
+  folder = tmp_path / workdir_files.CHECKPOINTS
   half = folder / "4.orbax-checkpoint-tmp"
   shutil.copytree(folder / "2", half)
   (half / "_CHECKPOINT_METADATA").unlink()
@@ -75,7 +75,7 @@ def test_a_half_written_checkpoint_is_ignored_and_removed_by_the_next_run(tmp_pa
 )
 def test_a_missing_file_is_named_and_the_rest_stays(missing, tmp_path):
   save(tmp_path, 2, 4, keep=2)
-  path = tmp_path / FOLDER / "4" / missing
+  path = tmp_path / workdir_files.CHECKPOINTS / "4" / missing
   shutil.rmtree(path) if path.is_dir() else path.unlink()
   with pytest.raises(UserError, match=r"checkpoint 4 in .* cannot be read: .*\[2, 4\]; move the"):
     Checkpoints(tmp_path).meta(4)
@@ -86,7 +86,7 @@ def test_a_missing_file_is_named_and_the_rest_stays(missing, tmp_path):
 def test_continuing_from_a_broken_checkpoint_is_refused(data_dir, tmp_path):
   config = toy_config.make(data_dir, steps=2)
   train.train(config, tmp_path)
-  shutil.rmtree(tmp_path / FOLDER / "2" / "state" / "d")
+  shutil.rmtree(tmp_path / workdir_files.CHECKPOINTS / "2" / "state" / "d")
   before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
   config.train.duration = "4 steps"
   with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read"):
@@ -187,7 +187,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_metrics_survive_a_line_that_a_killed_run_left_unfinished(tmp_path):
-  path = pathlib.Path(tmp_path / metrics.FILE)
+  path = pathlib.Path(tmp_path / workdir_files.METRICS)
   path.write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "lo')
   writer = metrics.MetricWriter(tmp_path, tensorboard=False)
   writer.write(2, {"loss": 2.0})

@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import pathlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vireid_jax.common import interrupts
 from vireid_jax.common.errors import UserError, printable
@@ -87,6 +88,16 @@ def write_text(path: pathlib.Path, text: str) -> None:
   """Writes a whole text file, or none; see `replacing`."""
   with replacing(path) as file:
     file.write(text.encode("utf-8"))
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a whole JSON file, or none; see `replacing`.
+
+  Args:
+    path: of the file; its folder exists.
+    value: of JSON's types.
+  """
+  write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def folder_named(text: str, option: str) -> pathlib.Path:

@@ -17,17 +17,15 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.workdir_files import ABLATION_TABLE, LOG, seed_folder
 from vireid_jax.config import checks
 from vireid_jax.experiment import finished
 from vireid_jax.report import ablation_table
 from vireid_jax.runtime import workdir_lock
 
 FULL = "full"
-FINISHED = finished.NAME
 MOST_LETTERS = 200  # of a folder's name; file systems have 255
 TICK = 0.2  # seconds between two looks at whether to stop
-TABLE = "table.md"
-LOG = "log.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +150,7 @@ def write_table(config: str, rows: list[Row], seeds: list[int], workdir: pathlib
   reference = config_lib.to_dict(config_lib.load(config))
   table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
   with files.explained(workdir):
-    files.write_text(workdir / TABLE, table)
+    files.write_text(workdir / ABLATION_TABLE, table)
   return table
 
 
@@ -180,7 +178,7 @@ def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list
 
 
 def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int], wanted) -> str:
-  folder = workdir / row.folder / f"seed_{seed}"
+  folder = workdir / row.folder / seed_folder(seed)
   if finished.is_finished(folder, wanted):
     return ""
   file = f"{config}:{row.variant}" if row.variant else config

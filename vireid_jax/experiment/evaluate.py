@@ -11,12 +11,12 @@ from vireid_jax import methods
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.types import Variables
+from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.data import rendered
 from vireid_jax.data.prepared.source import Dataset
 from vireid_jax.evaluators.results import format_table
 from vireid_jax.experiment import evaluation_config, evaluation_record, notices
 from vireid_jax.experiment.evaluation import Evaluation, Results
-from vireid_jax.experiment.evaluation_record import FOLDER
 from vireid_jax.methods.base import Method
 from vireid_jax.runtime import distributed
 from vireid_jax.runtime import mesh as mesh_lib
@@ -55,7 +55,7 @@ def evaluate(
   variables = checkpoints.restore_variables(step, mesh_lib.replicated(evaluation.mesh))
   if evaluation.mismatch:
     _check_fits(method, evaluation.config, variables)
-  files.make_workdir(workdir / FOLDER)  # before minutes of work, not after
+  files.make_workdir(workdir / EVALUATIONS)  # before minutes of work, not after
   features = evaluation.embed(variables, progress=True)
   results = evaluation(variables, features=features, progress=True)
   facts = {"selection": meta.get("best")}

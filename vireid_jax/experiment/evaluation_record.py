@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from vireid_jax import config as config_lib
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import keys
 from vireid_jax.experiment import evaluation_config
 
-FOLDER = "eval"
 # How an evaluation is asked for; its numbers do not depend on it.
 NO_CONDITION = ("eval.every", "eval.at_start", "eval.quick", "eval.batch", "eval.allow_mismatch")
 IMAGES = "images"  # fingerprint of the test images; older records have none
@@ -92,7 +92,7 @@ def place(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
   Returns:
     The file; None where a whole evaluation under the same conditions is there already.
   """
-  path = workdir / FOLDER / f"{record['name']}.json"
+  path = workdir / EVALUATIONS / f"{record['name']}.json"
   old = _read(path)
   if old and not _same(old, record):
     everything = {**conditions(record["config"]), IMAGES: record.get(IMAGES)}
@@ -113,7 +113,7 @@ def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
     path = place(workdir, record)
     if path is not None:
       path.parent.mkdir(parents=True, exist_ok=True)
-      files.write_text(path, json.dumps(record, indent=2) + "\n")
+      files.write_json(path, record)
   return path
 
 

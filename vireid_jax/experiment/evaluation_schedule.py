@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax.common import files
 from vireid_jax.common.durations import Clock
+from vireid_jax.common.workdir_files import EVALUATED
 from vireid_jax.evaluators.results import SettingResult, format_table
 from vireid_jax.experiment import evaluate
 from vireid_jax.experiment.build import Run
@@ -25,7 +26,6 @@ from vireid_jax.runtime.timing import CHECKPOINT, EVALUATION
 from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
-FILE = "evaluated.json"
 # What may differ between a noted evaluation and a command without making it another one.
 SAME = (
   *("checkpoint.every", "checkpoint.keep", "checkpoint.keep_every", "data.dir", "data.placement"),
@@ -87,7 +87,7 @@ class Evaluations:
     config = self._run.meta["config"]
     self._noted = {"step": step, "quick": quick, "record": record, "config": config}
     if jax.process_index() == 0:
-      files.write_text(self._run.workdir / FILE, json.dumps(self._noted, indent=2) + "\n")
+      files.write_json(self._run.workdir / EVALUATED, self._noted)
 
 
 def finished(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results | None:
@@ -138,7 +138,7 @@ def _tells_of(note: dict, config: ConfigDict, step: int, *, quick: bool) -> bool
 
 def _read_note(workdir: pathlib.Path) -> dict:
   """Returns the note; {} where there is none or where it is damaged, and names that one."""
-  path = workdir / FILE
+  path = workdir / EVALUATED
   if not path.exists():
     return {}
   kinds = {"step": int, "quick": bool, "record": str, "config": dict}

@@ -6,8 +6,7 @@ import sys
 
 from vireid_jax.common import files
 from vireid_jax.common.errors import printable
-
-NAME = "finished.json"
+from vireid_jax.common.workdir_files import FINISHED
 
 
 def is_finished(workdir: pathlib.Path, config: dict) -> bool:
@@ -20,7 +19,7 @@ def is_finished(workdir: pathlib.Path, config: dict) -> bool:
   Returns:
     False for another config too; and for a file that cannot be read, which is named.
   """
-  path = workdir / NAME
+  path = workdir / FINISHED
   if not path.exists():
     return False
   try:
@@ -36,4 +35,4 @@ def is_finished(workdir: pathlib.Path, config: dict) -> bool:
 
 def mark(workdir: pathlib.Path, config: dict) -> None:
   """Says that a run has ended; see `is_finished`."""
-  files.write_text(workdir / NAME, json.dumps(config, indent=2, sort_keys=True) + "\n")
+  files.write_json(workdir / FINISHED, config)

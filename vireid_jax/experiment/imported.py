@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import files, interrupts, workdir_files
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.config import checks
@@ -19,7 +19,7 @@ from vireid_jax.models import convert
 from vireid_jax.runtime import workdir_lock
 from vireid_jax.training import optim
 from vireid_jax.training import state as state_lib
-from vireid_jax.training.checkpoint import FOLDER, Checkpoints
+from vireid_jax.training.checkpoint import Checkpoints
 
 
 def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> list[str]:
@@ -90,7 +90,7 @@ def _schedule(config: ConfigDict, batches) -> optim.Schedule:
 
 def _refuse_used(workdir: pathlib.Path) -> None:
   """Raises UserError for a workdir with checkpoints, before anything else is read."""
-  if not (workdir / FOLDER).exists():
+  if not (workdir / workdir_files.CHECKPOINTS).exists():
     return
   checkpoints = Checkpoints(workdir, keep=None)
   latest = checkpoints.latest()
@@ -106,4 +106,4 @@ def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
     checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
     checkpoints.save(0, state, meta)
     checkpoints.close()
-    config_lib.save(config, workdir / "config.json")
+    config_lib.save(config, workdir / workdir_files.CONFIG)

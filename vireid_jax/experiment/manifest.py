@@ -11,8 +11,8 @@ import sys
 import jax
 
 from vireid_jax.common import files
+from vireid_jax.common.workdir_files import MANIFEST
 
-FILE = "manifest.json"
 FORMAT = 1
 
 
@@ -28,7 +28,7 @@ def read(workdir: pathlib.Path) -> dict:
   A file that cannot be read is named on standard error and counts as none: what it said of earlier
   starts is lost, and no reason not to train.
   """
-  path, empty = workdir / FILE, {"format": FORMAT, "starts": [], "notices": []}
+  path, empty = workdir / MANIFEST, {"format": FORMAT, "starts": [], "notices": []}
   if not path.exists():
     return empty
   try:
@@ -53,4 +53,4 @@ def store(workdir: pathlib.Path, record: dict) -> None:
     UserError: the workdir cannot be written.
   """
   with files.explained(workdir):
-    files.write_text(workdir / FILE, json.dumps(record, indent=2) + "\n")
+    files.write_json(workdir / MANIFEST, record)

@@ -2,7 +2,7 @@
 
 import jax
 
-from vireid_jax.common import files
+from vireid_jax.common import files, workdir_files
 from vireid_jax.experiment.build import Run
 from vireid_jax.experiment.stagnation import Stagnation
 from vireid_jax.training import finite, metrics
@@ -19,7 +19,7 @@ class Recorder:
     self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
     first = jax.process_index() == 0
     with files.explained(run.workdir):
-      past = metrics.read(run.workdir) if (run.workdir / metrics.FILE).exists() else []
+      past = metrics.read(run.workdir) if (run.workdir / workdir_files.METRICS).exists() else []
       tensorboard = run.config.log.tensorboard
       self._writer = MetricWriter(run.workdir, tensorboard=tensorboard, enabled=first)
     self._logged = max((line["step"] for line in past), default=0)

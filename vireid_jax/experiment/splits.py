@@ -13,7 +13,6 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, finished, train
 
 SPLITS = tuple(range(1, 11))
-FINISHED = finished.NAME
 
 
 def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> str:

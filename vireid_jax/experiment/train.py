@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import files, interrupts, workdir_files
 from vireid_jax.common.types import Batch
 from vireid_jax.config import checks
 from vireid_jax.config.parts import build_step
@@ -21,7 +21,7 @@ from vireid_jax.experiment.recorder import Recorder
 from vireid_jax.runtime import compilation, preemption, workdir_lock
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.runtime.timing import CHECKPOINT
-from vireid_jax.training import best, checkpoint, finite, summary
+from vireid_jax.training import checkpoint, finite, summary
 from vireid_jax.training.state import TrainState
 
 IN_FLIGHT = 2  # steps that the devices may still have to make
@@ -68,10 +68,10 @@ def clean(workdir: pathlib.Path) -> None:
   if jax.process_index():
     return
   checkpoint.clean(workdir)
-  checkpoint.clean(workdir / best.FOLDER, keep=1)
-  for root in (workdir, workdir / best.FOLDER):
-    folders = (root / checkpoint.FOLDER).glob("*")
-    files.remove_partial(root, root / evaluate.FOLDER, *folders)
+  checkpoint.clean(workdir / workdir_files.BEST, keep=1)
+  for root in (workdir, workdir / workdir_files.BEST):
+    folders = (root / workdir_files.CHECKPOINTS).glob("*")
+    files.remove_partial(root, root / workdir_files.EVALUATIONS, *folders)
 
 
 def _train(run: Run) -> evaluate.Results:
@@ -117,7 +117,7 @@ def _initial_state(run: Run) -> TrainState:
   state = warm_start.draw(run.config, run.method, run.optimizer, run.mesh, run.notices)
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
-    shapes = run.workdir / "parameters.tsv"
+    shapes = run.workdir / workdir_files.PARAMETERS
     with files.explained(run.workdir):
       files.write_text(shapes, summary.list_shapes(state.variables))
     print(f"every shape: {shapes}", flush=True)
@@ -128,7 +128,7 @@ def _describe(run: Run, step: int) -> None:
   provenance.write(run, step)
   if jax.process_index() == 0:
     with files.explained(run.workdir):
-      config_lib.save(run.config, run.workdir / "config.json")
+      config_lib.save(run.config, run.workdir / workdir_files.CONFIG)
 
 
 def _restore(run: Run) -> TrainState | None:

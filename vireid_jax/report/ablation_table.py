@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Mapping
 
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.workdir_files import EVALUATIONS, seed_folder
 from vireid_jax.config import differences
 from vireid_jax.report import records
 
@@ -51,9 +52,9 @@ def render(
 def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
   """Finds the plain record of each seed's last evaluated step."""
   found = []
-  for workdir in (folder / f"seed_{seed}" for seed in seeds):
+  for workdir in (folder / seed_folder(seed) for seed in seeds):
     # Without its folder of records a workdir would be searched for workdirs.
-    runs = records.find(str(workdir)) if (workdir / records.EVAL_FOLDER).is_dir() else []
+    runs = records.find(str(workdir)) if (workdir / EVALUATIONS).is_dir() else []
     found += [run for run in runs if not records.suffix(run)][:1]
   return found
 

@@ -6,10 +6,10 @@ import pathlib
 import re
 
 from vireid_jax.common.errors import UserError, printable, shown
+from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import differences
 from vireid_jax.evaluators.results import SettingResult
 
-EVAL_FOLDER = "eval"
 _NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
 # Said by the record's table or the label of its row.
 _SAID = ("data.name", "data.render", "eval.part", "eval.features", "eval.flip", "eval.normalize",
@@ -140,7 +140,7 @@ def workdirs(pattern: str) -> list[pathlib.Path]:
   """Returns the workdirs that `find` reads."""
   found = []
   for folder in folders(pattern):
-    found += [folder] if (folder / EVAL_FOLDER).is_dir() else sorted(folder.iterdir())
+    found += [folder] if (folder / EVALUATIONS).is_dir() else sorted(folder.iterdir())
   return found
 
 
@@ -185,7 +185,7 @@ def of_workdir(workdir: pathlib.Path, step: int | None) -> list[Run]:
 def _scan(workdir: pathlib.Path, step: int | None) -> tuple[list[Run], list[str]]:
   """Returns the records of a step and what is wrong with the files that are none."""
   by_step, reasons = {}, []
-  for path in sorted((workdir / EVAL_FOLDER).glob("step_*.json")):
+  for path in sorted((workdir / EVALUATIONS).glob("step_*.json")):
     match = _NAME.fullmatch(path.stem)
     if match:
       by_step.setdefault(int(match[1]), []).append(path)

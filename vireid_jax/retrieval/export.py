@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
-import json
 import pathlib
 import shutil
 import time
@@ -103,7 +102,7 @@ def _fill(model, out: pathlib.Path) -> None:
   np.savez(out / WEIGHTS, **weights)
   hashes = {path.name: _sha256(path) for path in sorted(out.iterdir())}
   known = card(model, parts) | {"sha256": hashes}
-  files.write_text(out / CARD, json.dumps(known, indent=2) + "\n")
+  files.write_json(out / CARD, known)
   shutil.copyfile(pathlib.Path(__file__).with_name("export_reader.py"), out / READER)
 
 

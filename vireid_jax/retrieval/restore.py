@@ -13,10 +13,11 @@ from vireid_jax import methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
+from vireid_jax.common.workdir_files import CHECKPOINTS
 from vireid_jax.config import with_tuples
 from vireid_jax.methods.base import Method
 from vireid_jax.runtime import mesh as mesh_lib
-from vireid_jax.training.checkpoint import FOLDER, Checkpoints, choose_step
+from vireid_jax.training.checkpoint import Checkpoints, choose_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +104,9 @@ def restore(folder: str | pathlib.Path, *, step: int | None = None) -> Trained:
 
 
 def _check_folder(folder: pathlib.Path) -> None:
-  if (folder / FOLDER).is_dir():
+  if (folder / CHECKPOINTS).is_dir():
     return
-  nearby = [path for path in (folder.parent, folder.parent.parent) if (path / FOLDER).is_dir()]
+  nearby = [path for path in (folder.parent, folder.parent.parent) if (path / CHECKPOINTS).is_dir()]
   hint = (
     f"did you mean {nearby[0]}? A step is chosen with --step"
     if nearby

@@ -24,9 +24,9 @@ import jax
 
 from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.workdir_files import LOCK
 from vireid_jax.runtime import distributed
 
-FILE = ".lock"
 BEAT, SILENCE = 10.0, 60.0  # seconds
 POLL = 0.5  # seconds
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
@@ -44,7 +44,11 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
     UserError: another process holds it, and which one.
   """
   # It is removed once, and while it is locked: nobody else's file can have that name then.
-  with _open_locked(workdir) as file, interrupts.removing(workdir / FILE), _signed(file):
+  with (
+    _open_locked(workdir) as file,
+    interrupts.removing(workdir / LOCK),
+    _signed(file),
+  ):
     yield
 
 
@@ -79,7 +83,7 @@ def _signed(file: BinaryIO) -> Iterator[None]:
 
 
 def _open_locked(workdir: pathlib.Path) -> BinaryIO:
-  path = workdir / FILE
+  path = workdir / LOCK
   while True:
     with files.explained(workdir):
       file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: PTH123, SIM115
@@ -117,7 +121,7 @@ def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> N
   if not holder or (locked and holder["machine"] == _machine()):
     return
   silent = _age(workdir, file)
-  while silent < SILENCE and _is_at(workdir / FILE, file):
+  while silent < SILENCE and _is_at(workdir / LOCK, file):
     time.sleep(POLL)
     silent += POLL
     if _read(file).get("beat") != holder["beat"]:
@@ -126,7 +130,7 @@ def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> N
 
 def _age(workdir: pathlib.Path, file: BinaryIO) -> float:
   """Seconds since the last sign of life, both times by the clock of the file system."""
-  probe = workdir / f"{FILE}.{os.urandom(8).hex()}"
+  probe = workdir / f"{LOCK}.{os.urandom(8).hex()}"
   try:
     probe.touch()
     return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime

@@ -7,11 +7,10 @@ evaluated like any other: `--mode=evaluate --workdir RUN/best`.
 import pathlib
 
 from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.workdir_files import BEST
 from vireid_jax.evaluators.results import METRICS
 from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
-
-FOLDER = "best"
 
 
 class BestCheckpoint:
@@ -29,7 +28,7 @@ class BestCheckpoint:
       UserError: what is kept there was chosen by another metric.
     """
     self._metric, self._first_trial = metric, first_trial
-    self._checkpoints = Checkpoints(workdir / FOLDER, keep=1) if metric else None
+    self._checkpoints = Checkpoints(workdir / BEST, keep=1) if metric else None
     self._step, self._value = -1, float("-inf")
     latest = self._checkpoints.latest() if metric else None
     if latest is not None:
@@ -80,6 +79,6 @@ class BestCheckpoint:
 def _check_metric(workdir: pathlib.Path, stored: str, wanted: str) -> None:
   if stored != wanted:
     raise UserError(
-      f"{workdir / FOLDER} holds the best checkpoint by {stored}; config.checkpoint.keep_best is "
+      f"{workdir / BEST} holds the best checkpoint by {stored}; config.checkpoint.keep_best is "
       f"{wanted!r}; keep the metric, or move that folder away"
     )

@@ -19,10 +19,10 @@ from orbax.checkpoint import v1 as ocp
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.version import __version__
+from vireid_jax.common.workdir_files import CHECKPOINTS
 from vireid_jax.training import checkpoint_seal, finite
 from vireid_jax.training.state import TrainState
 
-FOLDER = "checkpoints"
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
 METADATA = "_CHECKPOINT_METADATA"
 LONGEST_REASON = 200  # characters
@@ -55,7 +55,7 @@ class Checkpoints:
     _quieten_readers()
     try:
       return ocp.training.Checkpointer(
-        (self._workdir / FOLDER).absolute(),
+        (self._workdir / CHECKPOINTS).absolute(),
         # When to save is the training loop's decision alone.
         save_decision_policy=_Always(),
         preservation_policy=self._preserve,
@@ -159,7 +159,7 @@ class Checkpoints:
         self._opened.close()
 
   def _folder(self, step: int) -> pathlib.Path:
-    return self._workdir / FOLDER / str(step)
+    return self._workdir / CHECKPOINTS / str(step)
 
   def _seal_when_complete(self, step: int) -> None:
     if jax.process_index():
@@ -244,7 +244,7 @@ def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
     workdir: of the run.
     keep: how many of the latest are kept, where a killed run may not have removed the others.
   """
-  folder = workdir / FOLDER
+  folder = workdir / CHECKPOINTS
   with files.explained(workdir):
     for path in folder.glob(f"*{UNFINISHED}*"):
       shutil.rmtree(path)
@@ -257,7 +257,7 @@ def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
 
   Orbax would list a save that is under way or has failed too, and read files that may be damaged.
   """
-  folders = (workdir / FOLDER).glob("*")
+  folders = (workdir / CHECKPOINTS).glob("*")
   named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
   return sorted((path for path in named if path.is_dir()), key=_step)
 
@@ -317,7 +317,7 @@ def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoin
   Raises:
     UserError: none there, or none of this step.
   """
-  if not (workdir / "checkpoints").is_dir():
+  if not (workdir / CHECKPOINTS).is_dir():
     raise UserError(
       f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
     )

@@ -9,15 +9,14 @@ import json
 import pathlib
 
 from vireid_jax.common import files
-
-FILE = "digests.json"
+from vireid_jax.common.workdir_files import DIGESTS
 
 
 def write(folder: pathlib.Path) -> None:
   """Writes the SHA-256 of every file in a checkpoint's folder, beside them."""
   paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
   digests = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
-  files.write_text(folder / FILE, json.dumps(digests, indent=1) + "\n")
+  files.write_json(folder / DIGESTS, digests)
 
 
 def check(folder: pathlib.Path, *names: str) -> None:
@@ -43,7 +42,7 @@ def check(folder: pathlib.Path, *names: str) -> None:
 
 
 def _read(folder: pathlib.Path) -> dict[str, str]:
-  path = folder / FILE
+  path = folder / DIGESTS
   if not path.is_file():
     return {}
   try:
@@ -51,7 +50,7 @@ def _read(folder: pathlib.Path) -> dict[str, str]:
   except (ValueError, RecursionError):
     digests = None
   if not isinstance(digests, dict) or not all(isinstance(x, str) for x in digests.values()):
-    raise ValueError(f"its file {FILE} is damaged")
+    raise ValueError(f"its file {DIGESTS} is damaged")
   return digests
 
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-FILE = "metrics.jsonl"
+from vireid_jax.common import workdir_files
+
 MOST_NAMED = 5
 
 
@@ -20,7 +21,7 @@ class MetricWriter:
 
   def __init__(self, workdir: pathlib.Path, *, tensorboard: bool = True, enabled: bool = True):
     """Opens the files for appending; writes nothing when not `enabled`."""
-    self._file = _open_lines(workdir / FILE) if enabled else None
+    self._file = _open_lines(workdir / workdir_files.METRICS) if enabled else None
     self._board = _open_tensorboard(workdir) if enabled and tensorboard else None
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -54,7 +55,7 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
   and names, the last counts. Lines that are damaged, such as the one that a killed process had
   begun to write, are skipped and named on standard error.
   """
-  path = workdir / FILE
+  path = workdir / workdir_files.METRICS
   parsed = [_parse(line) for line in path.read_bytes().splitlines()]
   damaged = [str(number) for number, line in enumerate(parsed, 1) if line is None]
   if damaged:
@@ -67,7 +68,7 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 def last_step(workdir: pathlib.Path) -> int:
   """Returns the newest step that a workdir's metrics tell of; 0 where there are none."""
-  if not (workdir / FILE).exists():
+  if not (workdir / workdir_files.METRICS).exists():
     return 0
   return max((line["step"] for line in read(workdir)), default=0)
 
@@ -100,4 +101,4 @@ def _open_tensorboard(workdir: pathlib.Path):
     from tensorboardX import SummaryWriter
   except ImportError:
     return None
-  return SummaryWriter(str(workdir / "tensorboard"))
+  return SummaryWriter(str(workdir / workdir_files.TENSORBOARD))

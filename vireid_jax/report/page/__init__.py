@@ -2,9 +2,8 @@
 
 import pathlib
 
+from vireid_jax.common.workdir_files import PAGE
 from vireid_jax.report.page import needs
-
-DEFAULT_NAME = "report.html"
 
 
 def write(items: list[str], file: str = "", *, step: int | None = None) -> pathlib.Path:
@@ -30,5 +29,5 @@ def write(items: list[str], file: str = "", *, step: int | None = None) -> pathl
 
 def _file(items: list[str], file: str) -> pathlib.Path:
   first = pathlib.Path(items[0]).expanduser()
-  default = first / DEFAULT_NAME if len(items) == 1 and first.is_dir() else DEFAULT_NAME
+  default = first / PAGE if len(items) == 1 and first.is_dir() else PAGE
   return pathlib.Path(file or default).expanduser()

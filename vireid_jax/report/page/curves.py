@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 
+from vireid_jax.common.workdir_files import METRICS
 from vireid_jax.report.page import figures, runs
 
 Series = dict[int, float]  # step -> value
@@ -54,8 +55,8 @@ def _parse(line: bytes) -> tuple[int, dict] | None:
 
 def notes(run: runs.PageRun) -> list[str]:
   """Says how many lines of a run's metrics cannot be read, if any."""
-  count = damaged(run.workdir / runs.METRICS)
-  return [f"{run.label}: {count} lines of {runs.METRICS} are damaged"] if count else []
+  count = damaged(run.workdir / METRICS)
+  return [f"{run.label}: {count} lines of {METRICS} are damaged"] if count else []
 
 
 def group(name: str) -> str:
@@ -73,7 +74,7 @@ def draw(found: list[runs.PageRun], folder: figures.Folder) -> list[figures.Draw
       each scalar.
     folder: of the figures.
   """
-  logged = {run.label: read(run.workdir / runs.METRICS) for run in found}
+  logged = {run.label: read(run.workdir / METRICS) for run in found}
   logged = {label: scalars for label, scalars in logged.items() if scalars}
   if len(logged) == 1:
     panels = _by_group(*logged.values())

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files
+from vireid_jax.common import files, workdir_files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.records import MODALITIES, Records
 from vireid_jax.config import keys
@@ -24,8 +24,6 @@ from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.methods.base import Method
 from vireid_jax.report.page.runs import PageRun
 from vireid_jax.retrieval.restore import Trained, restore
-
-FOLDER = "report"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _features(
   workdir: pathlib.Path, trained: Trained, chosen: tuple[str, Method], images: ImageSet
 ) -> np.ndarray:
   """Returns float32 [n, d], from `workdir/report/` where they are those of this network."""
-  path = workdir / FOLDER / f"features_step_{trained.step:07d}.npz"
+  path = workdir / workdir_files.REPORT / f"features_step_{trained.step:07d}.npz"
   flip = bool(trained.config["eval"]["flip"])
   facts = json.dumps([trained.fingerprint(), images.fingerprint(), flip, chosen[0]])
   key = hashlib.sha256(facts.encode()).hexdigest()

@@ -7,11 +7,8 @@ import pathlib
 from typing import Any
 
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.workdir_files import CHECKPOINTS, CONFIG, EVALUATIONS, METRICS
 from vireid_jax.report import records
-from vireid_jax.training.checkpoint import FOLDER as CHECKPOINTS
-
-METRICS = "metrics.jsonl"
-CONFIG = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +65,7 @@ def find(items: list[str], *, step: int | None) -> list[PageRun]:
   if not folders:
     raise UserError(
       f"--workdir: {', '.join(items)} hold no run: no {METRICS}, {CHECKPOINTS}/ or "
-      f"{records.EVAL_FOLDER}/. Train or evaluate first"
+      f"{EVALUATIONS}/. Train or evaluate first"
     )
   labels = _labels(folders)
   return [
@@ -86,7 +83,7 @@ def _workdirs(item: str) -> list[pathlib.Path]:
 
 def is_workdir(folder: pathlib.Path) -> bool:
   """Says whether a run has left anything in a folder."""
-  return any((folder / name).exists() for name in (METRICS, CHECKPOINTS, records.EVAL_FOLDER))
+  return any((folder / name).exists() for name in (METRICS, CHECKPOINTS, EVALUATIONS))
 
 
 def _labels(folders: list[pathlib.Path]) -> list[str]:
