@@ -12,6 +12,7 @@ import time
 import config_files
 import numpy as np
 import pytest
+from markdown_tables import cells
 
 from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
@@ -104,6 +105,6 @@ def test_killed_in_the_middle_and_continued(tmp_path, data_dir):
     assert record["part"] == f"test_{split}"
     rates.append(record["results"]["visible_to_infrared"]["mean"]["mAP"])
   expected = f"{100 * np.mean(rates):.2f} ± {100 * np.std(rates):.2f}"
-  (row,) = [line for line in text.splitlines() if line.startswith("| agw, after_neck |")]
-  assert row.split("|")[2].strip() == "3 of 10 splits, 1 seed"
-  assert row.split("|")[7].strip() == expected
+  (row,) = [row for row in cells(text) if row[1] == "agw, after_neck"]
+  assert row[2] == "3 of 10 splits, 1 seed"
+  assert row[7] == expected

@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from vireid_jax.cli import app, names
+from vireid_jax.common import table
 from vireid_jax.common.errors import UserError, nearest, printable, shown
 
 HELP = ("-h", "--help", "help")
@@ -64,8 +65,7 @@ def start() -> NoReturn:
 
 def overview() -> str:
   """Returns the text of `vireid --help`."""
-  width = max(map(len, COMMANDS))
-  lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+  rows = [(name, command.summary) for name, command in COMMANDS.items()]
   return "\n".join(
     (
       "usage: vireid COMMAND [options]",
@@ -73,7 +73,7 @@ def overview() -> str:
       "Visible-infrared person re-identification.",
       "",
       "commands:",
-      *lines,
+      table.plain((), rows, "ll", indent="  "),
       "",
       "options:",
       "  -h, --help  show this text; 'vireid COMMAND --help' lists the options of a command",

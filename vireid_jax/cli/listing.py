@@ -5,7 +5,7 @@ import importlib
 import re
 
 from vireid_jax import methods
-from vireid_jax.common.errors import printable
+from vireid_jax.common import table
 from vireid_jax.config import places
 from vireid_jax.data import layout, preparing, synthetic
 from vireid_jax.data.prepared import location
@@ -26,12 +26,10 @@ def listing(data_dir: str | None = None) -> str:
       name: _module_summary(f"{protocols.__name__}.{name}") for name in protocols.names()
     },
   }
-  width = max(len(name) for entries in sections.values() for name in entries)
-  blocks = []
-  for title, entries in sections.items():
-    lines = [f"  {printable(name):<{width}}  {printable(text)}" for name, text in entries.items()]
-    blocks.append("\n".join([f"{title}:", *lines]))
-  return "\n\n".join(blocks)
+  return "\n\n".join(
+    f"{title}:\n{table.plain((), entries.items(), 'll', indent='  ')}"
+    for title, entries in sections.items()
+  )
 
 
 def dataset_names() -> list[str]:

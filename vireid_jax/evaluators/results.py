@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
 
 RANKS = (1, 5, 10, 20)
@@ -150,12 +151,10 @@ def format_table(results: Mapping[str, SettingResult], title: str) -> str:
   """
   head = ("setting", *METRICS, "trials", "queries", "gallery")
   ran = {name: result for name, result in results.items() if result.trials}
-  rows = [head] + [_row(name, result) for name, result in ran.items()]
-  widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
   lines = [title]
-  for row in rows if ran else ():
-    numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-    lines.append("  ".join((row[0].ljust(widths[0]), *numbers)))
+  if ran:
+    rows = [_row(name, result) for name, result in ran.items()]
+    lines.append(table.plain(head, rows, "l" + "r" * (len(head) - 1)))
   lines.extend(f"{name}: not run: {results[name].not_run}" for name in results if name not in ran)
   same = [name for name, result in ran.items() if result.same_gallery and not result.has_spread]
   lines += [f"{', '.join(same)}: {SAME_GALLERY}"] if same else []

@@ -4,6 +4,7 @@ import pathlib
 import statistics
 from collections.abc import Mapping
 
+from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.workdir_files import EVALUATIONS, seed_folder
 from vireid_jax.config import differences
@@ -39,10 +40,9 @@ def render(
     raise UserError(f"no run of {', '.join(rows)} was evaluated; see the logs in their folders")
   run_settings = (name for name, result in some.results.items() if result.trials)
   setting = setting or next(run_settings, next(iter(some.results), ""))
-  lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2)]
   what = _what(some)
-  lines += [_row(label, runs, setting, what, reference) for label, runs in found.items()]
-  body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+  lines = [_row(label, runs, setting, what, reference) for label, runs in found.items()]
+  body = table.markdown(HEAD, lines, "ll" + "r" * (len(HEAD) - 2))
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
   title = f"{some.stored['dataset']}{synthetic}, {some.stored['part']}, {setting}"
   note = "percent; mean ± sample standard deviation over the seeds"

@@ -1,8 +1,9 @@
 """The verification part of records as Markdown: one threshold's rates, and distances."""
 
+from vireid_jax.common import table
 from vireid_jax.common.errors import printable
 from vireid_jax.evaluators.verification import FALSE_ACCEPT_RATES
-from vireid_jax.report import layout, naming, records
+from vireid_jax.report import naming, records
 
 
 def markdown(items: list[str], *, step: int | None = None) -> str:
@@ -16,9 +17,7 @@ def markdown(items: list[str], *, step: int | None = None) -> str:
   if not found:
     return ""
   head, *rest = found
-  rule = ["---"] * len(head)
-  rest = [list(map(layout.in_cell, cells)) for cells in rest]
-  body = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rest))
+  body = table.markdown(head, rest, "lll" + "r" * (len(head) - 3))
   return f"### Verification\n\n{body}\n\nrates in percent; thresholds on the similarity\n"
 
 

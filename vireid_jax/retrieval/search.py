@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from vireid_jax.common import files
+from vireid_jax.common import files, table
 from vireid_jax.common.errors import UserError, printable
 
 
@@ -61,19 +61,13 @@ def _refuse_nothing(options, gallery: list[str], queries: list[str]) -> None:
 
 def print_lists(queries: Sequence[str], gallery: Sequence[str], ranking) -> None:
   """Prints a table per query: rank, similarity, picture."""
-  import rich.console
-  import rich.table
-  from rich.text import Text
-
-  console = rich.console.Console()
   for name, rows, values in zip(queries, ranking.rows, ranking.similarity, strict=True):
-    table = rich.table.Table(title=Text(printable(name)), title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("similarity", justify="right")
-    table.add_column("picture", overflow="fold")
-    for rank, (row, value) in enumerate(zip(rows, values, strict=True), 1):
-      table.add_row(str(rank), f"{value:.3f}", Text(printable(gallery[row])))
-    console.print(table)
+    found = [
+      (str(rank), f"{value:.3f}", gallery[row])
+      for rank, (row, value) in enumerate(zip(rows, values, strict=True), 1)
+    ]
+    ranked = table.plain(("rank", "similarity", "picture"), found, "rrl")
+    print(f"{printable(name)}\n{ranked}\n")
 
 
 def _write_page(options, model, queries: list[str], gallery: list[str], ranking) -> None:

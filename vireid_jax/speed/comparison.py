@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
 from vireid_jax.speed import device, setting
 from vireid_jax.speed.turns import Side, ratio, take_turns
@@ -171,11 +172,11 @@ def _print(numbers: dict) -> None:
 def _table(numbers: list[dict]) -> str:
   names = list(dict.fromkeys(name for each in numbers for name in each["ratios"]))
   head = [title for title, _ in COLUMNS] + [f"times {name}" for name in names]
-  rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+  rows = []
   for each in numbers:
     ratios = [_show(each["ratios"].get(name), ".2f") for name in names]
     rows.append([read(each) for _, read in COLUMNS] + ratios)
-  return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+  return table.markdown(head, rows, "l" + "r" * (len(head) - 1))
 
 
 def _in_giga(value: float | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
+from vireid_jax.common import table as table_lib
 from vireid_jax.config import checks
 from vireid_jax.speed.count import Cost, measure
 
@@ -19,12 +20,10 @@ def cost_of(path: str, classes: int) -> Cost:
 
 def table(paths: Sequence[str], classes: int) -> str:
   """Returns a Markdown table with a row per config, in millions and billions."""
-  lines = [
-    "| config | parameters, training | parameters, test | GFLOPs per image, test |",
-    "|---|---|---|---|",
-  ]
-  for path in paths:
-    cost = cost_of(path, classes)
-    numbers = f"{cost.trained / 1e6:.2f} M | {cost.used / 1e6:.2f} M | {cost.operations / 1e9:.2f}"
-    lines.append(f"| {path} | {numbers} |")
-  return "\n".join(lines)
+  head = ("config", "parameters, training", "parameters, test", "GFLOPs per image, test")
+  return table_lib.markdown(head, [_row(path, cost_of(path, classes)) for path in paths], "lrrr")
+
+
+def _row(path: str, cost: Cost) -> tuple[str, ...]:
+  millions = (f"{count / 1e6:.2f} M" for count in (cost.trained, cost.used))
+  return path, *millions, f"{cost.operations / 1e9:.2f}"

@@ -10,6 +10,7 @@ import argparse
 
 import jax
 
+from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import setting, step
@@ -82,9 +83,9 @@ def _table(numbers: dict[str, dict]) -> str:
   devices = list(next(iter(numbers.values()))["floor_seconds"])
   floors = [f"floor of a step, ms: {device}" for device in devices]
   head = ["config", "images", "GFLOP per image", "GB moved per image", *floors]
-  rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+  rows = []
   for path, found in numbers.items():
     moved = "-" if found["bytes"] is None else f"{found['bytes'] / 1e9:.2f}"
     times = [f"{1e3 * found['floor_seconds'][device]:,.2f}" for device in devices]
     rows.append([path, str(found["images"]), f"{found['flops'] / 1e9:.1f}", moved, *times])
-  return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+  return table.markdown(head, rows, "l" + "r" * (len(head) - 1))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vireid_jax.common import table
 from vireid_jax.common.records import VISIBLE, Records
 from vireid_jax.data.prepared.source import ImageSet
 
@@ -45,8 +46,8 @@ def run(options: argparse.Namespace) -> dict:
     for name, side in sides.items():
       rates.setdefault(name, []).append(_rate(side, options.seconds))
   print(f"{options.size[0]}x{options.size[1]}, batches of {options.batch}, images per second:")
-  for name, values in rates.items():
-    print(f"  {name:<18}{max(values):>10,.0f} best{np.median(values):>10,.0f} median")
+  rows = [(name, f"{max(x):,.0f}", f"{np.median(x):,.0f}") for name, x in rates.items()]
+  print(table.plain(("", "best", "median"), rows, "lrr", indent="  "))
   return {"images_per_second": rates, "images": options.images, "batch": options.batch}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vireid_jax.common import table
 from vireid_jax.common.types import Variables
 
 DEPTH = 3
@@ -23,12 +24,12 @@ def describe(variables: Variables) -> str:
   counts = collections.Counter()
   for path, leaf in _flatten(variables["params"]):
     counts["/".join(path[: min(DEPTH, len(path) - 1)])] += _size(leaf)
-  rows = [f"  {name:<40}{count:>14,}" for name, count in counts.items()]
-  rows.append(f"  {'parameters':<40}{counts.total():>14,}")
+  rows = [(name, f"{count:,}") for name, count in counts.items()]
+  rows.append(("parameters", f"{counts.total():,}"))
   for name, tree in variables.items():
     if name != "params":
-      rows.append(f"  ({name:<39}{sum(_size(x) for x in jax.tree.leaves(tree)):>14,})")
-  return "\n".join(rows)
+      rows.append((f"({name}", f"{sum(map(_size, jax.tree.leaves(tree))):,})"))
+  return table.plain((), rows, "lr", indent="  ")
 
 
 def list_shapes(variables: Variables) -> str:

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from vireid_jax.common import table
 from vireid_jax.data.layout.common import Group, Layout
 from vireid_jax.data.prepared.location import METADATA_FILE
 
@@ -45,23 +46,13 @@ def rows(layout: Layout) -> list[tuple[str, str, str]]:
 
 def show(name: str, layout: Layout, folder: pathlib.Path) -> None:
   """Prints the table of `rows`, the number of skipped images and the place of the data set."""
-  import rich.console
-  import rich.table
-
   synthetic = layout.metadata["synthetic"]
   suffix = "" if synthetic else ": found / published"
   title = f"{name}{' (synthetic)' if synthetic else ''}{suffix}"
-  table = rich.table.Table(title=title, title_justify="left")
-  table.add_column("")
-  table.add_column("images", justify="right")
-  table.add_column("identities", justify="right")
-  for row in rows(layout):
-    table.add_row(*row)
-  console = rich.console.Console()
-  console.print(table)
+  print(f"{title}\n{table.plain(('', 'images', 'identities'), rows(layout), 'lrr')}")
   size = sum(path.stat().st_size for path in folder.iterdir())
   skipped, turned = len(layout.metadata["skipped"]), len(_turned(folder))
-  console.print(
+  print(
     f"{size / 1e6:,.1f} MB"
     + f", {skipped} corrupt images left out" * bool(skipped)
     + f", {turned} picture{'s' * (turned > 1)} turned by EXIF orientation" * bool(turned)

@@ -80,7 +80,7 @@ def _tables(items: list[str], step: int | None, notes: list[str]) -> list[dict]:
       "title": table.title,
       "note": table.note,
       "rows": [
-        (row.run, block, row.label, row.runs, *layout.texts(row.cells.get(block), " ± "))
+        (row.run, block, row.label, row.runs, *layout.texts(row.cells.get(block)))
         for block in table.blocks
         for row in table.rows
       ],
