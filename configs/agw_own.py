@@ -12,8 +12,8 @@ def get_config(arg: str = ""):
   config = config_lib.default_config("agw", "own")
   config.data.image_size = (288, 144)
   config.sampler.name = "pairs"
-  config.sampler.identities = 8
-  config.sampler.images = 4
+  config.sampler.num_identities = 8
+  config.sampler.num_instances = 4
 
   config.method.depth = 50
   config.method.non_local = (0, 2, 3, 0)

@@ -10,11 +10,11 @@ def get_config(arg: str = ""):
   """Variants: `:base` (no non-local, average pooling, triplet), `:smoke` (seconds, on rendered
   images)."""
   config = config_lib.default_config("agw", "regdb")
-  config.data.split = 1
+  config.data.trial = 1
   config.data.image_size = (288, 144)
   config.sampler.name = "pairs"
-  config.sampler.identities = 8
-  config.sampler.images = 4
+  config.sampler.num_identities = 8
+  config.sampler.num_instances = 4
 
   config.method.depth = 50
   config.method.non_local = (0, 2, 3, 0)

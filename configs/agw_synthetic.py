@@ -10,8 +10,8 @@ def get_config(arg: str = ""):
   """Variants: `:base` (no non-local, average pooling, triplet), `:smoke` (seconds)."""
   config = config_lib.default_config("agw", "vireid_synthetic")
   config.data.image_size = (96, 48)
-  config.sampler.identities = 8
-  config.sampler.images = 4
+  config.sampler.num_identities = 8
+  config.sampler.num_instances = 4
   # Ten pixels of padding, as at full size, would be a fifth of these images' width.
   config.augment.visible = ("pad_crop(padding=4)", "flip()", "normalize()")
   config.augment.infrared = ("pad_crop(padding=4)", "flip()", "normalize()")

@@ -10,7 +10,7 @@ def get_config(arg: str = ""):
   config = config_lib.default_config("mpanet", "llcm")
   config.data.image_size = (384, 128)
   config.data.resize = "bilinear"
-  config.sampler = {"name": "groups", "identities": 16, "images": 4}
+  config.sampler = {"name": "groups", "num_identities": 16, "num_instances": 4}
   operations = ("pad_crop(padding=10, fill=127)", "flip()", "normalize()")
   operations += ("random_erasing(area=(0.02, 0.33))",)
   config.augment.visible = config.augment.infrared = operations

@@ -13,7 +13,7 @@ def get_config(arg: str = ""):
   config = config_lib.default_config("mpanet", "regdb")
   config.data.image_size = (256, 128)
   config.data.resize = "bilinear"
-  config.sampler = {"name": "groups", "identities": 12, "images": 5}
+  config.sampler = {"name": "groups", "num_identities": 12, "num_instances": 5}
   operations = ("pad_crop(padding=10, fill=127)", "flip()", "normalize()")
   operations += ("random_erasing(area=(0.02, 0.33))",)
   config.augment.visible = config.augment.infrared = operations

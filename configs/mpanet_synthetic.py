@@ -11,7 +11,7 @@ def get_config(arg: str = ""):
   with all before it), `:smoke` (seconds)."""
   config = config_lib.default_config("mpanet", "vireid_synthetic")
   config.data.image_size = (96, 48)
-  config.sampler = {"name": "groups", "identities": 8, "images": 4}
+  config.sampler = {"name": "groups", "num_identities": 8, "num_instances": 4}
   # Ten pixels of padding, as at full size, would be a fifth of these images' width.
   operations = ("pad_crop(padding=4, fill=127)", "flip()", "normalize()")
   operations += ("random_erasing(area=(0.02, 0.33))",)

@@ -10,7 +10,7 @@ def get_config(arg: str = ""):
   ablation, docs/methods.md), `:smoke` (seconds, on rendered images)."""
   config = config_lib.default_config("mun", "llcm")
   config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   config.augment.visible = (
     "pad_crop(padding=10)",
     "flip()",

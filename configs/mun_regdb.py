@@ -12,9 +12,9 @@ def get_config(arg: str = ""):
   `:modality_alignment`, `:one_kernel`, `:no_accumulation`, `:no_bridge`, `:gray`, `:pixel_mix` (the
   ablation, docs/methods.md), `:smoke` (seconds, on rendered images)."""
   config = config_lib.default_config("mun", "regdb")
-  config.data.split = 1
+  config.data.trial = 1
   config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   config.augment.visible = (
     "pad_crop(padding=10)",
     "flip()",

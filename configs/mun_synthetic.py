@@ -14,7 +14,7 @@ def get_config(arg: str = ""):
   ablation, docs/methods.md), `:smoke` (seconds)."""
   config = config_lib.default_config("mun", "vireid_synthetic")
   config.data.image_size = (96, 48)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   # Ten pixels of padding, as at full size, would be a fifth of these images' width.
   config.augment.visible = ("pad_crop(padding=4)", "flip()", "normalize()")
   config.augment.infrared = ("pad_crop(padding=4)", "flip()", "normalize()")

@@ -15,7 +15,7 @@ def get_config(arg: str = ""):
   of the test set), `:smoke` (seconds, on rendered images)."""
   config = config_lib.default_config("mun", "sysu_mm01")
   config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   config.augment.visible = (
     "pad_crop(padding=10)",
     "flip()",

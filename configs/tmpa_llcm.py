@@ -10,7 +10,7 @@ def get_config(arg: str = ""):
   settings are values: --config.method.strategy=cutmix, .region=mask, .ratio=0.3."""
   config = config_lib.default_config("tmpa", "llcm")
   config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   operations = ("pad_crop(padding=10)", "normalize()", "random_erasing()")
   config.augment.pair = ("flip()",)  # before PedMix, so that the two pedestrians still correspond
   config.augment.visible = config.augment.infrared = operations

@@ -13,7 +13,7 @@ def get_config(arg: str = ""):
   settings are values: --config.method.strategy=cutmix, .region=mask, .ratio=0.3."""
   config = config_lib.default_config("tmpa", "vireid_synthetic")
   config.data.image_size = (96, 48)
-  config.sampler = {"name": "pairs", "identities": 8, "images": 4}
+  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
   # Ten pixels of padding, as at full size, would be a fifth of these images' width.
   operations = ("pad_crop(padding=4)", "normalize()")
   config.augment.pair = ("flip()",)  # before PedMix, so that the two pedestrians still correspond

@@ -56,8 +56,8 @@ def test_base_variant_is_the_plain_baseline():
 
 def test_val_variant_keeps_val_out_of_training():
   config = config_files.load("agw_sysu", "val")
-  assert config.data.train == ("train",)
-  assert config.eval.part == "val"
+  assert config.data.train_splits == ("train",)
+  assert config.eval.split == "val"
   assert config.eval.protocol.galleries == ("random_choice",)
 
 
@@ -68,7 +68,7 @@ def test_any_method_may_be_trained_on_pictures_of_ones_own():
   assert config.eval.protocol == config_files.load("agw_own").eval.protocol
   held_out = config_files.load("agw_own", "val")
   checks.validate(held_out)
-  assert held_out.eval.part == "val" and held_out.data.train == ("train",)
+  assert held_out.eval.split == "val" and held_out.data.train_splits == ("train",)
 
 
 def test_variants_combine_and_unknown_ones_are_named():
@@ -114,7 +114,7 @@ def test_differences_name_keys_and_skip_what_may_change():
   ]
 
 
-def test_part_names_follow_the_split():
+def test_split_names_follow_the_split():
   config = config_files.load("agw_regdb")
-  config.data.split = 3
-  assert config_lib.part(config, config.eval.part) == "test_3"
+  config.data.trial = 3
+  assert config_lib.split_name(config, config.eval.split) == "test_3"

@@ -158,7 +158,7 @@ def test_prepared_it_holds_pictures_and_masks_of_the_table(tmp_path):
   table(root, lines, f"{HEADER},mask")
   preparing.prepare("own", data_dir=tmp_path / "data", manual_dir=root)
   dataset = Dataset("own", tmp_path / "data")
-  assert dataset.part_names() == ["train", "val", "test"]
+  assert dataset.split_names() == ["train", "val", "test"]
   images = dataset.load("train", masks=True)
   assert images.records.name.tolist()[0] == "visible/ann 0.png" and len(images) == 8
   assert images.encoded[0] == (root / "visible/ann 0.png").read_bytes()

@@ -85,7 +85,7 @@ def test_masks_are_checked_like_images(trees, tmp_path, content, reason):
 def test_rendered_data_sets_carry_the_truth_and_batches_follow_it(data_dir):
   preparing.prepare("vireid_synthetic/smoke", data_dir=data_dir)
   images = source.Dataset("vireid_synthetic/smoke", data_dir).load("train", masks=True)
-  sampler = {"name": "pairs", "identities": 3, "images": 2}
+  sampler = {"name": "pairs", "num_identities": 3, "num_instances": 2}
   options = {"size": (48, 24), "resize": "lanczos", "seed": 0, "sampler_config": sampler}
   data = TrainData(images, **options, progress=False)
   batch, indices = data.batch(5), data.sampler.batch(5)

@@ -29,7 +29,7 @@ def make(dataset, where, sampler="pairs"):
     size=(24, 12),
     resize="lanczos",
     seed=3,
-    sampler_config={"name": sampler, "identities": 2, "images": 2},
+    sampler_config={"name": sampler, "num_identities": 2, "images": 2},
     progress=False,
     placement=where,
   )
@@ -90,7 +90,7 @@ def test_a_broken_image_is_named_in_a_stream(regdb):
     size=(24, 12),
     resize="lanczos",
     seed=0,
-    sampler_config={"name": "pairs", "identities": 2, "images": 2},
+    sampler_config={"name": "pairs", "num_identities": 2, "num_instances": 2},
     progress=False,
     placement=placement.STREAM,
   )

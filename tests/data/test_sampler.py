@@ -25,8 +25,9 @@ RECORDS = records([6, 9, 4, 8, 5], [4, 9, 6, 2, 8])
 INDEX = sampler.IdentityIndex(RECORDS)
 
 
-def make(name, seed=0, identities=3, images=2, index=INDEX):
-  return sampler.create(name, index, seed=seed, identities=identities, images=images)
+def make(name, seed=0, num_identities=3, num_instances=2, index=INDEX):
+  sizes = {"num_identities": num_identities, "num_instances": num_instances}
+  return sampler.create(name, index, seed=seed, **sizes)
 
 
 @pytest.mark.parametrize("name", sampler.SAMPLERS)
@@ -55,8 +56,8 @@ class TestBoth:
     assert len({batch.visible.tobytes() for batch in batches}) == 4
 
   def test_too_many_identities_are_refused(self, name):
-    with pytest.raises(UserError, match=r"sampler.identities = 9.*have 5 identities"):
-      make(name, identities=9)
+    with pytest.raises(UserError, match=r"sampler.num_identities = 9.*have 5 identities"):
+      make(name, num_identities=9)
 
 
 def test_pair_epoch_covers_the_larger_modality_nominally():
@@ -64,7 +65,7 @@ def test_pair_epoch_covers_the_larger_modality_nominally():
 
 
 def test_pairs_draw_all_identities_and_images_alike():
-  many = make("pairs", identities=2)
+  many = make("pairs", num_identities=2)
   counts = np.zeros(len(RECORDS))
   for step in range(2000):
     batch = many.batch(step)
@@ -75,7 +76,7 @@ def test_pairs_draw_all_identities_and_images_alike():
 
 
 def test_a_round_of_groups_uses_no_image_twice():
-  groups = make("groups", identities=2)
+  groups = make("groups", num_identities=2)
   # Groups of two pairs per identity: 2, 4, 2, 1, 2 = 11, two of them a batch.
   assert 4 <= groups.steps_per_epoch <= 5
   batches = groups._round((0, 0, 0))
@@ -85,7 +86,7 @@ def test_a_round_of_groups_uses_no_image_twice():
 
 
 def test_group_epochs_have_equal_length_and_differ():
-  groups = make("groups", seed=3, identities=2)
+  groups = make("groups", seed=3, num_identities=2)
   length = groups.steps_per_epoch
   for epoch in range(30):
     assert len(groups._epoch(epoch)) == length
@@ -94,7 +95,7 @@ def test_group_epochs_have_equal_length_and_differ():
 
 def test_too_few_groups_are_refused():
   with pytest.raises(UserError, match="only 1 identities have 9 images in each modality"):
-    make("groups", images=9, identities=2)
+    make("groups", num_instances=9, num_identities=2)
 
 
 def test_identity_in_one_modality_is_refused_by_number():
@@ -115,13 +116,13 @@ def test_one_identity_is_not_advised_to_make_a_batch():
   one = sampler.IdentityIndex(records([3], [3]))
   for name in sampler.SAMPLERS:
     with pytest.raises(UserError, match=r"1 identity; a batch needs at least 2.*data\.train"):
-      sampler.create(name, one, seed=0, identities=4, images=2)
+      sampler.create(name, one, seed=0, num_identities=4, num_instances=2)
 
 
 @pytest.mark.parametrize("identities, images, advised", [(2, 9, 3), (3, 4, 2), (4, 3, 1)])
 def test_the_advised_size_of_groups_is_accepted(identities, images, advised):
   index = sampler.IdentityIndex(records([3, 3, 2, 1], [9, 3, 5, 7]))
-  with pytest.raises(UserError, match=f"sampler.images to at most {advised}$"):
-    sampler.create("groups", index, seed=0, identities=identities, images=images)
-  made = sampler.create("groups", index, seed=0, identities=identities, images=advised)
+  with pytest.raises(UserError, match=f"sampler.num_instances to at most {advised}$"):
+    sampler.create("groups", index, seed=0, num_identities=identities, num_instances=images)
+  made = sampler.create("groups", index, seed=0, num_identities=identities, num_instances=advised)
   assert len(made.batch(0).label) == identities * advised

@@ -15,7 +15,7 @@ from vireid_jax.data.prepared import cache, source
 from vireid_jax.data.training import pipeline
 from vireid_jax.runtime import mesh as mesh_lib
 
-SAMPLER = {"name": "pairs", "identities": 2, "images": 3}
+SAMPLER = {"name": "pairs", "num_identities": 2, "num_instances": 3}
 
 
 def png(pixels):
@@ -58,8 +58,8 @@ def test_subsets_split_the_identities(regdb):
   assert both.encoded[len(train)] == test.encoded[0]
 
 
-def test_unknown_part_names_the_nearest(regdb):
-  with pytest.raises(UserError, match="no part 'trian_2'; did you mean 'train_2'"):
+def test_unknown_split_names_the_nearest(regdb):
+  with pytest.raises(UserError, match="no split 'trian_2'; did you mean 'train_2'"):
     regdb.load("trian_2")
 
 

@@ -12,8 +12,8 @@ GUIDE = "own_data.md"
 # A tiny network instead of a ResNet-50; everything else is the guide's.
 SMALL = (
   "--config.data.image_size=(48,24)",
-  "--config.sampler.identities=4",
-  "--config.sampler.images=2",
+  "--config.sampler.num_identities=4",
+  "--config.sampler.num_instances=2",
   "--config.method.depth=18",
   "--config.method.width=8",
   "--config.eval.batch=32",

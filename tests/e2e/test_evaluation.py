@@ -60,7 +60,7 @@ def test_quick_looks_hold_trial_0_and_the_last_evaluation_all(trained):
 
 def test_record_says_what_a_reader_needs(trained):
   record = record_of(trained / "seed_1", "step_0000006.val")
-  assert record["seed"] == 1 and record["step"] == 6 and record["part"] == "val"
+  assert record["seed"] == 1 and record["step"] == 6 and record["split"] == "val"
   assert record["dataset"] == "vireid_synthetic/smoke" and record["synthetic"] is True
   assert record["trained"]["optim"]["lr"] == 1e-2
   assert {"vireid_jax", "jax", "numpy"} <= set(record["versions"])

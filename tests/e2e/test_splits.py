@@ -32,9 +32,9 @@ def fake_training(monkeypatch, *, fails_at=None):
 
   def run(config, workdir):
     workdir.mkdir(parents=True, exist_ok=True)
-    if config.data.split == fails_at:
+    if config.data.trial == fails_at:
       raise train.Preempted("stopped")
-    trained.append((config.data.split, workdir.name))
+    trained.append((config.data.trial, workdir.name))
 
   monkeypatch.setattr(train, "train", run)
   monkeypatch.setattr(splits.report, "render", lambda items: items[0])
@@ -102,7 +102,7 @@ def test_killed_in_the_middle_and_continued(tmp_path, data_dir):
   for split in (1, 2, 3):
     path = tmp_path / f"split_{split:02d}" / "eval" / "step_0000004.json"
     record = json.loads(path.read_text())
-    assert record["part"] == f"test_{split}"
+    assert record["split"] == f"test_{split}"
     rates.append(record["results"]["visible_to_infrared"]["mean"]["mAP"])
   expected = f"{100 * np.mean(rates):.2f} ± {100 * np.std(rates):.2f}"
   (row,) = [row for row in cells(text) if row[1] == "agw, after_neck"]

@@ -123,7 +123,7 @@ def test_evaluating_an_empty_workdir_is_refused(config, tmp_path):
 
 
 def test_more_identities_than_there_are_is_refused(config, tmp_path):
-  config.sampler.identities = 64
+  config.sampler.num_identities = 64
   with pytest.raises(UserError, match="have 10 identities"):
     train.train(config, tmp_path)
 

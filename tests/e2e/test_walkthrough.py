@@ -17,8 +17,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
   "--config.data.image_size=(48,24)",
-  "--config.sampler.identities=4",
-  "--config.sampler.images=2",
+  "--config.sampler.num_identities=4",
+  "--config.sampler.num_instances=2",
   "--config.method.depth=18",
   "--config.method.width=8",
   "--config.eval.batch=32",

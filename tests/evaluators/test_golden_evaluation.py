@@ -71,7 +71,7 @@ def test_sysu_settings_through_the_permutation(golden, golden_results, mode, sho
 
 def test_reranked_settings_through_the_permutation(golden):
   protocol = create("sysu_mm01", galleries="official", shots=1)
-  rerank = Reranking(neighbours_among_queries=True)
+  rerank = Reranking(query_only=True)
   found = protocol.evaluate(*golden_task(golden), rerank=rerank)
   for mode in ("all", "indoor"):
     got = percent(found[f"{mode}/1-shot/official"])

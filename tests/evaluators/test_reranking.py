@@ -17,13 +17,13 @@ from vireid_jax.evaluators.reranking import k_reciprocal_distance
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 
-def plain_distance(query, gallery, k1=20, k2=6, lambda_=0.3, neighbours_among_queries=False):
+def plain_distance(query, gallery, k1=20, k2=6, lambda_value=0.3, query_only=False):
   """Restates the method image by image with sets, in float64."""
   images = np.concatenate([query, gallery]).astype(np.float64)
   squared = np.square(images[:, None] - images[None]).sum(axis=-1)
   scaled = squared / np.maximum(squared.max(axis=1, keepdims=True), 1e-300)
   looked_up = squared.copy()
-  if neighbours_among_queries:
+  if query_only:
     looked_up[:, len(query) :] = squared.max()
   ranked = np.argsort(looked_up, axis=1, kind="stable")
 
@@ -46,7 +46,7 @@ def plain_distance(query, gallery, k1=20, k2=6, lambda_=0.3, neighbours_among_qu
   count = len(query)
   least = np.minimum(encoding[:count, None], encoding[None, count:]).sum(axis=-1)
   most = np.maximum(encoding[:count, None], encoding[None, count:]).sum(axis=-1)
-  return (1 - lambda_) * (1 - least / most) + lambda_ * scaled[:count, count:]
+  return (1 - lambda_value) * (1 - least / most) + lambda_value * scaled[:count, count:]
 
 
 def unit(features):
@@ -64,11 +64,11 @@ def golden():
   [
     {},
     {"k1": 7, "k2": 1},
-    {"k1": 3, "k2": 9, "lambda_": 0.0},
+    {"k1": 3, "k2": 9, "lambda_value": 0.0},
     {"k1": 40},
-    {"lambda_": 1.0},
-    {"neighbours_among_queries": True},
-    {"neighbours_among_queries": True, "k1": 4, "k2": 2},
+    {"lambda_value": 1.0},
+    {"query_only": True},
+    {"query_only": True, "k1": 4, "k2": 2},
   ],
 )
 def test_equals_the_plain_restatement(settings):
@@ -137,7 +137,7 @@ def test_stored_results_of_the_authors(golden, mode):
   for rows in drawn:
     near = (golden["query_cams"][:, None] == 3) & (gallery.camera[rows] == 2)[None]
     found = evaluate_ranking(
-      -k_reciprocal_distance(query, features[rows], neighbours_among_queries=True),
+      -k_reciprocal_distance(query, features[rows], query_only=True),
       golden["query_ids"],
       gallery.identity[rows],
       exclude=near,
@@ -149,7 +149,7 @@ def test_stored_results_of_the_authors(golden, mode):
   np.testing.assert_allclose(got, golden[f"sysu_{mode}_shot1_rerank"], atol=0.03, rtol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"k1": 0}, {"k2": 0}, {"lambda_": 1.5}])
+@pytest.mark.parametrize("wrong", [{"k1": 0}, {"k2": 0}, {"lambda_value": 1.5}])
 def test_parameters_out_of_range(wrong):
   (name,) = wrong
   with pytest.raises(UserError, match=f"{name} of the re-ranking .*must be"):
@@ -161,7 +161,7 @@ def test_empty_gallery():
     k_reciprocal_distance(np.eye(3), np.zeros((0, 3)))
 
 
-AMONG_QUERIES = {"neighbours_among_queries": True, "k1": 4}
+AMONG_QUERIES = {"query_only": True, "k1": 4}
 
 
 @pytest.mark.parametrize("settings", [{}, AMONG_QUERIES, {**AMONG_QUERIES, "k2": 1}])
@@ -174,7 +174,7 @@ def test_dense_form_equals_the_plain_restatement(settings):
   )
   images = np.concatenate([query, gallery])
   squared = np.square(images[:, None] - images[None]).sum(axis=-1)
-  options = {"k1": 20, "k2": 6, "lambda_": 0.3, "neighbours_among_queries": False, **settings}
+  options = {"k1": 20, "k2": 6, "lambda_value": 0.3, "query_only": False, **settings}
   want = plain_distance(query, gallery, **settings)
   with jax.enable_x64(True):
     got = reranking_dense.rerank(squared, len(query), **options)

@@ -55,8 +55,8 @@ def test_every_variant_has_its_name_and_conditions(task):
   assert reranked["rerank"] == {
     "k1": 5,
     "k2": 3,
-    "lambda_": 0.3,
-    "neighbours_among_queries": False,
+    "lambda_value": 0.3,
+    "query_only": False,
   }
   assert found[setting].conditions["rerank"] is None
   assert found[setting].trials != found[f"{setting}/rerank"].trials

@@ -45,13 +45,13 @@ def write_record(folder, seed, row):
   }
   record = {
     "dataset": "vireid_synthetic/quick",
-    "part": "test",
+    "split": "test",
     "synthetic": True,
     "method": "mun",
     "results": {name: value.to_json() for name, value in results.items()},
     "step": 350,
     "seed": seed,
-    "split": 1,
+    "trial": 1,
     "selection": None,
     "trained": config,
   }

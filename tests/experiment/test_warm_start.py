@@ -54,7 +54,7 @@ def same(a, b):
 def test_every_stream_is_filled_and_the_rest_is_kept(tmp_path, capsys):
   config = config_files.load("agw_synthetic", "smoke")
   weights = torchvision_weights(config, tmp_path / "r18.npz")
-  config.init_from = str(tmp_path / "r18.npz")
+  config.pretrained = str(tmp_path / "r18.npz")
   before = make_state(config)
   notices = {}
   after = warm_start.fill(before, config, SHARDING, notices.__setitem__)
@@ -88,7 +88,7 @@ def test_every_method_can_start_from_imagenet_weights(name, tmp_path):
   agw = config_files.load("agw_synthetic", "smoke")
   torchvision_weights(agw, tmp_path / "r18.npz")
   config = config_files.load(name, "smoke")
-  config.init_from = str(tmp_path / "r18.npz")
+  config.pretrained = str(tmp_path / "r18.npz")
   checks.validate(config)
   before = make_state(config)
   after = warm_start.fill(before, config, SHARDING)
@@ -118,7 +118,7 @@ def test_shares_count_numbers_and_five_percent_is_the_limit(classes, notable):
 def test_weights_of_another_network_are_listed(tmp_path):
   config = config_files.load("agw_synthetic", "smoke")
   torchvision_weights(config, tmp_path / "r18.npz")
-  config.init_from = str(tmp_path / "r18.npz")
+  config.pretrained = str(tmp_path / "r18.npz")
   config.method.width = 16
   with pytest.raises(UserError, match=r"r18\.npz: (.|\n)*- bn1\.bias \(16,\)"):
     warm_start.fill(make_state(config), config, SHARDING)
@@ -126,9 +126,9 @@ def test_weights_of_another_network_are_listed(tmp_path):
 
 def test_missing_file_shows_before_anything_is_read():
   config = config_files.load("agw_synthetic", "smoke")
-  config.init_from = "/nowhere/resnet50.pth"
+  config.pretrained = "/nowhere/resnet50.pth"
   with pytest.raises(
-    UserError, match=r"config\.init_from = '/nowhere/resnet50\.pth': no such file"
+    UserError, match=r"config\.pretrained = '/nowhere/resnet50\.pth': no such file"
   ):
     checks.validate(config)
 
@@ -141,4 +141,6 @@ def test_full_width_without_weights_warns_once(width, warned, capsys):
   assert warm_start.fill(state, config, SHARDING) is state
   lines = capsys.readouterr().err.splitlines()
   assert len(lines) == warned
-  assert all("starts from random values" in line and "--config.init_from" in line for line in lines)
+  assert all(
+    "starts from random values" in line and "--config.pretrained" in line for line in lines
+  )

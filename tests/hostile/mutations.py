@@ -53,7 +53,7 @@ def _replace_word(data: bytes, generator: random.Random) -> bytes:
 
 
 def _shuffle_lines(data: bytes, generator: random.Random) -> bytes:
-  lines = data.split(b"\n")
+  lines = data.trial(b"\n")
   generator.shuffle(lines)
   return b"\n".join(lines)
 

@@ -185,7 +185,7 @@ def test_splits_evaluates_every_split_and_trains_none(tmp_path, monkeypatch):
   monkeypatch.setattr(splits_lib.report, "render", lambda items, step: (items, step))
 
   def evaluate(config, folder, *, step, overrides):
-    seen.append((config and config.data.split, folder.name, step, overrides))
+    seen.append((config and config.data.trial, folder.name, step, overrides))
 
   monkeypatch.setattr(splits_lib.evaluate, "evaluate", evaluate)
   splits_lib.evaluate_splits(config, tmp_path, step=4)

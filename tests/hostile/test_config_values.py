@@ -19,18 +19,28 @@ BASE = "agw_sysu"
 # Key -> values; the keys of a method belong to its config on rendered images.
 REFUSED = {
   "seed": (-1, 2**32, 1.5, "0", None, True, NAN, 10**5000),
-  "init_from": ("/nowhere.pth", "a\nb", "~nosuchuser/x", "x" * 300, None, 3),
+  "pretrained": ("/nowhere.pth", "a\nb", "~nosuchuser/x", "x" * 300, None, 3),
   "data.name": ("", None, 3, "x\x1b[31m"),
-  "data.train": ((), "train", ("train", "train"), ("{nope}",), ("{",), ("{0}",), (3,), None, ("",)),
+  "data.train_splits": (
+    (),
+    "train",
+    ("train", "train"),
+    ("{nope}",),
+    ("{",),
+    ("{0}",),
+    (3,),
+    None,
+    ("",),
+  ),
   "data.image_size": ((288,), (288, 144, 3), (-288, 144), (0, 0), (8, 4), (10**9, 10**9), 288, ()),
   "data.resize": ("cubic", "", None, 3),
-  "data.split": (0, -1, "1", 1.0),
+  "data.trial": (0, -1, "1", 1.0),
   "data.placement": ("devise", "", None),
   "data.render": ("smok", None, 1),
   "data.drop_unpaired": (1, "True", None),
   "sampler.name": ("pair", "", None),
-  "sampler.identities": (0, 1, -8, 8.0, "8", None, True, 10**30),
-  "sampler.images": (0, -1, 2.5, None),
+  "sampler.num_identities": (0, 1, -8, 8.0, "8", None, True, 10**30),
+  "sampler.num_instances": (0, -1, 2.5, None),
   "sampler": (None, 5, "pairs", {}, {"name": "pairs"}),
   "augment.visible": ("flip()", ("flip",) * 2000, (3,), ("flop()",), None, ("",)),
   "augment.infrared": (
@@ -82,11 +92,11 @@ REFUSED = {
   "checkpoint.keep_best": ("mAP", "x/y", 3, None),
   "eval.every": ("x", -1, None),
   "eval.batch": (0, -4, 1.5, None, 10**9),
-  "eval.part": ("", "{nope}", None, 3, "{split!r}"),
+  "eval.split": ("", "{nope}", None, 3, "{trial!r}"),
   "eval.features": (("neck",), "after_neck", ("after_neck",) * 2, (3,), None),
   "eval.rerank": (1, "yes", None),
   "eval.rerank_options.k1": (0, -1, 1.5, None),
-  "eval.rerank_options.lambda_": (1.5, -0.1, NAN, "x"),
+  "eval.rerank_options.lambda_value": (1.5, -0.1, NAN, "x"),
   "eval.rerank_options": (None, (), 3),
   "eval.corruption.draws": (-1, 1.5, None, 10**9),
   "eval.corruption.kinds": (("fogg",), "fog", (3,), None),
@@ -110,8 +120,8 @@ OF_METHODS = {
   },
   "mun_synthetic": {
     "method.kernel_sizes": ((), (2,), (3, 3), (0,), (-3,), 3, ("3",), (33,)),
-    "method.gen_stage": (3, -1, "0"),
-    "method.specific_depth": (2, -1, 9),
+    "method.generator_stage": (3, -1, "0"),
+    "method.num_specific_stages": (2, -1, 9),
     "method.ma_rate": (1.5, -0.5, NAN),
     "method.auxiliary": ("grey", None),
   },
@@ -150,7 +160,11 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
   "key, value",
   [
     *(("seed", 2**32 - 1), ("data.image_size", (384, 128)), ("data.image_size", [16, 16])),
-    *(("data.train", ["train"]), ("data.train", ("train_{split}",)), ("eval.part", "test_{split}")),
+    *(
+      ("data.train_splits", ["train"]),
+      ("data.train_splits", ("train_{trial}",)),
+      ("eval.split", "test_{trial}"),
+    ),
     *(("optim.lr", 1), ("optim.lr", 3.5e-4), ("optim.weight_decay", 0), ("optim.momentum", 0)),
     *(("optim.warmup", ""), ("train.duration", "0.5 epoch"), ("train.duration", "500000 examples")),
     *(("optim.lr_multipliers", {"head/neck": 2}), ("optim.no_decay", ("bias",))),
@@ -162,7 +176,11 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
     *(("augment.visible", ("random_erasing(probability=1, area=(0, 1), aspect=1)",)),),
     *(("method.depth", 34), ("method.width", 8), ("method.label_smoothing", 0.1)),
     *(("method.non_local", (0, 0, 0, 0)), ("method.margin", 0), ("train.accumulate", 4)),
-    *(("data.dir", "~/data sets/ä"), ("eval.corruption.severities", (3,)), ("sampler.images", 1)),
+    *(
+      ("data.dir", "~/data sets/ä"),
+      ("eval.corruption.severities", (3,)),
+      ("sampler.num_instances", 1),
+    ),
   ],
 )
 def test_real_values_pass(key, value):
@@ -196,7 +214,7 @@ def test_keys_that_a_file_misspells_or_removes_are_named():
   "option, message",
   [
     ("--config.optim.lr=nan", "config.optim.lr is nan; allowed: 0 to"),
-    ("--config.data.train=()", r"config.data.train is \(\)"),
+    ("--config.data.train_splits=()", r"config.data.train_splits is \(\)"),
     ("--config.seed=-1", "config.seed is -1; allowed: whole numbers 0 to"),
     (
       "--config.data.image_size=1",
@@ -204,10 +222,10 @@ def test_keys_that_a_file_misspells_or_removes_are_named():
     ),
     ("--config.checkpoint.keep=0", "config.checkpoint.keep is 0; allowed: whole numbers 1 to"),
     ("--config.method.depth=51", "config.method.depth is 51; allowed: 18, 34, 50"),
-    ("--config.eval.part={nope}", "config.eval.part is '{nope}'; allowed: .*{split}"),
+    ("--config.eval.split={nope}", "config.eval.split is '{nope}'; allowed: .*{trial}"),
     ("--config.train.duration=\x1b[31m", r"duration = '\\x1b\[31m' is not a valid duration"),
     ("--config.method.dtype=float64", "JAX_ENABLE_X64=1"),
-    ("--config.sampler={}", "config.sampler is {}; allowed: a section of identities"),
+    ("--config.sampler={}", "config.sampler is {}; allowed: a section of name, num_identities"),
     ("--config.method.pooling=gam", "unknown pooling 'gam'; did you mean 'gem'"),
   ],
 )
@@ -219,21 +237,21 @@ def test_a_wrong_value_of_the_command_line_is_explained(option, message):
 
 # Odd values that pass are built: the rest of the run must take them, or say what the data forbid.
 BUILT = [
-  ("agw_synthetic", {"method.width": 1, "method.specific_depth": 5, "optim.lr": 0}),
+  ("agw_synthetic", {"method.width": 1, "method.num_specific_stages": 5, "optim.lr": 0}),
   pytest.param(
     "agw_synthetic",
     {"data.image_size": (16, 200), "method.non_local": (6, 6, 6, 6)},
     marks=pytest.mark.slow,
   ),
-  ("agw_synthetic", {"sampler.identities": 2, "sampler.images": 1, "seed": 2**32 - 1}),
+  ("agw_synthetic", {"sampler.num_identities": 2, "sampler.num_instances": 1, "seed": 2**32 - 1}),
   (
     "agw_synthetic",
     {"train.duration": "0.0000001 epochs", "log.every": "1000000 epochs"},
   ),
   ("agw_synthetic", {"optim.decay_at": ("",), "optim.decay_to": (0,), "eval.batch": 1}),
-  ("agw_synthetic", {"data.train": ("nosuch",)}),
+  ("agw_synthetic", {"data.train_splits": ("nosuch",)}),
   ("agw_synthetic", {"data.name": "../../etc"}),
-  ("agw_synthetic", {"eval.part": "(("}),
+  ("agw_synthetic", {"eval.split": "(("}),
   ("agw_synthetic", {"optim.no_decay": ("nosuch",)}),
   ("agw_synthetic", {"data.dir": "/dev/null"}),
   ("mpanet_synthetic", {"method.parts": 256, "method.width": 1}),
@@ -252,7 +270,9 @@ def test_what_passes_is_built_or_explained(name, changes, data_dir, tmp_path):
   for key, value in changes.items():
     odd_values.put(config, key, value)
   checks.validate(config)
-  refused = {"data.train", "data.name", "eval.part", "optim.no_decay", "data.dir"} & set(changes)
+  refused = {"data.train_splits", "data.name", "eval.split", "optim.no_decay", "data.dir"} & set(
+    changes
+  )
   if refused:
     with pytest.raises(UserError):
       train.build(config, tmp_path / "run")
@@ -263,7 +283,7 @@ def test_what_passes_is_built_or_explained(name, changes, data_dir, tmp_path):
 def test_the_setting_of_the_best_checkpoint_is_checked_before_the_first_step(data_dir, tmp_path):
   config = config_files.smoke("agw_synthetic", data_dir)
   config_lib.hold_out_val(config)
-  config.sampler.identities, config.eval.every = 2, "2 steps"
+  config.sampler.num_identities, config.eval.every = 2, "2 steps"
   config.checkpoint.keep_best = "al/1-shot/random_choice/mAP"
   with pytest.raises(UserError, match="no such setting; did you mean 'all/1-shot/random_choice"):
     train.build(config, tmp_path / "run")

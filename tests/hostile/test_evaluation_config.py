@@ -161,7 +161,7 @@ def test_training_settings_of_the_command_do_not_count_and_that_is_said(trained,
     ("--config.eval.flop=True", "config.eval.flop: no such key; did you mean config.eval.flip"),
     ("--config.eval.flip=maybe", "config.eval.flip = 'maybe'; allowed: True or False"),
     ("--config.eval.protocol.trials=0", "trials holds 0"),
-    ("--config.eval.part=tset", "no part 'tset'; did you mean 'test'"),
+    ("--config.eval.split=tset", "no split 'tset'; did you mean 'test'"),
     (
       "--config.eval.features=('before_neck','before_neck')",
       r"config.eval.features .* all different",
@@ -233,7 +233,7 @@ ODD = [
   *(
     "{'a':1}",
     "None",
-    "{split}",
+    "{trial}",
     "{nope}",
     "9" * 20,
     '"',
@@ -241,7 +241,7 @@ ODD = [
     "\x1b",
     "a/b",
     "..",
-    "test_{split}",
+    "test_{trial}",
   ),
 ]
 

@@ -64,7 +64,7 @@ def test_odd_arguments_work_or_are_refused(name):
       evaluate_or_refuse(protocol, PEOPLE, FEATURES)
 
 
-@pytest.mark.parametrize("argument", ["k1", "k2", "lambda_", "neighbours_among_queries"])
+@pytest.mark.parametrize("argument", ["k1", "k2", "lambda_value", "query_only"])
 def test_odd_options_of_the_reranking_work_or_are_refused(argument):
   accepted = 0
   for value in ODD:
@@ -101,8 +101,8 @@ def draw(seed):
   options = Reranking(
     k1=int(generator.integers(1, 30)),
     k2=int(generator.integers(1, 30)),
-    lambda_=float(generator.random()),
-    neighbours_among_queries=bool(generator.integers(0, 2)),
+    lambda_value=float(generator.random()),
+    query_only=bool(generator.integers(0, 2)),
   )
   return constructed(identity, camera, modality), features, options
 

@@ -40,7 +40,7 @@ def test_another_split_of_regdb_is_refused_and_the_right_one_named(regdb, data_d
   before = files(regdb)
   config = make_config("agw_regdb", data_dir)
   known = set(Checkpoints(regdb).meta(1)["identities"])
-  config.data.split = 3
+  config.data.trial = 3
   with pytest.raises(UserError) as caught:
     evaluate.evaluate(config, regdb)
   dataset = evaluate.Dataset("regdb", data_dir / "rendered" / "smoke")
@@ -48,23 +48,23 @@ def test_another_split_of_regdb_is_refused_and_the_right_one_named(regdb, data_d
   text = str(caught.value)
   assert f"trained on {len(known & tested)} of the {len(tested)} people in test_3 of regdb" in text
   assert f"identities {min(known & tested)}" in text
-  assert text.endswith("Evaluate on test_1: --config.data.split=1")
+  assert text.endswith("Evaluate on test_1: --config.data.trial=1")
   assert files(regdb) == before
-  config.data.split = 1
+  config.data.trial = 1
   evaluate.evaluate(config, regdb)
 
 
 @pytest.mark.parametrize("part", ["train_1", "full"])
 def test_a_part_that_holds_training_people_is_refused(regdb, part):
-  with pytest.raises(UserError, match=rf"people in {part} of regdb.*--config.eval.part=test_1"):
-    evaluate.evaluate(None, regdb, overrides=[f"--config.eval.part={part}"])
+  with pytest.raises(UserError, match=rf"people in {part} of regdb.*--config.eval.split=test_1"):
+    evaluate.evaluate(None, regdb, overrides=[f"--config.eval.split={part}"])
 
 
 def test_training_that_would_be_evaluated_on_its_own_people_does_not_start(data_dir, tmp_path):
   config = make_config("agw_synthetic", data_dir)
-  config.eval.part = "val"
+  config.eval.split = "val"
   config.eval.protocol.galleries = ("random_choice",)
-  with pytest.raises(UserError, match=r"trained on 2 of the 2 people in val.*eval.part=test"):
+  with pytest.raises(UserError, match=r"trained on 2 of the 2 people in val.*eval.split=test"):
     train.train(config, tmp_path)
   assert not (tmp_path / "eval").exists() and not Checkpoints(tmp_path).steps()
   config_lib.hold_out_val(config)
@@ -78,7 +78,7 @@ class Parts:
     self.name, self._identities = name, identities
     self.metadata = {"identity_names": names} if names else {}
 
-  def part_names(self):
+  def split_names(self):
     return list(self._identities)
 
   def load(self, *parts, on_disk):
@@ -93,9 +93,9 @@ def outcome(trained, evaluated, dataset, *, known, part="test", people=None):
   """Returns the refusal of an evaluation, or None; `people` are the names of the known ones."""
   config = config_lib.default_config("agw", "sysu_mm01")
   config.data.update(evaluated)
-  config.eval.part = part
+  config.eval.split = part
   stored = {"config": config_lib.to_dict(config_lib.default_config("agw", "sysu_mm01"))}
-  stored["config"]["data"] |= {"train": ["train"], **trained}
+  stored["config"]["data"] |= {"train_splits": ["train"], **trained}
   stored |= {"identities": known} | ({"people": people} if people else {})
   records = dataset.load(part, on_disk=True).records
   try:
@@ -131,7 +131,7 @@ def test_a_data_set_that_was_moved_is_the_same_one(tmp_path):
   dataset = Parts("own", train=[1, 2, 3], test=[4, 5])
   assert outcome(trained, evaluated, dataset, known=[1, 2, 3]) is None
   text = outcome(trained, evaluated, dataset, known=[1, 2, 3], part="train")
-  assert "trained on 3 of the 3 people" in text and "--config.eval.part=test" in text
+  assert "trained on 3 of the 3 people" in text and "--config.eval.split=test" in text
 
 
 def test_where_no_part_is_free_of_them_that_is_said():

@@ -424,7 +424,7 @@ def test_what_is_no_file_is_not_opened(tmp_path, place, suffix):
   make, said = PLACES[place]
   make(tmp_path / f"w{suffix}")
   assert said in refusal(tmp_path / f"w{suffix}")
-  with pytest.raises(UserError, match=f"config.init_from = .*{said}"):
+  with pytest.raises(UserError, match=f"config.pretrained = .*{said}"):
     checks.check_init_from(str(tmp_path / f"w{suffix}"))
 
 

@@ -140,9 +140,9 @@ def test_prototypes_accumulate_without_gradient_and_only_the_centers_get_one():
 
 def test_a_running_prototype_has_the_gradient_of_its_center():
   prototype, center = jnp.array([3.0, 4.0]), jnp.array([1.0, -1.0])
-  np.testing.assert_allclose(alignment.step_into(prototype, center), prototype)
+  np.testing.assert_allclose(alignment.straight_through(prototype, center), prototype)
   of_prototype, of_center = jax.grad(
-    lambda p, c: jnp.sum(alignment.step_into(p, c) ** 2), argnums=(0, 1)
+    lambda p, c: jnp.sum(alignment.straight_through(p, c) ** 2), argnums=(0, 1)
   )(prototype, center)
   np.testing.assert_array_equal(of_prototype, np.zeros(2))
   np.testing.assert_allclose(of_center, 2 * prototype)

@@ -8,7 +8,7 @@ import pytest
 from vireid_jax import methods
 
 TINY = {"depth": 18, "width": 8, "dtype": "float32"}
-NAMES = [name for name in methods.names() if hasattr(methods._find(name), "last_map")]
+NAMES = [name for name in methods.names() if hasattr(methods._find(name), "forward_features")]
 
 
 FEATURES = ("after_neck", "before_neck")
@@ -32,8 +32,8 @@ def test_the_two_pieces_are_the_whole(name):
     """Both features of one network, compiled together."""
     last, pieced, whole = {}, {}, {}
     for feature, method in by_feature.items():
-      last[feature] = method.last_map(variables, image, "infrared")
-      pieced[feature] = method.embed_map(variables, last[feature], "infrared")
+      last[feature] = method.forward_features(variables, image, "infrared")
+      pieced[feature] = method.forward_head(variables, last[feature], "infrared")
       whole[feature] = method.embed(variables, image, "infrared")
     attention = getattr(any_method, "attention", None)
     return last, pieced, whole, attention(variables, image, "infrared") if attention else {}

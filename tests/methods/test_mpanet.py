@@ -252,7 +252,11 @@ def test_pam_by_hand():
 )
 def test_published_settings(name, identities, images, size, last):
   config = config_files.load(f"mpanet_{name}")
-  assert config.sampler.to_dict() == {"name": "groups", "identities": identities, "images": images}
+  assert config.sampler.to_dict() == {
+    "name": "groups",
+    "num_identities": identities,
+    "num_instances": images,
+  }
   assert config.data.image_size == size
   assert (config.optim.name, config.optim.lr, config.optim.weight_decay) == ("adam", 3.5e-4, 5e-4)
   assert config.optim.decay_at == ("80 epochs", last)

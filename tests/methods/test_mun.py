@@ -92,7 +92,9 @@ def test_variants_change_exactly_what_they_say(variant):
 
 @pytest.mark.parametrize("stage, channels", [(0, 64), (1, 256), (2, 512)])
 def test_the_generator_works_at_the_width_of_its_stage(stage, channels):
-  method = methods.create({"name": "mun", "gen_stage": stage}, num_classes=395, steps_per_epoch=1)
+  method = methods.create(
+    {"name": "mun", "generator_stage": stage}, num_classes=395, steps_per_epoch=1
+  )
   variables = jax.eval_shape(method.init, jax.random.key(0), make_batch(2, (64, 32)))
   assert variables["params"]["generator"]["cross_scale"].shape == (channels,)
   assert count(variables["params"]) - count(variables["params"]["generator"]) == BASE
@@ -232,8 +234,8 @@ def test_layer_scales_have_no_weight_decay():
   [
     ({"auxiliary": "grey"}, "'gray'"),
     ({"ma_metric": "l2"}, "mean_l2"),
-    ({"gen_stage": 3}, "gen_stage is 3"),
-    ({"specific_depth": 2}, "specific_depth 2"),
+    ({"generator_stage": 3}, "generator_stage is 3"),
+    ({"num_specific_stages": 2}, "num_specific_stages 2"),
     ({"intra": False, "cross": False}, "needs intra or cross"),
     ({"auxiliary": "none"}, "modality_alignment=False or bridge=False"),
   ],

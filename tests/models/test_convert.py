@@ -90,7 +90,7 @@ def test_hub_without_network_says_how_to_use_a_file(monkeypatch):
     raise ConnectionError("no route to host")
 
   fake_hub(monkeypatch, download)
-  with pytest.raises(UserError, match=r"no route to host.*--config\.init_from=/path"):
+  with pytest.raises(UserError, match=r"no route to host.*--config\.pretrained=/path"):
     convert.load_weights("hf://timm/resnet50.tv_in1k")
 
 

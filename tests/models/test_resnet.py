@@ -42,7 +42,7 @@ def test_specific_depth_doubles_just_the_first_parts(depth):
   whole = TORCHVISION[depth]
   sizes = []
   for specific in range(6):
-    network = TwoStreamResNet(depth, specific_depth=specific, numerics=NUMERICS)
+    network = TwoStreamResNet(depth, num_specific_stages=specific, numerics=NUMERICS)
     variables = jax.eval_shape(
       lambda x, n=network: n.init(jax.random.key(0), x, x, train=True), IMAGES
     )
@@ -56,8 +56,8 @@ def test_specific_depth_doubles_just_the_first_parts(depth):
 def test_wrong_depths_are_refused():
   with pytest.raises(UserError, match="depth 51"):
     jax.eval_shape(lambda x: ResNet(51).init(jax.random.key(0), x, train=True), IMAGES)
-  with pytest.raises(UserError, match="specific_depth is 6"):
-    network = TwoStreamResNet(18, specific_depth=6)
+  with pytest.raises(UserError, match="num_specific_stages is 6"):
+    network = TwoStreamResNet(18, num_specific_stages=6)
     jax.eval_shape(lambda x: network.init(jax.random.key(0), x, x, train=True), IMAGES)
 
 

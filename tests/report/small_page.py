@@ -34,17 +34,19 @@ class Looking:
 
   def embed(self, variables, images, modality):
     """[n, h, w, 3] to [n, 3]."""
-    return self.embed_map(variables, self.last_map(variables, images, modality), modality)
+    return self.forward_head(
+      variables, self.forward_features(variables, images, modality), modality
+    )
 
-  def last_map(self, variables, images, modality):
+  def forward_features(self, variables, images, modality):
     """The image itself."""
     del variables, modality
     return images
 
-  def embed_map(self, variables, last_map, modality):
+  def forward_head(self, variables, forward_features, modality):
     """Its mean."""
     del variables, modality
-    return last_map.mean(axis=(1, 2))
+    return forward_features.mean(axis=(1, 2))
 
   def attention(self, variables, images, modality):
     """The first channel, by a name that must be escaped."""

@@ -30,24 +30,29 @@ def result(setting, rates, **other):
   return SettingResult(trials, 4, counts, counts, conditions(setting, **other))
 
 
-def write(workdir, results, *, step=10, name="", seed=0, split=1, **changes):
+def write(workdir, results, *, step=10, name="", seed=0, trial=1, **changes):
   """Writes a record as an evaluation of RegDB would; dots in `changes` reach into the config."""
   config = {
     "seed": seed,
-    "data": {"name": "regdb", "split": split, "train": ["train_{split}"], "dir": str(workdir)},
+    "data": {
+      "name": "regdb",
+      "trial": trial,
+      "train_splits": ["train_{trial}"],
+      "dir": str(workdir),
+    },
     "optim": {"lr": 0.1},
     "train": {"duration": "10 steps"},
     "eval": {"every": ""},
   }
   record = {
     "dataset": "regdb",
-    "part": f"test_{split}",
+    "split": f"test_{trial}",
     "synthetic": True,
     "method": "agw",
     "results": {key: value.to_json() for key, value in results.items()},
     "step": step,
     "seed": seed,
-    "split": split,
+    "trial": trial,
     "selection": changes.pop("selection", None),
     "trained": config,
   }
@@ -73,7 +78,7 @@ def rows(text):
 def test_mean_and_deviation_over_splits(tmp_path):
   rates = [0.2, 0.5, 0.6]
   for split, rate in enumerate(rates, start=1):
-    write(tmp_path / f"split_{split:02d}", plain(rate), split=split)
+    write(tmp_path / f"split_{split:02d}", plain(rate), trial=split)
   text = report.render([str(tmp_path)])
   assert rows(text)[1][:3] == ["agw, after_neck", "3 of 10 splits, 1 seed", "43.33 ± 17.00"]
   assert 100 * np.std(rates) == pytest.approx(17.0, abs=0.005)
@@ -85,7 +90,7 @@ def test_mean_and_deviation_over_splits(tmp_path):
 def test_seeds_are_averaged_over_their_splits_first(tmp_path):
   for seed, base in ((0, 0.2), (1, 0.4)):
     for split in (1, 2):
-      write(tmp_path / f"{seed}_{split}", plain(base + split / 10), seed=seed, split=split)
+      write(tmp_path / f"{seed}_{split}", plain(base + split / 10), seed=seed, trial=split)
   cells = rows(report.render([f"{tmp_path}/*"]))[1]
   assert cells[:3] == ["agw, after_neck", "2 of 10 splits, 2 seeds", "45.00 ± 10.00"]
 
@@ -107,7 +112,7 @@ def test_what_was_not_run_says_so(tmp_path):
 
 
 def test_reranked_corrupted_and_other_features_stand_in_rows_of_their_own(tmp_path):
-  options = {"k1": 20, "k2": 6, "lambda_": 0.3, "neighbours_among_queries": False}
+  options = {"k1": 20, "k2": 6, "lambda_value": 0.3, "query_only": False}
   results = {
     **plain(0.5),
     "a": result("visible_to_infrared", [0.6], rerank=options),
@@ -179,14 +184,14 @@ def test_different_numbers_of_trials_are_never_averaged(tmp_path):
 
 def test_one_result_is_not_counted_twice(tmp_path):
   for name in ("a", "b"):
-    write(tmp_path / name, plain(0.5), seed=3, split=2)
-  with pytest.raises(UserError, match="same seed 3 and split 2"):
+    write(tmp_path / name, plain(0.5), seed=3, trial=2)
+  with pytest.raises(UserError, match="same seed 3 and trial 2"):
     report.render([str(tmp_path)])
 
 
 def test_seeds_must_cover_the_same_splits(tmp_path):
   for seed, split in ((0, 1), (0, 2), (1, 1)):
-    write(tmp_path / f"{seed}_{split}", plain(0.5), seed=seed, split=split)
+    write(tmp_path / f"{seed}_{split}", plain(0.5), seed=seed, trial=split)
   with pytest.raises(UserError, match=r"different splits \(seed 0: \[1, 2\]; seed 1: \[1\]\)"):
     report.render([str(tmp_path)])
 
@@ -203,7 +208,7 @@ def test_same_bytes_whatever_the_order_of_writing(tmp_path):
     folder = tmp_path / f"order_{order[0]}" / "run"
     for split in order:
       rate = random.Random(split).random()
-      write(folder / f"split_{split:02d}", plain(rate, rate / 3), split=split)
+      write(folder / f"split_{split:02d}", plain(rate, rate / 3), trial=split)
     texts.append(report.render([str(folder)]))
   assert texts[0] == texts[1]
   assert report.render([str(tmp_path / "order_1" / "run")]).encode() == texts[0].encode()

@@ -208,6 +208,6 @@ def test_thresholds_say_whose_they_are(tmp_path):
 
 def test_a_report_takes_no_config(tmp_path):
   write(tmp_path / "run", plain(0.5))
-  arguments = ("--mode=report", f"--workdir={tmp_path / 'run'}", "--config.eval.part=val")
+  arguments = ("--mode=report", f"--workdir={tmp_path / 'run'}", "--config.eval.split=val")
   with command_lines.parsed(*arguments) as main, pytest.raises(UserError, match="reads no config"):
     main.main(["main"])

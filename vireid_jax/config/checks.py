@@ -41,10 +41,10 @@ from vireid_jax.models.weights import hub
 from vireid_jax.training import gradients, optim
 
 
-class Part(Text):
-  """The name of a part of a data set; {split} in it stands for config.data.split."""
+class SplitName(Text):
+  """The name of a split of a data set; {trial} in it stands for config.data.trial."""
 
-  allowed = "the name of a part of the data set, in which {split} stands for config.data.split"
+  allowed = "the name of a split of the data set, in which {trial} stands for config.data.trial"
 
   def accepts(self, value: Any) -> bool:
     """See `options.Rule`."""
@@ -54,7 +54,7 @@ class Part(Text):
       fields = [field for _, *field in string.Formatter().parse(value)]
     except ValueError:  # a brace alone
       return False
-    return all(name is None or (name, *rest) == ("split", "", None) for name, *rest in fields)
+    return all(name is None or (name, *rest) == ("trial", "", None) for name, *rest in fields)
 
 
 # The network halves an image four times.
@@ -62,17 +62,17 @@ IMAGE_SIDE = Whole(16, 4096)
 NAME = Text(empty=False)
 RULES: dict[str, Rule] = {
   "seed": Whole(0, LARGEST_SEED),
-  "init_from": Path(),
+  "pretrained": Path(),
   "data.dir": Path(),
   "data.name": NAME,
-  "data.train": Several(Part(), least=1, distinct=True),
+  "data.train_splits": Several(SplitName(), least=1, distinct=True),
   "data.image_size": Several(IMAGE_SIDE, least=2, most=2),
   "data.resize": OneOf("lanczos", "bilinear"),
   "data.render": OneOf("", *synthetic.PRESETS),
-  "data.split": Whole(1, 1000),
+  "data.trial": Whole(1, 1000),
   "sampler.name": OneOf(sampler.SAMPLERS, noun="sampler"),
-  "sampler.identities": Whole(2, 4096),
-  "sampler.images": Whole(1, 4096),
+  "sampler.num_identities": Whole(2, 4096),
+  "sampler.num_instances": Whole(1, 4096),
   **{f"augment.{name}": Several(NAME) for name in ("pair", *MODALITIES)},
   "method.name": NAME,
   **optim.RULES,
@@ -84,11 +84,11 @@ RULES: dict[str, Rule] = {
   "checkpoint.keep_every": Duration(),
   "eval.every": Duration(),
   "eval.batch": Whole(1, 65_536),
-  "eval.part": Part(),
+  "eval.split": SplitName(),
   "eval.features": Several(NAME, distinct=True),
   "eval.rerank_options.k1": Whole(1, MOST),
   "eval.rerank_options.k2": Whole(1, MOST),
-  "eval.rerank_options.lambda_": Number(0, 1),
+  "eval.rerank_options.lambda_value": Number(0, 1),
   "eval.corruption.draws": Whole(0, 1000),
   "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),
   "eval.corruption.severities": Several(OneOf(corruptions.SEVERITIES), least=1, distinct=True),
@@ -108,9 +108,9 @@ def validate(config: ConfigDict) -> None:
   """
   check_keys(config)
   placement.check(config.data.placement)
-  gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
-  check_init_from(config.init_from)
-  clock = Clock(1, 2 * config.sampler.identities * config.sampler.images)
+  gradients.check(config.train.remat, config.train.accumulate, config.sampler.num_identities)
+  check_init_from(config.pretrained)
+  clock = Clock(1, 2 * config.sampler.num_identities * config.sampler.num_instances)
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
   method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
   if config.method.get("dtype") == "float64":
@@ -167,10 +167,10 @@ def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
       f"config.checkpoint.keep_best = {shown(keep_best)} ends in no metric; "
       f"{nearest(metric, METRICS)}; write SETTING/METRIC, such as all/1-shot/random_choice/mAP"
     )
-  if config.eval.part.startswith("test") or not config.eval.every:
+  if config.eval.split.startswith("test") or not config.eval.every:
     raise UserError(
       f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
-      f"identities in config.eval.part (it is {config.eval.part!r}): the test set as judge would "
+      f"identities in config.eval.split (it is {config.eval.split!r}): the test set as judge would "
       "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
     )
 
@@ -210,8 +210,8 @@ def prefixed(key: str) -> Iterator[None]:
 
 
 def check_init_from(source: str) -> None:
-  """Raises UserError when `config.init_from` names no file of weights; a hub name is not asked."""
+  """Raises UserError when `config.pretrained` names no file of weights; a hub name is not asked."""
   if source.startswith(hub.SCHEME):
     hub.parse(source)
   elif source and (reason := convert.unfit(source)):
-    raise UserError(f"config.init_from = {source!r}: {reason}")
+    raise UserError(f"config.pretrained = {source!r}: {reason}")

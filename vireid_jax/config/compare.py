@@ -14,9 +14,9 @@ from vireid_jax.config import keys
 FREE_TO_CHANGE = ("checkpoint", "data.dir", "data.placement", "eval", "log", "train.duration")
 
 
-def part(config: ConfigDict, text: str) -> str:
-  """Fills {split} of a part's name: 'test_{split}' to 'test_3'."""
-  return text.format(split=config.data.split)
+def split_name(config: Mapping, text: str) -> str:
+  """Fills {trial} in the name of a split: 'test_{trial}' gives 'test_3'."""
+  return text.format(trial=config["data"]["trial"])
 
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) -> list[str]:

@@ -19,28 +19,28 @@ def _sysu_protocol(config: ConfigDict) -> None:
 
 def _use_sysu_mm01(config: ConfigDict) -> None:
   config.data.name = "sysu_mm01"
-  config.data.train = ("train", "val")
+  config.data.train_splits = ("train", "val")
   _sysu_protocol(config)
 
 
 def _use_regdb(config: ConfigDict) -> None:
   config.data.name = "regdb"
-  config.data.train = ("train_{split}",)
-  config.eval.part = "test_{split}"
+  config.data.train_splits = ("train_{trial}",)
+  config.eval.split = "test_{trial}"
   config.eval.protocol = ConfigDict({"name": "regdb"})
 
 
 def _use_llcm(config: ConfigDict) -> None:
   config.data.name = "llcm"
-  config.data.train = ("train",)
+  config.data.train_splits = ("train",)
   config.eval.protocol = ConfigDict({"name": "llcm", "trials": 10})
 
 
 def use_own(config: ConfigDict) -> None:
   """Trains and tests on one's own pictures (docs/own_data.md); the settings stay as they are."""
   config.data.name = "own"
-  config.data.train = ("train",)
-  config.eval.part = "test"
+  config.data.train_splits = ("train",)
+  config.eval.split = "test"
   config.eval.protocol = ConfigDict(
     {
       "name": "cross_modality",
@@ -54,7 +54,7 @@ def use_own(config: ConfigDict) -> None:
 
 def _use_synthetic(config: ConfigDict) -> None:
   config.data.name = "vireid_synthetic/quick"
-  config.data.train = ("train", "val")
+  config.data.train_splits = ("train", "val")
   _sysu_protocol(config)
 
 

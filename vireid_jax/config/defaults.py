@@ -28,19 +28,19 @@ def default_config(method: str, dataset: str) -> ConfigDict:
     raise UserError(f"unknown data set {shown(dataset)}; {nearest(dataset, DATASETS)}")
   config = ConfigDict()
   config.seed = 0
-  config.init_from = ""  # a file or hub name of ImageNet weights; empty: random values
+  config.pretrained = ""  # a file or hub name of ImageNet weights; empty: random values
   config.data = ConfigDict(
     {
       "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
       "image_size": (288, 144),
       "resize": "lanczos",
-      "split": 1,  # fills {split} in train and test: RegDB's ten splits
+      "trial": 1,  # fills {trial} in the names of splits: RegDB's ten trials
       "render": "",  # a preset of the synthetic renderer stands in for the real images
       "drop_unpaired": False,
       "placement": "auto",  # of the training images: 'device', 'host', 'stream' (from disk)
     }
   )
-  config.sampler = ConfigDict({"name": "pairs", "identities": 8, "images": 4})
+  config.sampler = ConfigDict({"name": "pairs", "num_identities": 8, "num_instances": 4})
   config.augment = ConfigDict(
     {
       "pair": (),  # first, on both images of a pair alike
@@ -99,7 +99,7 @@ def evaluation_defaults() -> ConfigDict:
       "at_start": False,
       "quick": False,  # evaluations during training: trial 0 of the plain settings alone
       "batch": 128,
-      "part": "test",
+      "split": "test",
       "features": (),  # empty: the method's own; several share one pass over the images
       "normalize": True,
       "flip": False,
@@ -107,8 +107,8 @@ def evaluation_defaults() -> ConfigDict:
       "rerank_options": {
         "k1": 20,
         "k2": 6,
-        "lambda_": 0.3,
-        "neighbours_among_queries": False,
+        "lambda_value": 0.3,
+        "query_only": False,
       },
       "mixed": False,
       "verification": False,  # ROC and distances, in --mode=evaluate

@@ -68,7 +68,7 @@ def build_step(
       method,
       remat=config.train.remat,
       accumulate=config.train.accumulate,
-      images=config.sampler.images,
+      images=config.sampler.num_instances,
       unroll=unroll,
     ),
   )

@@ -16,8 +16,8 @@ def smoke(config: ConfigDict) -> None:
   else:
     config.data.render = "smoke"
   config.data.image_size = (48, 24)
-  config.sampler.identities = 4
-  config.sampler.images = 2
+  config.sampler.num_identities = 4
+  config.sampler.num_instances = 2
   config.method.depth = 18
   config.method.width = 8
   config.train.duration = "4 steps"
@@ -30,8 +30,8 @@ def smoke(config: ConfigDict) -> None:
 
 def hold_out_val(config: ConfigDict) -> None:
   """Trains without the val identities and evaluates on them, to choose settings off the test."""
-  config.data.train = ("train",)
-  config.eval.part = "val"
+  config.data.train_splits = ("train",)
+  config.eval.split = "val"
   if "galleries" in config.eval.protocol:
     # The owner's gallery permutations cover the test identities only.
     config.eval.protocol.galleries = ("random_choice",)

@@ -22,12 +22,12 @@ class Reranking:
 
   k1: int = 20
   k2: int = 6
-  lambda_: float = 0.3
-  neighbours_among_queries: bool = False
+  lambda_value: float = 0.3
+  query_only: bool = False
 
   def __post_init__(self):
-    _check_parameters(self.k1, self.k2, self.lambda_)
-    checks.flag("neighbours_among_queries", self.neighbours_among_queries)
+    _check_parameters(self.k1, self.k2, self.lambda_value)
+    checks.flag("query_only", self.query_only)
 
 
 class Reranker:
@@ -74,8 +74,8 @@ def k_reciprocal_distance(
   *,
   k1: int = 20,
   k2: int = 6,
-  lambda_: float = 0.3,
-  neighbours_among_queries: bool = False,
+  lambda_value: float = 0.3,
+  query_only: bool = False,
 ):
   """Mixes the distance of two images with how little their neighbourhoods overlap.
 
@@ -88,8 +88,8 @@ def k_reciprocal_distance(
     gallery: float [g, d].
     k1: size of the neighbourhoods.
     k2: neighbours over which an encoding is averaged; 1 leaves it as it is.
-    lambda_: weight of the original distance, in [0, 1].
-    neighbours_among_queries: look neighbours up among the queries alone, as MPANet's published
+    lambda_value: weight of the original distance, in [0, 1].
+    query_only: look neighbours up among the queries alone, as MPANet's published
       SYSU-MM01 evaluation does; the paper looks among queries and gallery.
 
   Returns:
@@ -109,8 +109,8 @@ def k_reciprocal_distance(
     len(query),
     k1=k1,
     k2=k2,
-    lambda_=lambda_,
-    neighbours_among_queries=neighbours_among_queries,
+    lambda_value=lambda_value,
+    query_only=query_only,
   )
 
 
@@ -120,8 +120,8 @@ def rerank(
   *,
   k1: int = 20,
   k2: int = 6,
-  lambda_: float = 0.3,
-  neighbours_among_queries: bool = False,
+  lambda_value: float = 0.3,
+  query_only: bool = False,
 ):
   """Re-ranks from given distances; spares the products when draws share their queries.
 
@@ -129,7 +129,7 @@ def rerank(
     distances: float [n, n], symmetric, squared Euclidean, with zeros on the diagonal; the first
       `queries` images are the queries, the others the gallery.
     queries: number of queries.
-    k1, k2, lambda_, neighbours_among_queries: as for `k_reciprocal_distance`.
+    k1, k2, lambda_value, query_only: as for `k_reciprocal_distance`.
 
   Returns:
     float [queries, n - queries], smaller is closer.
@@ -137,7 +137,7 @@ def rerank(
   Raises:
     UserError: a parameter out of range.
   """
-  _check_parameters(k1, k2, lambda_)
+  _check_parameters(k1, k2, lambda_value)
   if not 0 < queries < len(distances):
     raise UserError(
       f"re-ranking got {queries} queries and {len(distances) - queries} gallery images; it needs "
@@ -151,16 +151,16 @@ def rerank(
       queries,
       k1=k1,
       k2=k2,
-      lambda_=lambda_,
-      neighbours_among_queries=neighbours_among_queries,
+      lambda_value=lambda_value,
+      query_only=query_only,
     )
-  near = queries if neighbours_among_queries else len(distances)
+  near = queries if query_only else len(distances)
   nearest = _nearest(distances, max(k1 + 1, k2), near)
   scale = np.maximum(distances.max(axis=1, keepdims=True), np.finfo(distances.dtype).tiny)
   encoding = _average(_encode(distances, scale, nearest, k1), nearest[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   plain = distances[:queries, queries:] / scale[:queries]
-  return ((1 - lambda_) * jaccard + lambda_ * plain).astype(distances.dtype)
+  return ((1 - lambda_value) * jaccard + lambda_value * plain).astype(distances.dtype)
 
 
 def _on_accelerator() -> bool:
@@ -169,10 +169,10 @@ def _on_accelerator() -> bool:
   return jax.default_backend() != "cpu"
 
 
-def _check_parameters(k1, k2, lambda_):
+def _check_parameters(k1, k2, lambda_value):
   checks.count("k1 of the re-ranking", k1)
   checks.count("k2 of the re-ranking", k2)
-  checks.share("lambda_ of the re-ranking", lambda_)
+  checks.share("lambda_value of the re-ranking", lambda_value)
 
 
 def _nearest(distances, count, near):

@@ -15,19 +15,19 @@ BLOCK = 8  # queries whose minima with the whole gallery are taken at once
 
 
 def rerank(
-  distances, queries: int, *, k1: int, k2: int, lambda_: float, neighbours_among_queries: bool
+  distances, queries: int, *, k1: int, k2: int, lambda_value: float, query_only: bool
 ) -> np.ndarray:
   """Computes what `reranking.rerank` does, with the same arguments, on the default device."""
-  found = _rerank(distances, queries, k1, k2, lambda_, neighbours_among_queries)
+  found = _rerank(distances, queries, k1, k2, lambda_value, query_only)
   return np.asarray(found)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
-def _rerank(distances, queries, k1, k2, lambda_, neighbours_among_queries):
+def _rerank(distances, queries, k1, k2, lambda_value, query_only):
   count = len(distances)
   scale = jnp.maximum(distances.max(axis=1, keepdims=True), jnp.finfo(distances.dtype).tiny)
   looked_up = distances
-  if neighbours_among_queries:
+  if query_only:
     looked_up = jnp.where(jnp.arange(count) < queries, distances, distances.max())
   _, nearest = jax.lax.top_k(-looked_up, min(max(k1 + 1, k2), count))  # of equal ones the earlier
   members = _expanded(nearest, k1)
@@ -36,7 +36,9 @@ def _rerank(distances, queries, k1, k2, lambda_, neighbours_among_queries):
   weight /= jnp.maximum(weight.sum(axis=1, keepdims=True), jnp.finfo(weight.dtype).tiny)
   encoding = _average(weight, nearest[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
-  return (1 - lambda_) * jaccard + lambda_ * distances[:queries, queries:] / scale[:queries]
+  return (1 - lambda_value) * jaccard + lambda_value * distances[:queries, queries:] / scale[
+    :queries
+  ]
 
 
 def _expanded(nearest, k1):

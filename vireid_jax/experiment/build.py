@@ -73,7 +73,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
   _check_continues(checkpoints, config, workdir)
   mesh = mesh_lib.make_mesh()
-  pairs = config.sampler.identities * config.sampler.images
+  pairs = config.sampler.num_identities * config.sampler.num_instances
   mesh_lib.check_divisible(pairs // config.train.accumulate, mesh)
   distributed.in_turn(lambda: rendered.ensure(config.data))
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
@@ -115,14 +115,14 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
 
 
 def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
-  parts = [config_lib.part(config, part) for part in config.data.train]
+  splits = [config_lib.split_name(config, name) for name in config.data.train_splits]
   masks = methods.needs_masks(config.method)
   height, width = config.data.image_size
-  needed = dataset.count(*parts) * height * width * (4 if masks else 3)
+  needed = dataset.count(*splits) * height * width * (4 if masks else 3)
   chosen = placement.choose(config.data.placement, needed)
   if jax.process_index() == 0:
     print(f"training images: {chosen.name} ({chosen.reason})", flush=True)
-  images = dataset.load(*parts, masks=masks, on_disk=chosen.name == placement.STREAM)
+  images = dataset.load(*splits, masks=masks, on_disk=chosen.name == placement.STREAM)
   if config.data.drop_unpaired:
     images = pipeline.drop_unpaired(images)
   return TrainData(

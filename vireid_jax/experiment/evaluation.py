@@ -59,7 +59,8 @@ class Evaluation:
     self._suite = make_suite(config)
     self._corruptions = make_corruptions(config)
     self._images = dataset.load(
-      config_lib.part(config, config.eval.part), on_disk=config.data.placement == placement.STREAM
+      config_lib.split_name(config, config.eval.split),
+      on_disk=config.data.placement == placement.STREAM,
     )
     self._dataset, self.config, self.mesh = dataset, config, mesh
     self.mismatch, self._same_data = tuple(mismatch), True
@@ -166,7 +167,7 @@ class Evaluation:
   def title(self, label: str) -> str:
     """Names what was evaluated; says so when the images are synthetic."""
     synthetic = " (synthetic images)" if self._dataset.is_synthetic else ""
-    part = config_lib.part(self.config, self.config.eval.part)
+    part = config_lib.split_name(self.config, self.config.eval.split)
     title = f"{self._dataset.name}{synthetic}, {part}, {self.config.method.name}, {label}"
     return title + (f" (mismatch: {'; '.join(self.mismatch)})" if self.mismatch else "")
 
@@ -195,12 +196,12 @@ class Evaluation:
       "name": evaluation_record.name(config, own, step, other_images=other),
       "title": self.title(f"step {step}"),
       "dataset": self._dataset.name,
-      "part": config_lib.part(self.config, self.config.eval.part),
+      "split": config_lib.split_name(self.config, self.config.eval.split),
       "synthetic": self._dataset.is_synthetic,
       "method": self.config.method.name,
       "step": step,
       "seed": own["seed"],
-      "split": own["data"]["split"],
+      "trial": own["data"]["trial"],
       "differs": list(evaluation_record.differing(config, own).values()),
       "mismatch": list(self.mismatch),
       "results": {name: result.to_json() for name, result in results.items()},

@@ -14,11 +14,11 @@ from vireid_jax.config import checks, with_tuples
 
 # What an evaluation is asked to do. Everything that is neither named here nor in TRAINING decides
 # what the network is or what it sees, so that a new key is compared until someone says otherwise.
-TEST_SET = ("eval", "data.name", "data.render", "data.split", "data.dir", "data.placement")
+TEST_SET = ("eval", "data.name", "data.render", "data.trial", "data.dir", "data.placement")
 # What made the network; an evaluation does not read it.
 TRAINING = (
-  *("seed", "init_from", "sampler", "augment", "optim", "train", "checkpoint", "log"),
-  *("data.train", "data.drop_unpaired"),
+  *("seed", "pretrained", "sampler", "augment", "optim", "train", "checkpoint", "log"),
+  *("data.train_splits", "data.drop_unpaired"),
 )
 UNREMARKED = ("checkpoint", "log")  # of TRAINING: how a run was watched and kept
 

@@ -27,7 +27,7 @@ def conditions(config: Mapping) -> dict:
   options, data = config["eval"], config["data"]
   flat = keys.flatten({"eval": options, **evaluation_config.seen(config)})
   flat |= {"data.name": data["name"], "data.render": data.get("render", "")}
-  flat["eval.part"] = options["part"].format(split=data["split"])
+  flat["eval.split"] = config_lib.split_name(config, options["split"])
   unused = [] if options["rerank"] else ["eval.rerank_options"]
   unused += [] if options["corruption"]["draws"] else ["eval.corruption"]
   return {
@@ -63,16 +63,16 @@ def name(config: Mapping, trained: Mapping, step: int, *, other_images: str = ""
   changed, words = differing(config, trained), []
   if "data.name" in changed or "data.render" in changed or other_images:
     words += [config["data"]["name"].replace("/", "-")]
-  part = options["part"].format(split=config["data"]["split"])
-  # 'test' of whichever split the run was trained on goes without saying.
-  words += [] if part in ("test", f"test_{own.data.split}") else [part]
+  split = config_lib.split_name(config, options["split"])
+  # 'test' of the trial that the run was trained on goes without saying.
+  words += [] if split in ("test", f"test_{own.data.trial}") else [split]
   words += list(options["features"])
   words += [word for word in ("flip", "rerank", "mixed") if options[word]]
   words += ["verification"] if options["verification"] > own.eval.verification else []
   words += [] if options["normalize"] else ["not_normalized"]
   words += ["corrupted"] if options["corruption"]["draws"] else []
   words += ["mismatch"] if _mismatch(changed) else []
-  said = ("data.name", "eval.part", "eval.features", "eval.normalize", "eval.flip", "eval.rerank",
+  said = ("data.name", "eval.split", "eval.features", "eval.normalize", "eval.flip", "eval.rerank",
           "eval.mixed", "eval.verification")  # fmt: skip
   unsaid = {key: conditions(config).get(key) for key in changed if key not in said}
   unsaid |= {IMAGES: other_images} if other_images else {}

@@ -125,7 +125,9 @@ def _is_last(note: dict, config: ConfigDict, workdir: pathlib.Path) -> bool:
     return False
   meta = checkpoints.meta(step)
   checkpoints.close()
-  clock = Clock(meta["steps_per_epoch"], 2 * config.sampler.identities * config.sampler.images)
+  clock = Clock(
+    meta["steps_per_epoch"], 2 * config.sampler.num_identities * config.sampler.num_instances
+  )
   return step >= clock.steps(config.train.duration, key="train.duration")
 
 

@@ -68,7 +68,7 @@ def _training_data(config: ConfigDict):
   """Returns the identities and the sampler, without decoding an image."""
   rendered.ensure(config.data)
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  images = dataset.load(*(config_lib.part(config, part) for part in config.data.train))
+  images = dataset.load(*(config_lib.split_name(config, part) for part in config.data.train_splits))
   if config.data.drop_unpaired:
     images = pipeline.drop_unpaired(images)
   index = sampler.IdentityIndex(images.records)
@@ -84,7 +84,7 @@ def abstract_variables(config: ConfigDict, method: methods.Method):
 
 
 def _schedule(config: ConfigDict, batches) -> optim.Schedule:
-  pairs = config.sampler.identities * config.sampler.images
+  pairs = config.sampler.num_identities * config.sampler.num_instances
   return optim.make_schedule(config.optim, Clock(batches.steps_per_epoch, 2 * pairs))
 
 

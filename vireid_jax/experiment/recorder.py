@@ -36,7 +36,7 @@ class Recorder:
     self._progress = Progress(self._run.total_steps, first, images)
     self._checked = first
 
-  def check(self, step: int, watch: finite.Watch, scalars: dict[str, jax.Array]) -> None:
+  def check(self, step: int, watch: finite.NonFiniteMonitor, scalars: dict[str, jax.Array]) -> None:
     """Raises UserError when a scalar of any step so far was not finite."""
     last_good = self._run.checkpoints.complete
     finite.check(watch, scalars, since=self._checked, step=step, last_good=last_good)

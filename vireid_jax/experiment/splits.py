@@ -19,7 +19,7 @@ def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> st
   """Trains and evaluates the splits that are not finished yet.
 
   Args:
-    config: its `data.train` has '{split}' in a part's name; `data.split` is set here.
+    config: its `data.train_splits` has '{trial}' in a split's name; `data.trial` is set here.
     workdir: receives a folder per split.
     splits: which ones, from 1.
 
@@ -33,7 +33,7 @@ def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> st
   check_has_splits(config)
   for split in splits:
     config_of_split = copy.deepcopy(config)
-    config_of_split.data.split = split
+    config_of_split.data.trial = split
     _train_unless_finished(config_of_split, split_folder(workdir, split))
   return report.render([str(split_folder(workdir, "*"))])
 
@@ -74,7 +74,7 @@ def evaluate_splits(
   for split in splits:
     config_of_split = copy.deepcopy(config)
     if config_of_split is not None:
-      config_of_split.data.split = split
+      config_of_split.data.trial = split
     evaluate.evaluate(config_of_split, split_folder(workdir, split), step=step, overrides=overrides)
     jax.clear_caches()
   return report.render([str(split_folder(workdir, "*"))], step=step)
@@ -86,10 +86,10 @@ def split_folder(workdir: pathlib.Path, split: int | str) -> pathlib.Path:
 
 
 def check_has_splits(config: ConfigDict) -> None:
-  """Raises UserError unless the config's training part depends on `data.split`."""
-  if not any("{split}" in part for part in config.data.train):
+  """Raises UserError unless the config's training part depends on `data.trial`."""
+  if not any("{trial}" in part for part in config.data.train_splits):
     raise UserError(
-      f"{config.data.name} trains on {tuple(config.data.train)}, the same for every split; "
+      f"{config.data.name} trains on {tuple(config.data.train_splits)}, the same for every split; "
       "use python -m vireid_jax.main"
     )
 

@@ -167,7 +167,7 @@ def _loop(
   return state
 
 
-def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.Watch, Iterator]:
+def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.NonFiniteMonitor, Iterator]:
   """Compiles the step; a signal is acted on at once here, as nothing can be lost yet.
 
   Returns:
@@ -181,7 +181,7 @@ def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.Watch, Itera
   step_function.compile(state, watch, batch, *placed)
   in_flight = collections.deque()
 
-  def advance(state: TrainState, watch: finite.Watch, batch: Batch):
+  def advance(state: TrainState, watch: finite.NonFiniteMonitor, batch: Batch):
     # Far ahead of the devices, the host would hear of a signal long before it could save.
     if len(in_flight) == IN_FLIGHT:
       jax.block_until_ready(in_flight.popleft())

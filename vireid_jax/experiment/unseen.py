@@ -46,7 +46,7 @@ def check(stored: Mapping, config: ConfigDict, dataset: Dataset, records: Record
   known = sorted(_trained(stored) & set(tested.values()), key=lambda name: (len(name), name))
   if not known:
     return
-  part = config_lib.part(config, config.eval.part)
+  part = config_lib.split_name(config, config.eval.split)
   some = ", ".join(map(printable, known[:NAMED])) + (", ..." if len(known) > NAMED else "")
   raise UserError(
     f"the network was trained on {len(known)} of the {len(tested)} people in {part} of "
@@ -72,10 +72,10 @@ def is_same(stored: Mapping, evaluated: Mapping, dataset: Dataset) -> bool:
     return False
   if _people(evaluated) != OWN or _place(trained) == _place(evaluated):
     return True
-  parts = [part.format(split=trained["split"]) for part in trained["train"]]
-  if not set(parts) <= set(dataset.part_names()):
+  splits = [config_lib.split_name(stored["config"], name) for name in trained["train_splits"]]
+  if not set(splits) <= set(dataset.split_names()):
     return False
-  found = dataset.load(*parts, on_disk=True).records.identities()
+  found = dataset.load(*splits, on_disk=True).records.identities()
   return set(_named(stored, dataset, found).values()) == _trained(stored)
 
 
@@ -103,16 +103,19 @@ def _place(data: Mapping) -> pathlib.Path:
 
 def _advice(stored: Mapping, config: ConfigDict, dataset: Dataset) -> str:
   """Names a part without the training's people, the run's own first."""
-  data, option = stored["config"]["data"], stored["config"]["eval"]["part"]
-  own, asked = option.format(split=data["split"]), config_lib.part(config, config.eval.part)
-  names = sorted(dataset.part_names(), key=lambda name: (not name.startswith("test"), name))
+  data, option = stored["config"]["data"], stored["config"]["eval"]["split"]
+  own, asked = (
+    config_lib.split_name(stored["config"], option),
+    config_lib.split_name(config, config.eval.split),
+  )
+  names = sorted(dataset.split_names(), key=lambda name: (not name.startswith("test"), name))
   for name in dict.fromkeys([own, *names]):
-    if name == asked or name not in dataset.part_names():
+    if name == asked or name not in dataset.split_names():
       continue
     found = dataset.load(name, on_disk=True).records.identities()
     if _trained(stored) & set(_named(stored, dataset, found).values()):
       continue
-    same_text = "{split}" in option and option == config.eval.part and name == own
-    words = f"data.split={data['split']}" if same_text else f"eval.part={name}"
+    same_text = "{trial}" in option and option == config.eval.split and name == own
+    words = f"data.trial={data['trial']}" if same_text else f"eval.split={name}"
     return f"Evaluate on {name}: --config.{words}"
   return "No part of this data set is free of them"

@@ -25,14 +25,14 @@ def fill(
   sharding: Sharding,
   tell: notices.Tell = notices.show,
 ) -> TrainState:
-  """Fills every ResNet part of a freshly drawn state from `config.init_from`.
+  """Fills every ResNet part of a freshly drawn state from `config.pretrained`.
 
   Both streams start from the same weights. What ImageNet has no weights for, heads and attention,
   keeps its random values.
 
   Args:
     state: at step 0.
-    config: 'init_from' and the method's width, for the warning.
+    config: 'pretrained' and the method's width, for the warning.
     sharding: of the new arrays.
     tell: told what the user should know of the weights.
 
@@ -42,23 +42,23 @@ def fill(
   Raises:
     UserError: the weights cannot be read, or are those of another network.
   """
-  if not config.init_from:
+  if not config.pretrained:
     _warn(config)
     return state
-  weights = convert.load_weights(config.init_from)
+  weights = convert.load_weights(config.pretrained)
   table = convert.name_table("torchvision")
   try:
     variables, ignored = convert.import_weights(state.variables, weights, table)
   except UserError as error:
-    raise UserError(f"config.init_from = {printable(config.init_from)}: {error}") from None
+    raise UserError(f"config.pretrained = {printable(config.pretrained)}: {error}") from None
   found = convert.shares(state.variables, weights, table, ignored)
   # The step donates its state: an alias of NumPy's memory must not be among it.
   variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
   params = variables.pop("params")
   if jax.process_index() == 0:
-    print(f"ResNet weights: {printable(config.init_from)}", flush=True)
+    print(f"ResNet weights: {printable(config.pretrained)}", flush=True)
   if found.notable:
-    tell("weights", f"of {printable(config.init_from)}: {found}")
+    tell("weights", f"of {printable(config.pretrained)}: {found}")
   return TrainState(state.step, params, variables, state.opt_state)
 
 
@@ -67,7 +67,7 @@ def _warn(config: ConfigDict) -> None:
   if config.method.get("width", FULL_WIDTH) == FULL_WIDTH and jax.process_index() == 0:
     print(
       "warning: the run starts from random values; published numbers need ImageNet weights: "
-      f"--config.init_from=FILE or {hub.EXAMPLE} (docs/weights.md)",
+      f"--config.pretrained=FILE or {hub.EXAMPLE} (docs/weights.md)",
       file=sys.stderr,
       flush=True,
     )

@@ -71,7 +71,7 @@ def accumulate(prototype: Array, center: Array, started: Array, *, rate: float, 
   return jnp.where(started, moved, center)
 
 
-def step_into(prototype: Array, center: Array) -> Array:
+def straight_through(prototype: Array, center: Array) -> Array:
   """Returns the prototype with the gradient of the centre, which it holds a share of.
 
   Two such prototypes have met the same people, while a centre stands for the few people of one

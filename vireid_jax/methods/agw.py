@@ -48,15 +48,15 @@ class AGWNetwork(nn.Module):
 
   def pool_single(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
-    return pool(self.last_map(images, modality), self.pooling)
+    return pool(self.forward_features(images, modality), self.pooling)
 
-  def last_map(self, images: Array, modality: str) -> Array:
+  def forward_features(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
     return self.backbone.single(images, modality)
 
-  def embed_map(self, last_map: Array, after_neck: bool) -> Array:
-    """Maps what `last_map` gives to the feature after or before the neck [n, c]."""
-    pooled = pool(last_map, self.pooling)
+  def forward_head(self, forward_features: Array, after_neck: bool) -> Array:
+    """Maps what `forward_features` gives to the feature after or before the neck [n, c]."""
+    pooled = pool(forward_features, self.pooling)
     return self.head.embed(pooled) if after_neck else pooled
 
 
@@ -69,7 +69,7 @@ class AGW:
     steps_per_epoch: unused here.
     depth: of the ResNet: 18, 34 or 50.
     width: channels of its stem; 64 is the full size.
-    specific_depth: parts that exist per modality: 1 is the stem.
+    num_specific_stages: parts that exist per modality: 1 is the stem.
     non_local: non-local blocks at the end of stages 1-4; AGW has (0, 2, 3, 0).
     pooling: 'gem' or 'average'.
     feature: what retrieval uses, 'after_neck' or 'before_neck'.
@@ -84,7 +84,7 @@ class AGW:
   steps_per_epoch: int
   depth: Depth = 50
   width: Width = 64
-  specific_depth: Annotated[int, Whole(0, len(PARTS))] = 1
+  num_specific_stages: Annotated[int, Whole(0, len(PARTS))] = 1
   non_local: Annotated[tuple, Several(Whole(0, 6), 4, 4)] = (0, 2, 3, 0)
   pooling: Pooling = "gem"
   feature: Place = "after_neck"
@@ -104,7 +104,7 @@ class AGW:
     """The Linen module."""
     numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
     backbone = TwoStreamResNet(
-      self.depth, self.width, self.specific_depth, tuple(self.non_local), numerics
+      self.depth, self.width, self.num_specific_stages, tuple(self.non_local), numerics
     )
     return AGWNetwork(backbone, Head(self.num_classes, numerics), self.pooling)
 
@@ -141,12 +141,14 @@ class AGW:
     name = AGWNetwork.embed if self.feature == "after_neck" else AGWNetwork.pool_single
     return self.network.apply(variables, images, modality, method=name)
 
-  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
     """The map before pooling; see `methods.base.Method`."""
-    return self.network.apply(variables, images, modality, method=AGWNetwork.last_map)
+    return self.network.apply(variables, images, modality, method=AGWNetwork.forward_features)
 
-  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
     """The feature from the map before pooling; see `methods.base.Method`."""
     del modality
     after_neck = self.feature == "after_neck"
-    return self.network.apply(variables, last_map, after_neck, method=AGWNetwork.embed_map)
+    return self.network.apply(
+      variables, forward_features, after_neck, method=AGWNetwork.forward_head
+    )

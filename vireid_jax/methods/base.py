@@ -57,10 +57,10 @@ class Method(Protocol):
 
   Three optional members let people see where a network looks; images and modality are as for
   `embed`. `attention(variables, images, modality) -> {name: [n, h, w]}` gives maps of the method's
-  own, at any resolution, larger where it looks. `last_map(variables, images, modality) ->
-  [n, h, w, c]` and `embed_map(variables, last_map, modality) -> [n, d]` are `embed` in two pieces,
-  cut at the last map that still has positions: energies and Grad-CAM come from it. Several maps of
-  equal size stand one behind the other on the last axis.
+  own, at any resolution, larger where it looks. `forward_features(variables, images, modality) ->
+  [n, h, w, c]` and `forward_head(variables, features, modality) -> [n, d]` are `embed` in two
+  steps, cut at the last map that still has positions: energies and Grad-CAM come from it. Several
+  maps of equal size are concatenated on the last axis.
   """
 
   num_classes: int

@@ -32,27 +32,27 @@ class TwoStreamResNet(nn.Module):
   Attributes:
     depth: 18, 34 or 50.
     width: channels of the stem; 64 is the full size.
-    specific_depth: how many parts are modality-specific: 0 none, 1 the stem, 2 the stem and stage
-      1, ..., 5 everything.
+    num_specific_stages: number of modality-specific parts: 0 none, 1 the stem, 2 the stem and
+      stage 1, ..., 5 everything.
     non_local: non-local blocks in the last blocks of stages 1-4.
     numerics: dtype, lowering, batch-norm statistics.
   """
 
   depth: int = 50
   width: int = 64
-  specific_depth: int = 1
+  num_specific_stages: int = 1
   non_local: tuple[int, int, int, int] = (0, 0, 0, 0)
   numerics: Numerics = Numerics()
 
   def setup(self):
-    if not 0 <= self.specific_depth <= len(PARTS):
+    if not 0 <= self.num_specific_stages <= len(PARTS):
       raise UserError(
-        f"specific_depth is {self.specific_depth}; allowed: 0 (all shared) to {len(PARTS)} "
-        "(nothing shared)"
+        f"num_specific_stages is {self.num_specific_stages}; allowed: 0 (all shared) to "
+        f"{len(PARTS)} (nothing shared)"
       )
-    self.visible = self._parts(0, self.specific_depth)
-    self.infrared = self._parts(0, self.specific_depth)
-    self.shared = self._parts(self.specific_depth, len(PARTS))
+    self.visible = self._parts(0, self.num_specific_stages)
+    self.infrared = self._parts(0, self.num_specific_stages)
+    self.shared = self._parts(self.num_specific_stages, len(PARTS))
 
   def __call__(self, visible: Array, infrared: Array, *, train: bool) -> Array:
     """Maps two batches [b, h, w, 3] to the merged map [2b, h/16, w/16, c] (see `merge`)."""

@@ -61,7 +61,7 @@ def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
 
 def _what(run: records.Run) -> tuple[str, str]:
   """Returns (data set, part) of a record."""
-  return run.stored["dataset"], run.stored["part"]
+  return run.stored["dataset"], run.stored["split"]
 
 
 def _row(

@@ -12,7 +12,7 @@ from vireid_jax.evaluators.results import SettingResult
 
 _NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
 # Said by the record's table or the label of its row.
-_SAID = ("data.name", "data.render", "eval.part", "eval.features", "eval.flip", "eval.normalize",
+_SAID = ("data.name", "data.render", "eval.split", "eval.features", "eval.flip", "eval.normalize",
          "eval.rerank", "eval.mixed", "eval.verification", "eval.corruption")  # fmt: skip
 # How a run was watched or stored, and where its data lay; everything else changes the numbers.
 FREE = ("config.checkpoint", "config.data.dir", "config.eval", "config.log")
@@ -48,19 +48,19 @@ class Run:
 
   @property
   def unit(self) -> tuple[int, int]:
-    """(seed, split): of which no two may be averaged."""
-    split = self.stored["split"] if _is_split(self.stored["trained"]) else 0
-    return self.stored["seed"], split
+    """(seed, trial): of which no two may be averaged."""
+    trial = self.stored["trial"] if _has_trials(self.stored["trained"]) else 0
+    return self.stored["seed"], trial
 
   @property
   def settings(self) -> dict:
     """Everything that two averaged runs must share, as nested plain values."""
     selection = self.stored["selection"]
     trained = {**self.stored["trained"], "seed": 0}
-    trained["data"] = {**trained["data"], "split": 0}
+    trained["data"] = {**trained["data"], "trial": 0}
     return {
       "dataset": self.stored["dataset"],
-      "part": _without_split(self.stored["part"], self.stored["split"]),
+      "split": _without_trial(self.stored["split"], self.stored["trial"]),
       "synthetic": self.stored["synthetic"],
       # A checkpoint chosen by a metric may come from any step.
       "checkpoint chosen by": selection["metric"] if selection else "last step",
@@ -93,8 +93,8 @@ def read(path: pathlib.Path) -> Run:
 def _check(run: Run) -> None:
   """Touches everything that a report reads; raises what a wrong value raises."""
   run.settings, run.unit, run.departures  # noqa: B018
-  kinds = dict.fromkeys(("dataset", "part", "method"), str)
-  kinds |= dict.fromkeys(("seed", "split", "step"), int)
+  kinds = dict.fromkeys(("dataset", "split", "method"), str)
+  kinds |= dict.fromkeys(("seed", "trial", "step"), int)
   for name, kind in kinds.items():
     if not isinstance(run.stored[name], kind):
       raise TypeError(f"{name} is {run.stored[name]!r}")
@@ -207,7 +207,7 @@ def check_alike(runs: list[Run]) -> None:
   """Refuses runs that must not be averaged.
 
   Raises:
-    UserError: two runs differ in a setting that changes numbers, or are the same (seed, split).
+    UserError: two runs differ in a setting that changes numbers, or are the same (seed, trial).
   """
   first, seen = runs[0], {}
   for run in runs:
@@ -219,10 +219,10 @@ def check_alike(runs: list[Run]) -> None:
         + "\n  ".join(lines)
       )
     if run.unit in seen:
-      seed, split = run.unit
+      seed, trial = run.unit
       raise UserError(
         f"{seen[run.unit]} and {run.path} have the same seed {seed}"
-        + (f" and split {split}" if split else "")
+        + (f" and trial {trial}" if trial else "")
         + "; averaging them would count one result twice"
       )
     seen[run.unit] = run.path
@@ -233,12 +233,12 @@ def suffix(run: Run) -> str:
   return ".".join(run.path.stem.split(".")[1:])
 
 
-def _is_split(trained: dict) -> bool:
-  return any("{split}" in part for part in trained["data"]["train"])
+def _has_trials(trained: dict) -> bool:
+  return any("{trial}" in name for name in trained["data"]["train_splits"])
 
 
-def _without_split(part: str, split: int) -> str:
-  return part.removesuffix(f"_{split}")
+def _without_trial(split: str, trial: int) -> str:
+  return split.removesuffix(f"_{trial}")
 
 
 def _conditions(result: SettingResult) -> dict:

@@ -155,8 +155,8 @@ def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> Non
 
 def _title(run: Run, variant, conditions) -> str:
   synthetic = " (synthetic images)" if run.stored["synthetic"] else ""
-  part = run.settings["part"]
-  words = [f"{run.stored['dataset']}{synthetic}", part, conditions.get("protocol", ""), *variant]
+  split = run.settings["split"]
+  words = [f"{run.stored['dataset']}{synthetic}", split, conditions.get("protocol", ""), *variant]
   return ", ".join(word for word in words if word)
 
 
@@ -167,8 +167,8 @@ def _label(run: Run, conditions) -> str:
   reranking = conditions.get("rerank")
   if reranking:
     words.append(f"re-ranked (k1 {reranking['k1']}, k2 {reranking['k2']}")
-    words[-1] += f", lambda {reranking['lambda_']:g}"
-    words[-1] += ", among queries)" if reranking["neighbours_among_queries"] else ")"
+    words[-1] += f", lambda {reranking['lambda_value']:g}"
+    words[-1] += ", among queries)" if reranking["query_only"] else ")"
   corruption = conditions.get("corruption")
   if corruption:
     kinds = ", ".join(corruption["kinds"]) or "all kinds"

@@ -46,8 +46,8 @@ def check_divisible(pairs: int, mesh: Mesh) -> None:
   """Raises UserError unless the batch's pairs split evenly over the devices."""
   if pairs % mesh.size:
     raise UserError(
-      f"a batch of {pairs} pairs (sampler.identities x sampler.images) does not split over "
-      f"{mesh.size} devices; choose a multiple of {mesh.size}, for example "
+      f"a batch of {pairs} pairs (sampler.num_identities x sampler.num_instances) does not split "
+      f"over {mesh.size} devices; choose a multiple of {mesh.size}, for example "
       f"{-(-pairs // mesh.size) * mesh.size}"
     )
 

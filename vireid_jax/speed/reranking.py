@@ -95,13 +95,15 @@ def _reference(features, records, trials, result):
   }
 
 
-def rerank_plainly(query, gallery, k1: int = 20, k2: int = 6, lambda_: float = 0.3) -> np.ndarray:
+def rerank_plainly(
+  query, gallery, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
+) -> np.ndarray:
   """Re-ranks image by image on dense rows, as published loops do.
 
   Args:
     query: float [q, d], L2-normalised.
     gallery: float [g, d], L2-normalised.
-    k1, k2, lambda_: see `reranking.k_reciprocal_distance`.
+    k1, k2, lambda_value: see `reranking.k_reciprocal_distance`.
 
   Returns:
     float [q, g].
@@ -125,7 +127,7 @@ def rerank_plainly(query, gallery, k1: int = 20, k2: int = 6, lambda_: float = 0
       rows = holders[column]
       shared[rows] += np.minimum(encoding[image, column], encoding[len(query) + rows, column])
     jaccard[image] = 1 - shared / (2 - shared)
-  return (1 - lambda_) * jaccard + lambda_ * distance[: len(query), len(query) :]
+  return (1 - lambda_value) * jaccard + lambda_value * distance[: len(query), len(query) :]
 
 
 def _expanded(ranked, image, k1):

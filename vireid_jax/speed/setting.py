@@ -58,17 +58,18 @@ def load(path: str, options: argparse.Namespace) -> ConfigDict:
   if options.image_size:
     config.data.image_size = tuple(options.image_size)
   if getattr(options, "batch_pairs", None):
-    config.sampler.identities = _identities(options.batch_pairs, config.sampler.images)
+    config.sampler.num_identities = _identities(options.batch_pairs, config.sampler.num_instances)
   if hasattr(options, "batch_pairs"):
-    gradients.check(config.train.remat, config.train.accumulate, config.sampler.identities)
+    gradients.check(config.train.remat, config.train.accumulate, config.sampler.num_identities)
   return config
 
 
 def _identities(pairs: int, images: int) -> int:
   if pairs % images or pairs // images < 2:
     raise UserError(
-      f"--batch-pairs {pairs} is not at least two identities of the config's sampler.images = "
-      f"{images} pairs each; choose a multiple of {images} from {2 * images} on"
+      f"--batch-pairs {pairs} is not at least two identities of the config's "
+      f"sampler.num_instances = {images} pairs each; choose "
+      f"a multiple of {images} from {2 * images} on"
     )
   return pairs // images
 
@@ -80,7 +81,7 @@ def create_method(config: ConfigDict, identities: int) -> Method:
 
 def create_optimizer(config: ConfigDict, method: Method) -> optax.GradientTransformation:
   """Builds the config's optimiser for a method."""
-  clock = Clock(STEPS_PER_EPOCH, 2 * config.sampler.identities * config.sampler.images)
+  clock = Clock(STEPS_PER_EPOCH, 2 * config.sampler.num_identities * config.sampler.num_instances)
   schedule = optim.make_schedule(config.optim, clock)
   return optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
 
@@ -93,7 +94,7 @@ def random_images(config: ConfigDict, count: int) -> np.ndarray:
 
 def random_batch(config: ConfigDict, identities: int) -> dict[str, np.ndarray]:
   """Returns a training batch of the config's size; see `common.types.Batch`."""
-  people, images = config.sampler.identities, config.sampler.images
+  people, images = config.sampler.num_identities, config.sampler.num_instances
   both = random_images(config, 2 * people * images)
   batch = dict(zip(("visible", "infrared"), np.split(both, 2), strict=True))
   if methods.needs_masks(config.method):

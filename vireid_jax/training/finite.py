@@ -23,7 +23,7 @@ MOST_NAMED = 5
 
 
 @flax.struct.dataclass
-class Watch:
+class NonFiniteMonitor:
   """What was noticed so far; replicated on all devices, carried from step to step.
 
   Attributes:
@@ -35,9 +35,9 @@ class Watch:
   bad: Array
 
 
-def start() -> Watch:
+def start() -> NonFiniteMonitor:
   """Returns the memory of a run that has noticed nothing."""
-  return Watch(jnp.int32(0), jnp.zeros(MOST_SCALARS, bool))
+  return NonFiniteMonitor(jnp.int32(0), jnp.zeros(MOST_SCALARS, bool))
 
 
 def watched(step: Callable) -> Callable:
@@ -50,14 +50,14 @@ def watched(step: Callable) -> Callable:
     (state, watch, *inputs) -> (state, watch, scalars).
   """
 
-  def watching(state, watch: Watch, *inputs):
+  def watching(state, watch: NonFiniteMonitor, *inputs):
     state, scalars = step(state, *inputs)
     return state, notice(watch, state.step, scalars), scalars
 
   return watching
 
 
-def notice(watch: Watch, step: Array, scalars: Mapping[str, Array]) -> Watch:
+def notice(watch: NonFiniteMonitor, step: Array, scalars: Mapping[str, Array]) -> NonFiniteMonitor:
   """Remembers a step whose scalars are not all finite, unless an earlier one is remembered.
 
   Args:
@@ -70,11 +70,13 @@ def notice(watch: Watch, step: Array, scalars: Mapping[str, Array]) -> Watch:
   values = jnp.stack([scalars[name] for name in sorted(scalars)])
   bad = jnp.pad(~jnp.isfinite(values), (0, MOST_SCALARS - len(scalars)))
   is_first = (watch.step == 0) & bad.any()
-  return Watch(jnp.where(is_first, step, watch.step), jnp.where(is_first, bad, watch.bad))
+  return NonFiniteMonitor(
+    jnp.where(is_first, step, watch.step), jnp.where(is_first, bad, watch.bad)
+  )
 
 
 def check(
-  watch: Watch,
+  watch: NonFiniteMonitor,
   names: Iterable[str],
   *,
   since: int,

@@ -58,8 +58,9 @@ def check(remat: str, accumulate: int, identities: int) -> None:
     raise UserError(f"config.train.remat = {remat!r}; {nearest(remat, REMAT)}")
   if accumulate < 1 or identities % accumulate or (accumulate > 1 and identities // accumulate < 2):
     raise UserError(
-      f"config.train.accumulate = {accumulate} does not cut sampler.identities = {identities} into "
-      "blocks of equally many identities, at least two; choose a divisor of it, or 1 for no blocks"
+      f"config.train.accumulate = {accumulate} does not cut sampler.num_identities = {identities} "
+      "into blocks of equally many identities, at least two; choose a divisor of it, or 1 for "
+      "no blocks"
     )
 
 

@@ -90,32 +90,32 @@ class Dataset:
 
   @property
   def subsets(self) -> dict[str, Any]:
-    """Named parts of a split by identity, for data sets that are split several ways."""
+    """Named subsets of a stored split by identity, such as the ten trials of RegDB."""
     return self.metadata.get("subsets") or {}
 
-  def part_names(self) -> list[str]:
+  def split_names(self) -> list[str]:
     """Returns what `load` accepts: the splits and the named subsets."""
     return [*self._builder().info.splits, *self.subsets]
 
-  def count(self, *parts: str) -> int:
-    """Returns how many images the parts hold at most, without reading any.
+  def count(self, *splits: str) -> int:
+    """Returns how many images the splits hold at most, without reading any.
 
-    A subset counts as the split that it is a part of.
+    A subset counts as the stored split that it is taken from.
     """
-    splits = self._builder().info.splits
-    whole = (self.subsets[part]["split"] if part in self.subsets else part for part in parts)
-    return sum(splits[split].num_examples for split in whole if split in splits)
+    stored = self._builder().info.splits
+    whole = (self.subsets[name]["split"] if name in self.subsets else name for name in splits)
+    return sum(stored[name].num_examples for name in whole if name in stored)
 
-  def load(self, *parts: str, masks: bool = False, on_disk: bool = False) -> ImageSet:
+  def load(self, *splits: str, masks: bool = False, on_disk: bool = False) -> ImageSet:
     """Reads the records and encoded images of splits or subsets, one after the other.
 
     Args:
-      *parts: see `part_names`.
+      *splits: see `split_names`.
       masks: read the pedestrian masks too.
       on_disk: keep the records alone in memory, and read each image when it is asked for.
 
     Raises:
-      UserError: for an unknown part, parts that hold no image, masks that were not prepared, or
+      UserError: for an unknown split, splits that hold no image, masks that were not prepared, or
         files that cannot be read.
     """
     if masks and not self.has_masks:
@@ -124,7 +124,7 @@ class Dataset:
         " the owner's files (docs/datasets.md) and prepare it again:\n  "
         f"{prepare_command(self.name)} --overwrite\nor choose another source of the region"
       )
-    loaded = [self._load_part(part, masks, on_disk) for part in parts]
+    loaded = [self._load_named(split, masks, on_disk) for split in splits]
     records = Records(
       **{
         field.name: np.concatenate([getattr(part.records, field.name) for part in loaded])
@@ -132,7 +132,7 @@ class Dataset:
       }
     )
     if not len(records):
-      raise UserError(f"{' + '.join(parts)} of {self.name} in {self.folder} hold no image")
+      raise UserError(f"{' + '.join(splits)} of {self.name} in {self.folder} hold no image")
     return ImageSet(
       records,
       stored.join([part.encoded for part in loaded]),
@@ -145,16 +145,16 @@ class Dataset:
     """Whether a pedestrian mask was stored with each image."""
     return "mask" in self._builder().info.features
 
-  def _load_part(self, part: str, masks: bool, on_disk: bool) -> ImageSet:
-    if part in self.subsets:
-      subset = self.subsets[part]
+  def _load_named(self, name: str, masks: bool, on_disk: bool) -> ImageSet:
+    if name in self.subsets:
+      subset = self.subsets[name]
       whole = self._load_split(subset["split"], masks, on_disk)
       return whole.take(np.flatnonzero(np.isin(whole.records.identity, subset["identities"])))
-    if part not in self._builder().info.splits:
+    if name not in self._builder().info.splits:
       raise UserError(
-        f"data set {self.name} has no part {part!r}; {nearest(part, self.part_names())}"
+        f"data set {self.name} has no split {name!r}; {nearest(name, self.split_names())}"
       )
-    return self._load_split(part, masks, on_disk)
+    return self._load_split(name, masks, on_disk)
 
   def _load_split(self, split: str, masks: bool, on_disk: bool) -> ImageSet:
     import tensorflow_datasets as tfds

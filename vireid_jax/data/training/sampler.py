@@ -71,22 +71,24 @@ class PairSampler:
     AGW's published code.
   """
 
-  def __init__(self, index: IdentityIndex, *, identities: int, images: int, seed: int):
-    _check_size(index, identities, images)
+  def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
+    _check_size(index, num_identities, num_instances)
     self._index, self._seed = index, seed
-    self._identities, self._images = identities, images
+    self._num_identities, self._num_instances = num_identities, num_instances
     most = max(sum(map(len, index.rows[modality])) for modality in (VISIBLE, INFRARED))
-    self.steps_per_epoch = -(-most // (identities * images))
+    self.steps_per_epoch = -(-most // (num_identities * num_instances))
 
   def batch(self, step: int) -> BatchIndices:
     """Returns the batch of a step, the same for the same (seed, step)."""
     rng = np.random.default_rng((self._seed, step))
-    labels = rng.choice(len(self._index), self._identities, replace=False)
+    labels = rng.choice(len(self._index), self._num_identities, replace=False)
     draws = {
-      modality: [rng.choice(self._index.rows[modality][label], self._images) for label in labels]
+      modality: [
+        rng.choice(self._index.rows[modality][label], self._num_instances) for label in labels
+      ]
       for modality in (VISIBLE, INFRARED)
     }
-    return _batch_indices(draws[VISIBLE], draws[INFRARED], labels, self._images)
+    return _batch_indices(draws[VISIBLE], draws[INFRARED], labels, self._num_instances)
 
 
 class GroupSampler:
@@ -101,10 +103,10 @@ class GroupSampler:
     MPANet's published code.
   """
 
-  def __init__(self, index: IdentityIndex, *, identities: int, images: int, seed: int):
-    _check_size(index, identities, images)
+  def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
+    _check_size(index, num_identities, num_instances)
     self._index, self._seed = index, seed
-    self._identities, self._images = identities, images
+    self._num_identities, self._num_instances = num_identities, num_instances
     self._check_groups()
     # Rounds differ in length by a step or two; reading it off a fixed seed makes the length of an
     # epoch, and with it the schedule, a property of the data set alone.
@@ -114,7 +116,7 @@ class GroupSampler:
     """Returns the batch of a step, the same for the same (seed, step)."""
     epoch, position = divmod(step, self.steps_per_epoch)
     visible, infrared, labels = self._epoch(epoch)[position]
-    return _batch_indices(visible, infrared, labels, self._images)
+    return _batch_indices(visible, infrared, labels, self._num_instances)
 
   @functools.lru_cache(maxsize=2)  # noqa: B019 (a sampler lives as long as its training run)
   def _epoch(self, epoch: int) -> list:
@@ -130,9 +132,9 @@ class GroupSampler:
     batches = []
     while True:
       left = np.flatnonzero([len(group) > 0 for group in groups])
-      if len(left) < self._identities:
+      if len(left) < self._num_identities:
         return batches
-      labels = rng.choice(left, self._identities, replace=False)
+      labels = rng.choice(left, self._num_identities, replace=False)
       pairs = [groups[label].pop() for label in labels]
       batches.append(([pair[0] for pair in pairs], [pair[1] for pair in pairs], labels))
 
@@ -140,21 +142,24 @@ class GroupSampler:
     visible, infrared = (
       rng.permutation(self._index.rows[modality][label]) for modality in (VISIBLE, INFRARED)
     )
-    count = min(len(visible), len(infrared)) // self._images
-    starts = range(0, count * self._images, self._images)
-    return [(visible[s : s + self._images], infrared[s : s + self._images]) for s in starts]
+    count = min(len(visible), len(infrared)) // self._num_instances
+    starts = range(0, count * self._num_instances, self._num_instances)
+    return [
+      (visible[s : s + self._num_instances], infrared[s : s + self._num_instances]) for s in starts
+    ]
 
   def _check_groups(self) -> None:
     smallest = [
       min(len(self._index.rows[modality][label]) for modality in (VISIBLE, INFRARED))
       for label in range(len(self._index))
     ]
-    enough = sum(count >= self._images for count in smallest)
-    if enough < self._identities:
-      most = sorted(smallest)[-self._identities]
+    enough = sum(count >= self._num_instances for count in smallest)
+    if enough < self._num_identities:
+      most = sorted(smallest)[-self._num_identities]
       raise UserError(
-        f"only {enough} identities have {self._images} images in each modality, fewer than "
-        f"sampler.identities = {self._identities}; set --config.sampler.images to at most {most}"
+        f"only {enough} identities have {self._num_instances} images in each modality, fewer than "
+        f"sampler.num_identities = {self._num_identities}; set --config.sampler.num_instances to "
+        f"at most {most}"
       )
 
 
@@ -168,28 +173,28 @@ def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
   return SAMPLERS[name](index, seed=seed, **arguments)
 
 
-def _check_size(index: IdentityIndex, identities: int, images: int) -> None:
-  if identities < 2 or images < 1:
+def _check_size(index: IdentityIndex, num_identities: int, num_instances: int) -> None:
+  if num_identities < 2 or num_instances < 1:
     raise UserError(
-      f"sampler.identities = {identities} and sampler.images = {images}: a batch needs at least 2 "
-      "identities and 1 image of each modality"
+      f"sampler.num_identities = {num_identities} and sampler.num_instances = {num_instances}: a "
+      "batch needs at least 2 identities and 1 image of each modality"
     )
   if len(index) < 2:
     raise UserError(
       f"the training data have {len(index)} {'identity' if len(index) == 1 else 'identities'}; a "
       "batch needs at least 2, because losses compare different people. Add people to config."
-      "data.train, or prepare a data set that has more"
+      "data.train_splits, or prepare a data set that has more"
     )
-  if identities > len(index):
+  if num_identities > len(index):
     raise UserError(
-      f"sampler.identities = {identities}, but the training data have {len(index)} identities; "
-      f"set --config.sampler.identities to at most {len(index)}"
+      f"sampler.num_identities = {num_identities}, but the training data have {len(index)} "
+      f"identities; set --config.sampler.num_identities to at most {len(index)}"
     )
 
 
-def _batch_indices(visible, infrared, labels: np.ndarray, images: int) -> BatchIndices:
+def _batch_indices(visible, infrared, labels: np.ndarray, num_instances: int) -> BatchIndices:
   return BatchIndices(
     np.concatenate(visible).astype(np.int32),
     np.concatenate(infrared).astype(np.int32),
-    np.repeat(labels, images).astype(np.int32),
+    np.repeat(labels, num_instances).astype(np.int32),
   )

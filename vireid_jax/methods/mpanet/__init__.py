@@ -64,16 +64,16 @@ class MPANetNetwork(nn.Module):
     """Maps images [n, h, w, 3] of either modality to the feature before the neck [n, d]."""
     return self._pool(images, train=False)[0]
 
-  def last_map(self, images: Array, *, train: bool = False) -> Array:
+  def forward_features(self, images: Array, *, train: bool = False) -> Array:
     """Maps images [n, h, w, 3] of either modality to the map before PAM [n, h/16, w/16, c]."""
     x = self.lower(images, train=train)
     x = x if self.mam3 is None else self.mam3(x)
     x = self.upper(x, train=train)
     return x if self.mam4 is None else self.mam4(x)
 
-  def embed_map(self, last_map: Array, after_neck: bool) -> Array:
-    """Maps what `last_map` gives to the feature after or before the neck [n, d]."""
-    feature, _ = self._pool_map(last_map)
+  def forward_head(self, forward_features: Array, after_neck: bool) -> Array:
+    """Maps what `forward_features` gives to the feature after or before the neck [n, d]."""
+    feature, _ = self._pool_map(forward_features)
     return self.head.embed(feature) if after_neck else feature
 
   def masks(self, images: Array) -> Array:
@@ -81,7 +81,7 @@ class MPANetNetwork(nn.Module):
     return self._pool(images, train=False)[1]
 
   def _pool(self, images: Array, *, train: bool) -> tuple[Array, Array | None]:
-    return self._pool_map(self.last_map(images, train=train))
+    return self._pool_map(self.forward_features(images, train=train))
 
   def _pool_map(self, x: Array) -> tuple[Array, Array | None]:
     return (pool(x, "average"), None) if self.pam is None else self.pam(x)
@@ -203,16 +203,18 @@ class MPANet:
     masks = self.network.apply(variables, images, method=MPANetNetwork.masks)
     return {f"pattern {part + 1}": masks[..., part] for part in range(self.parts)}
 
-  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
     """The map before PAM, the same for both modalities; see `methods.base.Method`."""
     del modality
-    return self.network.apply(variables, images, method=MPANetNetwork.last_map)
+    return self.network.apply(variables, images, method=MPANetNetwork.forward_features)
 
-  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
     """The feature from the map before PAM; see `methods.base.Method`."""
     del modality
     after_neck = self.feature == "after_neck"
-    return self.network.apply(variables, last_map, after_neck, method=MPANetNetwork.embed_map)
+    return self.network.apply(
+      variables, forward_features, after_neck, method=MPANetNetwork.forward_head
+    )
 
   def average_rate(self, step: Array) -> Array:
     """The share of the classifiers taken into their averages: scalar in [0, 1], by epoch."""

@@ -10,8 +10,8 @@ triplet metric on the three modalities' identity centres; the modality alignment
 prototypes with temporal accumulation, with the auxiliary modality as its bridge; identity loss over
 three modalities; nothing of it at test time.
 
-Choices where the paper is silent: where the generator sits (`gen_stage`), how its learners are
-joined (methods/mun/generator.py), the formulas, weights and margins of the two alignment losses
+Choices where the paper is silent: where the generator sits (`generator_stage`), how its learners
+are joined (methods/mun/generator.py), the formulas, weights and margins of the two alignment losses
 (losses/identity_alignment.py, losses/modality_alignment.py), WRT as the metric loss between visible
 and infrared, and all of AGW's training settings. Each is an option below.
 """
@@ -36,10 +36,10 @@ from vireid_jax.losses.modality_alignment import (
   center_size,
   modality_alignment,
   modality_center,
-  step_into,
+  straight_through,
 )
 from vireid_jax.methods.base import LossOutput, MetricLoss
-from vireid_jax.methods.mun.auxiliary_image import MIXES
+from vireid_jax.methods.mun.auxiliary_image import IMAGE_MODALITIES
 from vireid_jax.methods.mun.generator import AuxiliaryGenerator
 from vireid_jax.methods.mun.three_stream import ThreeStreamResNet
 from vireid_jax.models.head import PLACES, Head, Place, Pooling, pool
@@ -49,7 +49,7 @@ from vireid_jax.models.two_stream import merge, split
 from vireid_jax.runtime.mesh import on_all_devices
 
 COLLECTION = "prototypes"
-AUXILIARIES = ("learned", "none", *MIXES)
+AUXILIARIES = ("learned", "none", *IMAGE_MODALITIES)
 NO_LOSSES = {"identity_alignment": False, "modality_alignment": False}
 # The rows of the ablation: what each one changes in the full method.
 VARIANTS = {
@@ -119,15 +119,15 @@ class MUNNetwork(nn.Module):
 
   def pool_single(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
-    return pool(self.last_map(images, modality), self.pooling)
+    return pool(self.forward_features(images, modality), self.pooling)
 
-  def last_map(self, images: Array, modality: str) -> Array:
+  def forward_features(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
     return self.backbone.single(images, modality)
 
-  def embed_map(self, last_map: Array, after_neck: bool) -> Array:
-    """Maps what `last_map` gives to the feature after or before the neck [n, c]."""
-    pooled = pool(last_map, self.pooling)
+  def forward_head(self, forward_features: Array, after_neck: bool) -> Array:
+    """Maps what `forward_features` gives to the feature after or before the neck [n, c]."""
+    pooled = pool(forward_features, self.pooling)
     return self.head.embed(pooled) if after_neck else pooled
 
 
@@ -140,12 +140,12 @@ class MUN:
     steps_per_epoch: unused here.
     depth: of the ResNet: 18, 34 or 50.
     width: channels of its stem; 64 is the full size.
-    specific_depth: parts that exist per modality: 1 is the stem; at most gen_stage + 1.
+    num_specific_stages: parts that exist per modality: 1 is the stem; at most generator_stage + 1.
     pooling: 'gem' or 'average'.
     feature: what retrieval uses, 'after_neck' or 'before_neck'.
     auxiliary: 'learned' by the generator; 'none'; or an image with a stem of its own: 'gray', of
       the visible image, or 'pixel_mix', the mean of both.
-    gen_stage: the generator follows the stem (0), stage 1 or stage 2.
+    generator_stage: the generator follows the stem (0), stage 1 or stage 2.
     intra, cross: with the intra-modality learners, with the cross-modality learner.
     layer_scale: learn the ratio of the two; fixed without it.
     kernel_sizes: of the intra-modality learners.
@@ -175,11 +175,11 @@ class MUN:
   steps_per_epoch: int
   depth: Depth = 50
   width: Width = 64
-  specific_depth: Annotated[int, Whole(0, 3)] = 1
+  num_specific_stages: Annotated[int, Whole(0, 3)] = 1
   pooling: Pooling = "gem"
   feature: Place = "after_neck"
   auxiliary: Annotated[str, OneOf(AUXILIARIES)] = "learned"
-  gen_stage: Annotated[int, Whole(0, 2)] = 0
+  generator_stage: Annotated[int, Whole(0, 2)] = 0
   intra: bool = True
   cross: bool = True
   layer_scale: bool = True
@@ -208,10 +208,11 @@ class MUN:
 
   def __post_init__(self):
     options.check(self)
-    if self.specific_depth > self.gen_stage + 1:
+    if self.num_specific_stages > self.generator_stage + 1:
       raise UserError(
-        f"method mun: gen_stage is {self.gen_stage} and specific_depth {self.specific_depth}; "
-        "allowed: gen_stage 0, 1 or 2, and specific_depth up to gen_stage + 1"
+        f"method mun: generator_stage is {self.generator_stage} and num_specific_stages "
+        f"{self.num_specific_stages}; "
+        "allowed: generator_stage 0, 1 or 2, and num_specific_stages up to generator_stage + 1"
       )
     if self.auxiliary == "learned" and not (self.intra or self.cross):
       raise UserError("method mun: auxiliary 'learned' needs intra or cross; turn one on")
@@ -239,9 +240,9 @@ class MUN:
   def network(self) -> MUNNetwork:
     """The Linen module."""
     numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
-    with_image, cut = self.auxiliary in MIXES, self.gen_stage + 1
+    with_image, cut = self.auxiliary in IMAGE_MODALITIES, self.generator_stage + 1
     backbone = ThreeStreamResNet(
-      self.depth, self.width, self.specific_depth, cut, with_image, numerics
+      self.depth, self.width, self.num_specific_stages, cut, with_image, numerics
     )
     generator = None
     if self.auxiliary == "learned":
@@ -307,19 +308,21 @@ class MUN:
     name = MUNNetwork.embed if self.feature == "after_neck" else MUNNetwork.pool_single
     return self.network.apply(_of_network(variables), images, modality, method=name)
 
-  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
     """The map before pooling; see `methods.base.Method`."""
     variables = _of_network(variables)
-    return self.network.apply(variables, images, modality, method=MUNNetwork.last_map)
+    return self.network.apply(variables, images, modality, method=MUNNetwork.forward_features)
 
-  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
     """The feature from the map before pooling; see `methods.base.Method`."""
     del modality
     variables, after_neck = _of_network(variables), self.feature == "after_neck"
-    return self.network.apply(variables, last_map, after_neck, method=MUNNetwork.embed_map)
+    return self.network.apply(
+      variables, forward_features, after_neck, method=MUNNetwork.forward_head
+    )
 
   def _image(self, batch: Batch) -> Array | None:
-    mix = MIXES.get(self.auxiliary)
+    mix = IMAGE_MODALITIES.get(self.auxiliary)
     return mix(batch["visible"], batch["infrared"]) if mix else None
 
   def _terms(self, by_modality: dict[str, dict[str, Array]], label: Array) -> dict[str, Array]:
@@ -351,7 +354,7 @@ class MUN:
     }
     if self.ma_prototype == "running":
       prototypes = after
-      centers = {name: step_into(after[name], center) for name, center in centers.items()}
+      centers = {name: straight_through(after[name], center) for name, center in centers.items()}
     else:
       prototypes = {name: jnp.where(started, stored[name], x) for name, x in centers.items()}
     loss = modality_alignment(centers, prototypes, bridge=self.bridge)

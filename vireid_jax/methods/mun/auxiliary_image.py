@@ -19,4 +19,4 @@ def pixel_mix(visible: Array, infrared: Array) -> Array:
   return (visible + infrared) / 2
 
 
-MIXES = {"gray": gray, "pixel_mix": pixel_mix}
+IMAGE_MODALITIES = {"gray": gray, "pixel_mix": pixel_mix}

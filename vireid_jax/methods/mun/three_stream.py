@@ -15,7 +15,7 @@ class ThreeStreamResNet(nn.Module):
   Attributes:
     depth: 18, 34 or 50.
     width: channels of the stem; 64 is the full size.
-    specific_depth: parts that exist per modality; at most `cut`.
+    num_specific_stages: parts that exist per modality; at most `cut`.
     cut: parts below: 1 cuts after the stem, 2 after stage 1, 3 after stage 2.
     auxiliary: with parts of its own for an auxiliary image.
     numerics: dtype, lowering, batch-norm statistics.
@@ -23,16 +23,16 @@ class ThreeStreamResNet(nn.Module):
 
   depth: int = 50
   width: int = 64
-  specific_depth: int = 1
+  num_specific_stages: int = 1
   cut: int = 1
   auxiliary: bool = False
   numerics: Numerics = Numerics()
 
   def setup(self):
-    self.visible = self._parts(0, self.specific_depth)
-    self.infrared = self._parts(0, self.specific_depth)
-    self.auxiliary_stream = self._parts(0, self.specific_depth) if self.auxiliary else None
-    self.lower = self._parts(self.specific_depth, self.cut)
+    self.visible = self._parts(0, self.num_specific_stages)
+    self.infrared = self._parts(0, self.num_specific_stages)
+    self.auxiliary_stream = self._parts(0, self.num_specific_stages) if self.auxiliary else None
+    self.lower = self._parts(self.num_specific_stages, self.cut)
     self.upper = self._parts(self.cut, len(PARTS))
 
   def below(self, visible: Array, infrared: Array, image: Array | None, *, train: bool) -> Array:

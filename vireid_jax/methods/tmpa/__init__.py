@@ -47,7 +47,7 @@ from vireid_jax.methods.tmpa import region as region_lib
 from vireid_jax.methods.tmpa.fusion import FUSIONS, Fusion
 from vireid_jax.methods.tmpa.mfe import MFE, SPLITS
 from vireid_jax.methods.tmpa.mft import ATTENTION, MFT, PATHS, transfer_width
-from vireid_jax.methods.tmpa.network import TransferNetwork
+from vireid_jax.methods.tmpa.network import TMPANetwork
 from vireid_jax.methods.tmpa.pedmix import ALIGNMENTS, OVERLAPS, STRATEGIES, PedMix
 from vireid_jax.models.head import Head, Place, Pooling, scale_by_part
 from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
@@ -176,7 +176,7 @@ class TMPA:
     return ("attention_scale", "convolution_scale") if self.mft == "both" else ()
 
   @property
-  def network(self) -> TransferNetwork:
+  def network(self) -> TMPANetwork:
     """The Linen module."""
     numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
 
@@ -188,7 +188,7 @@ class TMPA:
         return None
       return MFT(self.reduction, self.heads, self.mft, numerics)
 
-    return TransferNetwork(
+    return TMPANetwork(
       backbone=MFE(self.depth, self.width, self.split, self.mfe, numerics),
       from_visible=transfer(),
       from_infrared=transfer(),
@@ -246,7 +246,7 @@ class TMPA:
 
   def embed(self, variables: Variables, images: Array, modality: str) -> Array:
     """The feature of images of one modality, from nothing else; see `methods.base.Method`."""
-    name = TransferNetwork.embed if self.feature == "after_neck" else TransferNetwork.pool_single
+    name = TMPANetwork.embed if self.feature == "after_neck" else TMPANetwork.pool_single
     return self.network.apply(variables, images, modality, method=name)
 
   def attention(self, variables: Variables, images: Array, modality: str) -> dict[str, Array]:
@@ -260,20 +260,20 @@ class TMPA:
       variables,
       images,
       modality,
-      method=TransferNetwork.pool_single,
+      method=TMPANetwork.pool_single,
       mutable=["intermediates"],
     )
     (weights,) = seen["intermediates"][f"from_{modality}"][ATTENTION]
     return {"attention": weights}
 
-  def last_map(self, variables: Variables, images: Array, modality: str) -> Array:
+  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
     """The shared and the specific map before the transfer; see `methods.base.Method`."""
-    return self.network.apply(variables, images, modality, method=TransferNetwork.last_map)
+    return self.network.apply(variables, images, modality, method=TMPANetwork.forward_features)
 
-  def embed_map(self, variables: Variables, last_map: Array, modality: str) -> Array:
+  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
     """The feature from the maps before the transfer; see `methods.base.Method`."""
-    after_neck, name = self.feature == "after_neck", TransferNetwork.embed_map
-    return self.network.apply(variables, last_map, modality, after_neck, method=name)
+    after_neck, name = self.feature == "after_neck", TMPANetwork.forward_head
+    return self.network.apply(variables, forward_features, modality, after_neck, method=name)
 
   @property
   def _transfers(self) -> bool:
@@ -342,7 +342,7 @@ class TMPA:
     """The region of uint8 images [b, h, w, 3] at which the network looks as it stands."""
     # The key is unused: normalising is the same for every image.
     pixels = augment.make_pipeline(("normalize()",))(jax.random.key(0), images)
-    energy = self.network.apply(variables, pixels, modality, method=TransferNetwork.energy)
+    energy = self.network.apply(variables, pixels, modality, method=TMPANetwork.energy)
     return jax.lax.stop_gradient(region_lib.from_energy(energy, *images.shape[1:3]))
 
 

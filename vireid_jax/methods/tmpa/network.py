@@ -12,7 +12,7 @@ from vireid_jax.models.head import Head, pool
 from vireid_jax.models.two_stream import merge, split
 
 
-class TransferNetwork(nn.Module):
+class TMPANetwork(nn.Module):
   """Shared and own specific features of each image, and the other modality's made from them.
 
   At test an image passes its own stream, the shared and its own specific extractor, and its own
@@ -89,14 +89,14 @@ class TransferNetwork(nn.Module):
     """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, d]."""
     return self._pool_maps(self._maps(images, modality), modality)
 
-  def last_map(self, images: Array, modality: str) -> Array:
+  def forward_features(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] to the shared map and, with a transfer, behind it their own one."""
     return jnp.concatenate(self._maps(images, modality), axis=-1)
 
-  def embed_map(self, last_map: Array, modality: str, after_neck: bool) -> Array:
-    """Maps what `last_map` gives to the feature after or before the neck [n, d]."""
+  def forward_head(self, forward_features: Array, modality: str, after_neck: bool) -> Array:
+    """Maps what `forward_features` gives to the feature after or before the neck [n, d]."""
     count = 1 if self.from_visible is None else 2
-    pooled = self._pool_maps(tuple(jnp.split(last_map, count, axis=-1)), modality)
+    pooled = self._pool_maps(tuple(jnp.split(forward_features, count, axis=-1)), modality)
     return self.head.embed(pooled) if after_neck else pooled
 
   def _maps(self, images: Array, modality: str) -> tuple[Array, ...]:

@@ -54,5 +54,5 @@ def fetch(name: str) -> pathlib.Path:
 EXAMPLE = "hf://timm/resnet50.tv_in1k"
 _WITHOUT = (
   "Without it: fetch the file on a machine with a network and give its path instead, such as "
-  "--config.init_from=/path/to/model.safetensors"
+  "--config.pretrained=/path/to/model.safetensors"
 )

@@ -78,7 +78,7 @@ def embed(run: PageRun) -> Embedded:
   rendered.ensure(config["data"])
   dataset = Dataset(config["data"]["name"], rendered.data_dir(config["data"]))
   options = config["eval"]
-  images = dataset.load(options["part"].format(split=config["data"]["split"]))
+  images = dataset.load(config_lib.split_name(config, options["split"]))
   protocol = dict(options["protocol"])
   protocol = protocols.create(protocol.pop("name"), **protocol)
   comparisons = protocol.comparisons(images.records, dataset.metadata)
@@ -130,13 +130,13 @@ def identify(run: PageRun) -> dict[str, str]:
   config, records = run.config, run.records
   trained = config or (records[0].stored["trained"] if records else {})
   flat = keys.flatten(trained)
-  has_splits = "{split}" in str(flat.get("data.train"))
+  has_trials = "{trial}" in str(flat.get("data.train_splits"))
   facts = {
     "method": flat.get("method.name", ""),
     "data set": flat.get("data.name", ""),
     "images": " x ".join(map(str, flat.get("data.image_size", ()))),
     "seed": str(flat.get("seed", "")),
-    "split": str(flat.get("data.split", "")) if has_splits else "",
+    "trial": str(flat.get("data.trial", "")) if has_trials else "",
     "training": str(flat.get("train.duration", "")),
     "evaluated": ", ".join(f"step {step}" for step in sorted({r.stored["step"] for r in records})),
     "workdir": printable(str(run.workdir)),

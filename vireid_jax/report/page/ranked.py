@@ -59,7 +59,7 @@ def best_and_worst(
   """Ranks a setting's trial 0 and picks lists by average precision.
 
   One query of an identity at most is picked from either end, so that the lists show different
-  people; queries without any match in the gallery are no part of it, as in the evaluation.
+  people; queries without any match in the gallery are no split of it, as in the evaluation.
 
   Args:
     embedded: network, images and features.

@@ -1,7 +1,7 @@
 """Where a network looks: maps over an image, from what a method offers.
 
-Nothing here knows a method: `attention`, `last_map` and `embed_map` are optional members of the
-contract (`methods.base.Method`). A method with none of them gets the gradient at the pixels.
+Nothing here knows a method: `attention`, `forward_features` and `forward_head` are optional members
+of the contract (`methods.base.Method`). A method with none of them gets the gradient at the pixels.
 """
 
 import jax
@@ -32,16 +32,18 @@ def maps(
     targets: float [n, d], the features to which each image's similarity is explained.
 
   Returns:
-    Grad-CAM (or, without `last_map`, the pixels' gradient), then the method's own maps, then the
-    energy.
+    Grad-CAM (or, without `forward_features`, the pixels' gradient), then the method's own maps,
+    then the energy.
   """
 
   def compute(variables: Variables, images: Array, targets: Array) -> dict[str, Array]:
     found = {}
-    cut = hasattr(method, "last_map") and hasattr(method, "embed_map")
+    cut = hasattr(method, "forward_features") and hasattr(method, "forward_head")
     if cut:
-      last = method.last_map(variables, images, modality)
-      found[GRAD_CAM] = grad_cam(lambda x: method.embed_map(variables, x, modality), last, targets)
+      last = method.forward_features(variables, images, modality)
+      found[GRAD_CAM] = grad_cam(
+        lambda x: method.forward_head(variables, x, modality), last, targets
+      )
     else:
       found[SALIENCY] = saliency(lambda x: method.embed(variables, x, modality), images, targets)
     if hasattr(method, "attention"):
@@ -52,7 +54,7 @@ def maps(
   return {name: np.asarray(value, np.float32) for name, value in found.items()}
 
 
-def grad_cam(embed, last_map: Array, targets: Array) -> Array:
+def grad_cam(embed, features: Array, targets: Array) -> Array:
   """Weighs the channels of the last map by what they do for a similarity.
 
   With s the cosine of the image's feature and its target, and a_c the mean over positions of
@@ -60,7 +62,7 @@ def grad_cam(embed, last_map: Array, targets: Array) -> Array:
 
   Args:
     embed: from [n, h, w, c] to features [n, d], row by row.
-    last_map: float [n, h, w, c].
+    features: float [n, h, w, c]; the last map.
     targets: float [n, d].
 
   Returns:
@@ -70,10 +72,10 @@ def grad_cam(embed, last_map: Array, targets: Array) -> Array:
     Selvaraju et al., "Grad-CAM", ICCV 2017, equations 1 and 2; the similarity in place of a class
     score is our choice, since retrieval has no classes.
   """
-  last_map = last_map.astype(jnp.float32)
-  gradient = jax.grad(lambda x: _similarity(embed(x), targets))(last_map)
+  features = features.astype(jnp.float32)
+  gradient = jax.grad(lambda x: _similarity(embed(x), targets))(features)
   weights = gradient.mean(axis=(1, 2), keepdims=True)
-  return jax.nn.relu((weights * last_map).sum(axis=-1))
+  return jax.nn.relu((weights * features).sum(axis=-1))
 
 
 def saliency(embed, images: Array, targets: Array) -> Array:
@@ -86,9 +88,9 @@ def saliency(embed, images: Array, targets: Array) -> Array:
   return jnp.abs(gradient).max(axis=-1)
 
 
-def energy(last_map: Array) -> Array:
+def energy(features: Array) -> Array:
   """Returns the root of the mean square over channels, float32 [n, h, w]."""
-  return jnp.sqrt(jnp.mean(jnp.square(last_map.astype(jnp.float32)), axis=-1))
+  return jnp.sqrt(jnp.mean(jnp.square(features.astype(jnp.float32)), axis=-1))
 
 
 def _similarity(features: Array, targets: Array) -> Array:

@@ -42,8 +42,8 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
   """
   rendered.ensure(config.data)
   dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  parts = (config_lib.part(config, part) for part in config.data.train)
-  images = dataset.load(*parts, masks=dataset.has_masks)
+  splits = (config_lib.split_name(config, name) for name in config.data.train_splits)
+  images = dataset.load(*splits, masks=dataset.has_masks)
   index = sampler.IdentityIndex(images.records)
   drawn = sampler.create("pairs", index=index, seed=seed, identities=count, images=1).batch(0)
   chosen = [images.take(rows) for rows in (drawn.visible, drawn.infrared)]
