@@ -29,7 +29,7 @@ def make(dataset, where, sampler="pairs"):
     size=(24, 12),
     resize="lanczos",
     seed=3,
-    sampler_config={"name": sampler, "num_identities": 2, "images": 2},
+    sampler_config={"name": sampler, "num_identities": 2, "num_instances": 2},
     progress=False,
     placement=where,
   )

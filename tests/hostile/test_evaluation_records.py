@@ -14,7 +14,7 @@ OWN = config_lib.to_dict(config_files.load("agw_regdb", "smoke"))
 
 
 def changed(**changes):
-  """Returns the run's config with options of `eval` or `data`, named eval__flip or data__split."""
+  """Returns the run's config with options of `eval` or `data`, named eval__flip or data__trial."""
   config = copy.deepcopy(OWN)
   for name, value in changes.items():
     place, keys = config, name.split("__")
@@ -37,7 +37,7 @@ NAMES = [
   ({"eval__corruption__draws": 2}, "corrupted.#"),
   ({"eval__corruption__seed": 2}, ""),  # not used
   ({"eval__protocol__directions": ["visible_to_infrared"]}, "#"),
-  ({"data__split": 2}, "test_2"),
+  ({"data__trial": 2}, "test_2"),
   ({"eval__part": "train_4"}, "train_4"),
   ({"data__name": "llcm"}, "llcm"),
   ({"data__render": ""}, "regdb.#"),

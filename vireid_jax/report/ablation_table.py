@@ -44,7 +44,7 @@ def render(
   lines = [_row(label, runs, setting, what, reference) for label, runs in found.items()]
   body = table.markdown(HEAD, lines, "ll" + "r" * (len(HEAD) - 2))
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
-  title = f"{some.stored['dataset']}{synthetic}, {some.stored['part']}, {setting}"
+  title = f"{some.stored['dataset']}{synthetic}, {some.stored['split']}, {setting}"
   note = "percent; mean ± sample standard deviation over the seeds"
   return f"### {title}\n\n{body}\n\n{note}\n"
 
