@@ -38,7 +38,7 @@ NAMES = [
   ({"eval__corruption__seed": 2}, ""),  # not used
   ({"eval__protocol__directions": ["visible_to_infrared"]}, "#"),
   ({"data__trial": 2}, "test_2"),
-  ({"eval__part": "train_4"}, "train_4"),
+  ({"eval__split": "train_4"}, "train_4"),
   ({"data__name": "llcm"}, "llcm"),
   ({"data__render": ""}, "regdb.#"),
   ({"data__render": "quick"}, "regdb.#"),
@@ -64,7 +64,7 @@ def test_other_conditions_have_other_names_and_the_same_ones_the_same():
   words = {
     "eval__protocol__directions": (["visible_to_infrared"], ["infrared_to_visible"]),
     "eval__features": (["before_neck"], ["before_neck", "after_neck"]),
-    "eval__part": ("train_1", "test_5"),
+    "eval__split": ("train_1", "test_5"),
     "data__name": ("llcm", "vireid_synthetic/quick"),
     "data__render": ("quick", ""),
     "data__resize": ("bilinear", "other"),
