@@ -13,6 +13,7 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, train
 from vireid_jax.experiment import imported as imported_lib
 from vireid_jax.models import convert
+from vireid_jax.training import first_state
 from vireid_jax.training.checkpoint import Checkpoints
 
 IDENTITIES = 10
@@ -21,7 +22,7 @@ IDENTITIES = 10
 def official_weights(config, path):
   """Saves drawn weights under the official names of the config's method; returns the variables."""
   method = methods.create(config.method, num_classes=IDENTITIES, steps_per_epoch=1)
-  shapes = imported_lib.abstract_variables(config, method)
+  shapes = first_state.abstract_variables(config.data.image_size, config.seed, method)
   table = convert.name_table(config.method.name)
   names = convert.export_weights(jax.tree.map(lambda x: np.zeros(x.shape), shapes), table)
   weights = {key: golden_models.draw(key, zero.shape) for key, zero in names.items()}

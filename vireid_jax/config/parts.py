@@ -3,6 +3,7 @@
 import optax
 from ml_collections import ConfigDict
 
+from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.training.augment import make_augment, make_augment_pair
@@ -10,7 +11,7 @@ from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.methods.base import Method
-from vireid_jax.training import gradients, step
+from vireid_jax.training import gradients, optim, step
 
 
 def make_suite(config: ConfigDict) -> suite_lib.Suite:
@@ -41,6 +42,25 @@ def make_corruptions(config: ConfigDict) -> list[Corruption]:
     Corruption(tuple(options.kinds), tuple(options.severities), options.seed + draw)
     for draw in range(options.draws)
   ]
+
+
+def make_clock(config: ConfigDict, steps_per_epoch: int) -> Clock:
+  """Returns what turns the config's durations into steps."""
+  pairs = config.sampler.num_identities * config.sampler.num_instances
+  return Clock(steps_per_epoch, 2 * pairs)
+
+
+def make_optimizer(
+  config: ConfigDict, method: Method, clock: Clock
+) -> tuple[optim.Schedule, optax.GradientTransformation]:
+  """Builds what a config's method is trained by: (learning rate by step, optimiser).
+
+  Raises:
+    UserError: an unknown name, or a value out of range.
+  """
+  schedule = optim.make_schedule(config.optim, clock)
+  no_decay = getattr(method, "no_decay", ())
+  return schedule, optim.create(config.optim, schedule, no_decay=no_decay)
 
 
 def build_step(

@@ -11,14 +11,14 @@ from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
-from vireid_jax.data import rendered
+from vireid_jax.config import parts
+from vireid_jax.config.images import count_train_images, load_train_images, open_dataset
 from vireid_jax.data.prepared.source import Dataset
-from vireid_jax.data.training import pipeline, placement
+from vireid_jax.data.training import placement
 from vireid_jax.data.training.pipeline import TrainData
 from vireid_jax.experiment import evaluate, unseen
 from vireid_jax.experiment.notices import Notices
 from vireid_jax.methods.base import Method
-from vireid_jax.runtime import distributed
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.runtime.timing import Stopwatch
 from vireid_jax.training import first_state, optim
@@ -75,19 +75,17 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.num_identities * config.sampler.num_instances
   mesh_lib.check_divisible(pairs // config.train.accumulate, mesh)
-  distributed.in_turn(lambda: rendered.ensure(config.data))
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
+  dataset = open_dataset(config)
   data = _load_train_data(config, dataset)
   _check_same_data(checkpoints, data, dataset)
-  clock = Clock(data.steps_per_epoch, 2 * pairs)
+  clock = parts.make_clock(config, data.steps_per_epoch)
   for key in ("checkpoint", "eval", "log"):  # before anything compiles
     clock.steps(config[key].every, key=f"{key}.every")
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
   method = methods.create(
     config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
   )
-  schedule = optim.make_schedule(config.optim, clock)
-  optimizer = optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
+  schedule, optimizer = parts.make_optimizer(config, method, clock)
   abstract = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)
   optim.check_names(config.optim, abstract.params)
   evaluation = evaluate.Evaluation(config, dataset, method, mesh)
@@ -115,18 +113,15 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
 
 
 def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
-  splits = [config_lib.split_name(config, name) for name in config.data.train_splits]
   masks = methods.needs_masks(config.method)
   height, width = config.data.image_size
-  needed = dataset.count(*splits) * height * width * (4 if masks else 3)
+  needed = count_train_images(config, dataset) * height * width * (4 if masks else 3)
   chosen = placement.choose(config.data.placement, needed)
   if jax.process_index() == 0:
     print(f"training images: {chosen.name} ({chosen.reason})", flush=True)
-  images = dataset.load(*splits, masks=masks, on_disk=chosen.name == placement.STREAM)
-  if config.data.drop_unpaired:
-    images = pipeline.drop_unpaired(images)
+  on_disk = chosen.name == placement.STREAM
   return TrainData(
-    images,
+    load_train_images(config, dataset, masks=masks, on_disk=on_disk),
     size=tuple(config.data.image_size),
     resize=config.data.resize,
     seed=config.seed,

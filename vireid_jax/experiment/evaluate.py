@@ -7,21 +7,18 @@ from collections.abc import Sequence
 import jax
 from ml_collections import ConfigDict
 
-from vireid_jax import methods
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.types import Variables
 from vireid_jax.common.workdir_files import EVALUATIONS
-from vireid_jax.data import rendered
-from vireid_jax.data.prepared.source import Dataset
+from vireid_jax.config.images import open_dataset
 from vireid_jax.evaluators.results import format_table
 from vireid_jax.experiment import evaluation_config, evaluation_record, notices
 from vireid_jax.experiment.evaluation import Evaluation, Results
 from vireid_jax.methods.base import Method
-from vireid_jax.runtime import distributed
+from vireid_jax.retrieval.trained import Stored, find_checkpoint
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.training import first_state
-from vireid_jax.training.checkpoint import open_checkpoints
 
 
 def evaluate(
@@ -49,16 +46,15 @@ def evaluate(
       people whom the network was trained on; or a workdir that cannot be written.
   """
   started = time.time()
-  checkpoints, step = open_checkpoints(workdir, step)
-  meta = checkpoints.meta(step)
-  evaluation, method = _make(meta, config, overrides)
-  variables = checkpoints.restore_variables(step, mesh_lib.replicated(evaluation.mesh))
+  stored = find_checkpoint(workdir, step=step)
+  evaluation, method = _make(stored, config, overrides)
+  variables = stored.read(evaluation.mesh)
   if evaluation.mismatch:
     _check_fits(method, evaluation.config, variables)
   files.make_workdir(workdir / EVALUATIONS)  # before minutes of work, not after
   features = evaluation.embed(variables, progress=True)
   results = evaluation(variables, features=features, progress=True)
-  facts = {"selection": meta.get("best")}
+  facts = {"selection": stored.meta.get("best")}
   if evaluation.config.eval.verification:
     facts["verification"] = evaluation.verification(features)
   notice = evaluation.chance(results)
@@ -66,26 +62,25 @@ def evaluate(
     notices.show("chance_level", notice)
     facts["notices"] = [notice]
   seconds = time.time() - started
-  report(evaluation, results, workdir, step, trained=meta["config"], seconds=seconds, **facts)
+  facts |= {"trained": stored.meta["config"], "seconds": seconds}
+  report(evaluation, results, workdir, stored.step, **facts)
   return results
 
 
-def _make(meta, config: ConfigDict | None, overrides: Sequence[str]) -> tuple[Evaluation, Method]:
+def _make(
+  stored: Stored, config: ConfigDict | None, overrides: Sequence[str]
+) -> tuple[Evaluation, Method]:
   """Builds the evaluation of a checkpoint, from what was kept with it and the command."""
-  resolved = evaluation_config.resolve(meta["config"], config, overrides)
+  resolved = evaluation_config.resolve(stored.meta["config"], config, overrides)
   config = resolved.config
   if resolved.ignored:
     text = "; ".join(resolved.ignored)
     notices.show("training_settings", f"an evaluation reads no training settings; ignored: {text}")
   evaluation_config.validate(config)
-  distributed.in_turn(lambda: rendered.ensure(config.data))
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  method = methods.create(
-    config.method, num_classes=len(meta["identities"]), steps_per_epoch=meta["steps_per_epoch"]
-  )
+  dataset, method = open_dataset(config), stored.create_method(config.method)
   mesh = mesh_lib.make_mesh()
   evaluation = Evaluation(config, dataset, method, mesh, mismatch=resolved.mismatch)
-  evaluation.check_unseen(meta)
+  evaluation.check_unseen(stored.meta)
   return evaluation, method
 
 

@@ -10,6 +10,7 @@ from vireid_jax import config as config_lib
 from vireid_jax.common.errors import UserError, nearest, shown
 from vireid_jax.common.records import VISIBLE
 from vireid_jax.common.types import Variables
+from vireid_jax.config.images import load_test_images
 from vireid_jax.config.parts import make_corruptions, make_suite
 from vireid_jax.data.prepared.source import Dataset
 from vireid_jax.data.training import placement
@@ -58,10 +59,8 @@ class Evaluation:
     """
     self._suite = make_suite(config)
     self._corruptions = make_corruptions(config)
-    self._images = dataset.load(
-      config_lib.split_name(config, config.eval.split),
-      on_disk=config.data.placement == placement.STREAM,
-    )
+    on_disk = config.data.placement == placement.STREAM
+    self._images = load_test_images(config, dataset, on_disk=on_disk)
     self._dataset, self.config, self.mesh = dataset, config, mesh
     self.mismatch, self._same_data = tuple(mismatch), True
     self._embedder = Embedder(

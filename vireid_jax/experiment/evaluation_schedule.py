@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax.common import files
-from vireid_jax.common.durations import Clock
 from vireid_jax.common.workdir_files import EVALUATED
+from vireid_jax.config.parts import make_clock
 from vireid_jax.evaluators.results import SettingResult, format_table
 from vireid_jax.experiment import evaluate
 from vireid_jax.experiment.build import Run
@@ -125,9 +125,7 @@ def _is_last(note: dict, config: ConfigDict, workdir: pathlib.Path) -> bool:
     return False
   meta = checkpoints.meta(step)
   checkpoints.close()
-  clock = Clock(
-    meta["steps_per_epoch"], 2 * config.sampler.num_identities * config.sampler.num_instances
-  )
+  clock = make_clock(config, meta["steps_per_epoch"])
   return step >= clock.steps(config.train.duration, key="train.duration")
 
 

@@ -9,15 +9,13 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common import files, interrupts, workdir_files
-from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError, printable
-from vireid_jax.config import checks
-from vireid_jax.data import rendered
-from vireid_jax.data.prepared.source import Dataset
-from vireid_jax.data.training import pipeline, sampler
+from vireid_jax.config import checks, parts
+from vireid_jax.config.images import load_train_images, open_dataset
+from vireid_jax.data.training import sampler
 from vireid_jax.models import convert
 from vireid_jax.runtime import workdir_lock
-from vireid_jax.training import optim
+from vireid_jax.training import first_state
 from vireid_jax.training import state as state_lib
 from vireid_jax.training.checkpoint import Checkpoints
 
@@ -45,13 +43,13 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
   method = methods.create(
     config.method, num_classes=len(index), steps_per_epoch=batches.steps_per_epoch
   )
+  shapes = first_state.abstract_variables(config.data.image_size, config.seed, method)
   try:
-    variables, ignored = convert.import_weights(
-      abstract_variables(config, method), weights, table, as_published=True
-    )
+    variables, ignored = convert.import_weights(shapes, weights, table, as_published=True)
   except UserError as error:
     raise UserError(f"{printable(source)}: {error}") from None
-  optimizer = optim.create(config.optim, _schedule(config, batches))
+  clock = parts.make_clock(config, batches.steps_per_epoch)
+  _, optimizer = parts.make_optimizer(config, method, clock)
   state = state_lib.create(jax.tree.map(jnp.asarray, variables), optimizer)
   meta = {
     "config": config_lib.to_dict(config),
@@ -66,26 +64,9 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
 
 def _training_data(config: ConfigDict):
   """Returns the identities and the sampler, without decoding an image."""
-  rendered.ensure(config.data)
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  images = dataset.load(*(config_lib.split_name(config, part) for part in config.data.train_splits))
-  if config.data.drop_unpaired:
-    images = pipeline.drop_unpaired(images)
+  images = load_train_images(config, open_dataset(config))
   index = sampler.IdentityIndex(images.records)
   return index, sampler.create(seed=config.seed, index=index, **config.sampler.to_dict())
-
-
-def abstract_variables(config: ConfigDict, method: methods.Method):
-  """Returns the shapes of a method's variables."""
-  height, width = config.data.image_size
-  images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
-  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
-  return jax.eval_shape(method.init, jax.random.key(config.seed), batch)
-
-
-def _schedule(config: ConfigDict, batches) -> optim.Schedule:
-  pairs = config.sampler.num_identities * config.sampler.num_instances
-  return optim.make_schedule(config.optim, Clock(batches.steps_per_epoch, 2 * pairs))
 
 
 def _refuse_used(workdir: pathlib.Path) -> None:

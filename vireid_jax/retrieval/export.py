@@ -138,7 +138,7 @@ def card(model, parts: dict) -> dict:
     "feature_size": model.feature_size,
     "unit_length": model.normalize,
     "method": model.method,
-    "trained_on": trained.config["data"]["name"],
+    "trained_on": trained.trained_on,
     "step": trained.step,
     "fingerprint": model.fingerprint(),
     "platforms": list(PLATFORMS),

@@ -47,7 +47,7 @@ def facts(model, modality: str) -> dict:
     "normalized": model.normalize,
     "checkpoint": str(model.trained.folder),
     "step": model.trained.step,
-    "trained_on": model.trained.config["data"]["name"],
+    "trained_on": model.trained.trained_on,
     "image_size": list(model.image_size),
     "fingerprint": model.fingerprint(),
   }

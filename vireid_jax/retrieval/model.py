@@ -3,18 +3,16 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-import jax
 import numpy as np
 
 from vireid_jax.common.errors import UserError, nearest
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import pictures as pictures_lib
-from vireid_jax.retrieval.restore import Trained, restore
 from vireid_jax.retrieval.searcher import Ranking, Searcher
+from vireid_jax.retrieval.trained import Trained, restore
 
 BATCH = 64
 
@@ -52,8 +50,7 @@ class Model:
     if batch < 1:
       raise UserError(f"batch is {batch}; it must be at least 1")
     self.trained, self.normalize, self.batch = trained, normalize, batch
-    self._methods = feature_methods(trained.method, ())
-    self._embedders: dict[int, Embedder] = {}
+    self._functions: dict[int, Callable[[np.ndarray, str], np.ndarray]] = {}
 
   @property
   def image_size(self) -> tuple[int, int]:
@@ -63,20 +60,17 @@ class Model:
   @property
   def feature(self) -> str:
     """Which of the method's features this is: 'after_neck', 'before_neck' or 'feature'."""
-    return next(iter(self._methods))
+    return self.trained.feature
 
   @property
   def method(self) -> str:
     """The method's name."""
-    return self.trained.config["method"]["name"]
+    return self.trained.method_name
 
   @property
   def feature_size(self) -> int:
     """Dimensions of a feature."""
-    method = self._methods[self.feature]
-    images = jax.ShapeDtypeStruct((1, *self.image_size, 3), np.float32)
-    shape = jax.eval_shape(lambda v, x: method.embed(v, x, "visible"), self._variables, images)
-    return shape.shape[1]
+    return self.trained.feature_size
 
   def fingerprint(self) -> str:
     """Returns hex digits that change with the checkpoint and whatever else decides a feature."""
@@ -182,10 +176,6 @@ class Model:
     return Searcher(gallery_features, normalize=self.normalize)
 
   @property
-  def _variables(self):
-    return self.trained.variables
-
-  @property
   def _resize(self) -> str:
     return self.trained.resize
 
@@ -195,9 +185,7 @@ class Model:
 
   def _embed(self, pixels: list[np.ndarray], modality: str, count: int) -> np.ndarray:
     """Embeds one batch of `count` pictures in all, uint8 [h, w, 3] each."""
-    embedder = self._embedder(self._size(count))
-    features = embedder.embed_pixels(self._variables, modality, np.stack(pixels))[self.feature]
-    features = features[: len(pixels)]
+    features = self._function(self._size(count))(np.stack(pixels), modality)
     if not np.isfinite(features).all():
       raise UserError(
         f"checkpoint {self.trained.step} in {self.trained.folder} gives features that are not "
@@ -205,18 +193,10 @@ class Model:
       )
     return l2_normalize(features) if self.normalize else features
 
-  def _embedder(self, size: int) -> Embedder:
-    if size not in self._embedders:
-      trained = self.trained
-      self._embedders[size] = Embedder(
-        self._methods,
-        trained.mesh,
-        size=trained.image_size,
-        resize=trained.resize,
-        operations=trained.operations,
-        batch=size,
-      )
-    return self._embedders[size]
+  def _function(self, size: int) -> Callable[[np.ndarray, str], np.ndarray]:
+    if size not in self._functions:
+      self._functions[size] = self.trained.feature_function(size)
+    return self._functions[size]
 
   def _join(self, features: list[np.ndarray]) -> np.ndarray:
     empty = np.empty((0, self.feature_size), np.float32) if not features else None

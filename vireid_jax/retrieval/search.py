@@ -76,7 +76,7 @@ def _write_page(options, model, queries: list[str], gallery: list[str], ranking)
   root = pictures.folder_of(options.query)
   facts = {
     "checkpoint": f"{model.trained.folder}, step {model.trained.step}",
-    "method": f"{model.method}, trained on {model.trained.config['data']['name']}",
+    "method": f"{model.method}, trained on {model.trained.trained_on}",
     "queries": f"{len(queries)} {options.query_modality}, {options.query}",
     "gallery": f"{len(gallery)} {options.gallery_modality}, {options.gallery}",
     "similarity": "cosine; larger is closer",

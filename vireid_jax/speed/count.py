@@ -9,6 +9,7 @@ import numpy as np
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
 from vireid_jax.methods.base import Method
+from vireid_jax.training import first_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +56,7 @@ def measure(method: Method, size: tuple[int, int], modality: str = MODALITIES[0]
 
 def abstract_variables(method: Method, size: tuple[int, int]) -> Variables:
   """Returns the shapes of a method's variables."""
-  images = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
-  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
-  return jax.eval_shape(method.init, jax.random.key(0), batch)
+  return first_state.abstract_variables(size, 0, method)
 
 
 def count(tree) -> int:

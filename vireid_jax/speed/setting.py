@@ -9,12 +9,12 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
-from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
+from vireid_jax.config import parts
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import DTYPES, Numerics
 from vireid_jax.runtime import mesh as mesh_lib
-from vireid_jax.training import gradients, optim
+from vireid_jax.training import gradients
 
 STEPS_PER_EPOCH = 100
 EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
@@ -81,9 +81,7 @@ def create_method(config: ConfigDict, identities: int) -> Method:
 
 def create_optimizer(config: ConfigDict, method: Method) -> optax.GradientTransformation:
   """Builds the config's optimiser for a method."""
-  clock = Clock(STEPS_PER_EPOCH, 2 * config.sampler.num_identities * config.sampler.num_instances)
-  schedule = optim.make_schedule(config.optim, clock)
-  return optim.create(config.optim, schedule, no_decay=getattr(method, "no_decay", ()))
+  return parts.make_optimizer(config, method, parts.make_clock(config, STEPS_PER_EPOCH))[1]
 
 
 def random_images(config: ConfigDict, count: int) -> np.ndarray:

@@ -311,20 +311,6 @@ def _as_tree(state: TrainState) -> dict[str, Any]:
   }
 
 
-def open_checkpoints(workdir: pathlib.Path, step: int | None) -> tuple[Checkpoints, int]:
-  """Returns a workdir's checkpoints and the step that is meant, the latest where none is named.
-
-  Raises:
-    UserError: none there, or none of this step.
-  """
-  if not (workdir / CHECKPOINTS).is_dir():
-    raise UserError(
-      f"{workdir} holds no checkpoints; train first with --mode=train, or name the right --workdir"
-    )
-  checkpoints = Checkpoints(workdir, keep=None)
-  return checkpoints, choose_step(checkpoints, workdir, step)
-
-
 def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:
   """Returns a step that is there, the latest where none is named; raises UserError else."""
   steps = checkpoints.steps()

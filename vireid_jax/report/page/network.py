@@ -13,17 +13,18 @@ from vireid_jax import config as config_lib
 from vireid_jax.common import files, workdir_files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.records import MODALITIES, Records
+from vireid_jax.config import images as config_images
 from vireid_jax.config import keys
 from vireid_jax.data import rendered
 from vireid_jax.data.prepared import cache
 from vireid_jax.data.prepared.source import Dataset, ImageSet
 from vireid_jax.data.training import augment
 from vireid_jax.evaluators import protocols
-from vireid_jax.evaluators.embed import Embedder, feature_methods
+from vireid_jax.evaluators.embed import feature_methods
 from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.methods.base import Method
 from vireid_jax.report.page.runs import PageRun
-from vireid_jax.retrieval.restore import Trained, restore
+from vireid_jax.retrieval.trained import Trained, restore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +76,9 @@ def embed(run: PageRun) -> Embedded:
   """
   trained = restore(run.workdir, step=run.step)
   config = trained.config
-  rendered.ensure(config["data"])
-  dataset = Dataset(config["data"]["name"], rendered.data_dir(config["data"]))
+  dataset = config_images.open_dataset(config)
+  images = config_images.load_test_images(config, dataset)
   options = config["eval"]
-  images = dataset.load(config_lib.split_name(config, options["split"]))
   protocol = dict(options["protocol"])
   protocol = protocols.create(protocol.pop("name"), **protocol)
   comparisons = protocol.comparisons(images.records, dataset.metadata)
@@ -101,15 +101,7 @@ def _features(
   kept = _read(path, key)
   if kept is not None:
     return kept
-  embedder = Embedder(
-    dict([chosen]),
-    trained.mesh,
-    size=trained.image_size,
-    resize=trained.resize,
-    operations=trained.operations,
-    batch=trained.config["eval"]["batch"],
-    flip=flip,
-  )
+  embedder = trained.embedder(dict([chosen]), batch=trained.config["eval"]["batch"], flip=flip)
   (features,) = embedder(trained.variables, images, progress=True).values()
   files.make_workdir(path.parent)
   with files.explained(workdir), files.replacing(path) as file:

@@ -7,19 +7,16 @@ import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax import methods
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.config import checks
-from vireid_jax.data import rendered
+from vireid_jax.config import images as config_images
 from vireid_jax.data.prepared import cache
-from vireid_jax.data.prepared.source import Dataset
 from vireid_jax.data.training import sampler
 from vireid_jax.methods.tmpa import region as region_lib
 from vireid_jax.methods.tmpa.pedmix import PedMix
-from vireid_jax.runtime import mesh as mesh_lib
-from vireid_jax.training.checkpoint import open_checkpoints
+from vireid_jax.retrieval.trained import restore
 
 GAP, TITLE_HEIGHT = 2, 14  # pixels
 OUTSIDE = 0.25  # brightness of what is outside a region
@@ -40,12 +37,11 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
     Images uint8 [count, h, w, 3] and regions from masks float32 [count, h, w], visible and infrared
     each; None without masks.
   """
-  rendered.ensure(config.data)
-  dataset = Dataset(config.data.name, rendered.data_dir(config.data))
-  splits = (config_lib.split_name(config, name) for name in config.data.train_splits)
-  images = dataset.load(*splits, masks=dataset.has_masks)
+  dataset = config_images.open_dataset(config)
+  images = config_images.load_train_images(config, dataset, masks=dataset.has_masks)
   index = sampler.IdentityIndex(images.records)
-  drawn = sampler.create("pairs", index=index, seed=seed, identities=count, images=1).batch(0)
+  pairs = sampler.create("pairs", index=index, seed=seed, num_identities=count, num_instances=1)
+  drawn = pairs.batch(0)
   chosen = [images.take(rows) for rows in (drawn.visible, drawn.infrared)]
   size = tuple(config.data.image_size)
   pixels = tuple(cache.fill(each, size, config.data.resize) for each in chosen)
@@ -55,15 +51,21 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
   return pixels, tuple(np.asarray(region_lib.from_masks(each)) for each in masks)
 
 
-def own_regions(config, workdir: pathlib.Path, images: Pair) -> Pair:
-  """Returns where a run's latest network looks, float32 [n, h, w] of either modality."""
-  checkpoints, step = open_checkpoints(workdir, None)
-  meta = checkpoints.meta(step)
-  method = methods.create(config.method, num_classes=len(meta["identities"]), steps_per_epoch=1)
-  variables = checkpoints.restore_variables(step, mesh_lib.replicated(mesh_lib.make_mesh()))
-  region = jax.jit(method.attended_region, static_argnums=2)
+def own_regions(workdir: pathlib.Path, images: Pair) -> Pair:
+  """Returns where a run's latest network looks, float32 [n, h, w] of either modality.
+
+  Raises:
+    UserError: no checkpoint there, or one of a method that does not say where it looks.
+  """
+  trained = restore(workdir)
+  if not hasattr(trained.method, "attended_region"):
+    raise UserError(
+      f"{workdir} holds a network of {trained.method_name}, which has no region of attention; "
+      "name the --workdir of a tmpa run, or leave it out"
+    )
+  region = jax.jit(trained.method.attended_region, static_argnums=2)
   return tuple(
-    np.asarray(region(variables, pixels, name))
+    np.asarray(region(trained.variables, pixels, name))
     for pixels, name in zip(images, MODALITIES, strict=True)
   )
 
@@ -113,7 +115,7 @@ def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=Non
   prior = np.broadcast_to(region_lib.prior(*images[0].shape[1:3]), images[0].shape[:3])
   regions = {"prior": (prior, prior)} | ({} if masks is None else {"mask": masks})
   if workdir is not None:
-    regions["cam"] = own_regions(config, workdir, images)
+    regions["cam"] = own_regions(workdir, images)
   return layout(columns(images, regions, ratio=ratio, seed=seed), scale)
 
 

@@ -1,0 +1,25 @@
+"""The sheet of mixed pairs: the training's own pairs, and networks that say where they look."""
+
+import config_files
+import numpy as np
+import pytest
+import trained_models
+
+from vireid_jax.common.errors import UserError
+from vireid_jax.report.sheets import pedmix
+
+
+def test_pairs_are_training_images_with_their_masks(data_dir):
+  config = config_files.smoke("tmpa_synthetic", data_dir)
+  images, masks = pedmix.load_pairs(config, 3, seed=0)
+  height, width = config.data.image_size
+  for pixels, mask in zip(images, masks, strict=True):
+    assert pixels.shape == (3, height, width, 3) and pixels.dtype == np.uint8
+    assert mask.shape == (3, height, width) and 0.05 < mask.mean() < 0.95
+
+
+def test_a_network_without_attention_is_refused(tmp_path):
+  trained_models.save(tmp_path, "toys.linear")
+  pixels = np.zeros((2, 8, 4, 3), np.uint8)
+  with pytest.raises(UserError, match=r"network of toys\.linear, which has no region of attention"):
+    pedmix.own_regions(tmp_path, (pixels, pixels))
