@@ -10,7 +10,7 @@ import pytest
 from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common import options
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.config import checks
 from vireid_jax.experiment import train
 
@@ -357,6 +357,23 @@ def test_values_and_names_are_shown_in_one_short_line():
   assert nearest(None, [1, 2]) == "allowed: 1, 2" and nearest(3, []) == "allowed: (none)"
   assert nearest("\x1b", ["a\x1bb"]).isprintable()
   assert len(nearest("q", map(str, range(10**4)))) < 500
+
+
+def test_a_chosen_name_gives_its_value_and_a_wrong_one_those_near_it():
+  table = {"adam": 1, "sgd": 2}
+  assert (choose("sgd", table, "rule"), choose("adam", list(table), "rule")) == (2, "adam")
+  refused = [
+    ("sdg", "unknown rule 'sdg'; did you mean 'sgd'?"),
+    ([], "unknown rule []; allowed: adam, sgd"),
+    ("\x1b", r"unknown rule '\x1b'; allowed: adam, sgd"),
+  ]
+  for allowed in (table, list(table)):
+    for name, message in refused:
+      with pytest.raises(UserError) as caught:
+        choose(name, allowed, "rule")
+      assert str(caught.value) == message
+  with pytest.raises(UserError, match=r"^no rule 'sdg'; did you mean 'sgd'\?$"):
+    choose("sdg", table, said="no rule 'sdg'")
 
 
 def test_every_option_of_every_method_has_a_rule_that_takes_its_default():

@@ -3,7 +3,8 @@
 import difflib
 import traceback
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 # What a terminal may act on or a reader cannot see: control and format characters (colours, cursor
 # moves, right-to-left overrides, zero-width spaces), line separators, bytes that are not text.
@@ -36,6 +37,26 @@ def nearest(name: object, options: Iterable[object], *, most: int = 3) -> str:
   names = [printable(option) for option in options[:MOST_LISTED]]
   names += ["..."] if len(options) > MOST_LISTED else []
   return "allowed: " + (", ".join(names) or "(none)")
+
+
+def choose(name: object, options: Collection, noun: str = "", *, said: str = "") -> Any:
+  """Returns what a name stands for; refuses an unknown one with those that come close.
+
+  Args:
+    name: what was given; of any type.
+    options: the allowed names, or a mapping from them to values.
+    noun: what the names name, such as 'data set'.
+    said: what was wrong, where "unknown <noun> <name>" is not the sentence.
+
+  Returns:
+    The name's value where `options` is a mapping, else the name.
+
+  Raises:
+    UserError: a name that is not allowed.
+  """
+  if not isinstance(name, str) or name not in options:
+    raise UserError(f"{said or f'unknown {noun} {shown(name)}'}; {nearest(name, options)}")
+  return options[name] if isinstance(options, Mapping) else name
 
 
 def shown(value: object, *, longest: int = LONGEST) -> str:

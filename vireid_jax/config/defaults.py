@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import choose
 from vireid_jax.config.datasets import DATASETS
 
 AUGMENTATIONS = {
@@ -24,8 +24,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   # Here, so that --help and a typo are answered at once: JAX alone takes a second.
   from vireid_jax import methods
 
-  if dataset not in DATASETS:
-    raise UserError(f"unknown data set {shown(dataset)}; {nearest(dataset, DATASETS)}")
+  choose(dataset, DATASETS, "data set")
   config = ConfigDict()
   config.seed = 0
   config.pretrained = ""  # a file or hub name of ImageNet weights; empty: random values

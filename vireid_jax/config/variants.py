@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import choose
 from vireid_jax.config.datasets import use_own
 
 
@@ -55,9 +55,7 @@ def apply_variants(
   """
   variants = {"smoke": smoke, "own": use_own, **variants}
   for name in filter(None, arg.split(",")):
-    if name not in variants:
-      raise UserError(f"unknown config variant {name!r}; {nearest(name, variants)}")
-    variants[name](config)
+    choose(name, variants, "config variant")(config)
   return config
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import tqdm
 
-from vireid_jax.common import errors, folders, interrupts
 from vireid_jax.common import files as files_lib
-from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common import folders, interrupts
+from vireid_jax.common.errors import UserError, choose, printable
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import regular_files
 from vireid_jax.data.layout import common, summary, verify
@@ -78,12 +78,11 @@ def _refuse_unusable_name(data_dir: pathlib.Path) -> None:
 def find_builder(name: str):
   """Returns the builder class and, for a rendered data set, the name of its preset."""
   base, _, config = name.partition("/")
-  if base not in (*layouts.READABLE, SYNTHETIC) or (config and base != SYNTHETIC):
-    options = [*layouts.READABLE, *_synthetic_names()]
-    raise UserError(f"there is no data set {name!r}; {errors.nearest(name, options)}")
+  if base == SYNTHETIC:
+    choose(name, _synthetic_names(), said=f"{name!r} is no preset")
+  options = [*layouts.READABLE, *_synthetic_names()]
+  choose(name, options, said=f"there is no data set {name!r}")
   module = importlib.import_module(f"tfds_builders.{base}.{base}_dataset_builder")
-  if base == SYNTHETIC and name not in _synthetic_names():
-    raise UserError(f"{name!r} is no preset; {errors.nearest(name, _synthetic_names())}")
   return module.Builder, config or None
 
 

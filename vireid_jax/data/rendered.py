@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.data.prepared.location import (
   RENDERED_FOLDER,
   default_data_dir,
@@ -44,9 +44,8 @@ def ensure(config) -> None:
     UserError: an unknown preset or data set, or a place that cannot be written.
   """
   name, root = config["name"], data_dir(config)
-  base, _, preset = name.partition("/")
-  if base == SYNTHETIC:
-    _once(name, root, _synthetic_world(name, preset), lambda: _prepare_synthetic(name, root))
+  if name.partition("/")[0] == SYNTHETIC:
+    _once(name, root, _synthetic_world(name), lambda: _prepare_synthetic(name, root))
   elif config["render"]:
     world = _stand_in_world(name, config["render"])
     _once(name, root, world, lambda: _prepare_rendered(name, root, config["render"], world))
@@ -66,30 +65,23 @@ def _prepare_synthetic(name: str, root: pathlib.Path) -> None:
   preparing.prepare(name, data_dir=root)
 
 
-def _synthetic_world(name: str, preset: str) -> dict:
+def _synthetic_world(name: str) -> dict:
   """Returns the settings of a preset, once it is known."""
   from vireid_jax.data import synthetic
 
-  if preset not in synthetic.PRESETS:
-    options = [f"{SYNTHETIC}/{known}" for known in synthetic.PRESETS]
-    raise UserError(f"config.data.name = {name!r} is not a preset; {nearest(name, options)}")
-  return dataclasses.asdict(synthetic.PRESETS[preset])
+  presets = {f"{SYNTHETIC}/{known}": world for known, world in synthetic.PRESETS.items()}
+  world = choose(name, presets, said=f"config.data.name = {name!r} is not a preset")
+  return dataclasses.asdict(world)
 
 
 def _stand_in_world(name: str, preset: str) -> dict:
   """Returns the settings of a preset, once it and the data set are known."""
   from vireid_jax.data import synthetic
 
-  if preset not in synthetic.PRESETS:
-    raise UserError(
-      f"config.data.render = {preset!r} is not a preset; {nearest(preset, synthetic.PRESETS)}"
-    )
-  if name not in STAND_INS:
-    raise UserError(
-      f"config.data.name = {name!r} cannot be rendered (config.data.render = {preset!r}); "
-      f"{nearest(name, STAND_INS)}"
-    )
-  return dataclasses.asdict(synthetic.PRESETS[preset])
+  said = f"config.data.render = {preset!r}"
+  world = choose(preset, synthetic.PRESETS, said=f"{said} is not a preset")
+  choose(name, STAND_INS, said=f"config.data.name = {name!r} cannot be rendered ({said})")
+  return dataclasses.asdict(world)
 
 
 def _is_current(name: str, root: pathlib.Path, world: dict) -> bool:

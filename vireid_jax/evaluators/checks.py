@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import UserError, choose, shown
 
 MOST = 10_000  # of trials, shots or neighbours: a larger number is a slip
 
@@ -23,8 +23,7 @@ def names(argument: str, given: str | Iterable[str], allowed: Iterable[str]) -> 
 
 def one_of(argument: str, given: str, allowed: Iterable[str]) -> None:
   """Raises UserError unless `given` is one of the allowed names."""
-  if not isinstance(given, str) or given not in allowed:
-    raise UserError(f"{argument} holds {shown(given)}; {nearest(given, allowed)}")
+  choose(given, allowed, said=f"{argument} holds {shown(given)}")
 
 
 def counts(argument: str, given: int | Iterable[int]) -> tuple[int, ...]:

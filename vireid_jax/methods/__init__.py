@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vireid_jax.common import options
-from vireid_jax.common.errors import UserError, nearest, origin, printable, shown
+from vireid_jax.common.errors import UserError, choose, origin, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "names"]
@@ -42,10 +42,7 @@ def create(config: Mapping[str, Any], *, num_classes: int, steps_per_epoch: int)
   method = _find(config["name"])
   allowed = _options(method)
   for key in arguments:
-    if key not in allowed:
-      raise UserError(
-        f"method {shown(config['name'])} has no option {shown(key)}; {nearest(key, allowed)}"
-      )
+    choose(key, allowed, said=f"method {shown(config['name'])} has no option {shown(key)}")
   arguments = options.arguments(method, arguments, "config.method.")
   return method(num_classes=num_classes, steps_per_epoch=steps_per_epoch, **arguments)
 
@@ -65,9 +62,9 @@ def _options(method: type) -> dict[str, dataclasses.Field]:
 
 def _find(name: str) -> type:
   """Imports `vireid_jax.methods.<name>`, or the module of that dotted name for a plug-in."""
-  if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-    raise UserError(f"unknown method {shown(name)}; {nearest(name, names())}")
-  module_name = name if "." in name else f"{__name__}.{name}"
+  parts = name.split(".") if isinstance(name, str) else []
+  plugged_in = len(parts) > 1 and all(part.isidentifier() for part in parts)
+  module_name = name if plugged_in else f"{__name__}.{choose(name, names(), 'method')}"
   module = _import(name, module_name)
   wanted = module_name.rpartition(".")[2].replace("_", "")
   for key, value in vars(module).items():
@@ -85,8 +82,6 @@ def _import(name: str, module_name: str) -> types.ModuleType:
     absent = isinstance(error, ModuleNotFoundError) and (
       error.name == module_name or module_name.startswith(f"{error.name}.")
     )
-    if absent and "." not in name:
-      raise UserError(f"unknown method {name!r}; {nearest(name, names())}") from None
     advice = "correct it there"
     if absent:
       advice = (

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import choose
 from vireid_jax.common.options import OneOf
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
@@ -38,8 +38,7 @@ def pool(x: Array, kind: str) -> Array:
   Reference:
     Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018, eq. 3.
   """
-  if kind not in POOLINGS:
-    raise UserError(f"unknown pooling {kind!r}; {nearest(kind, POOLINGS)}")
+  choose(kind, POOLINGS, "pooling")
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   if kind == "average":
     return _mean_over_positions(x)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import pictures as pictures_lib
@@ -216,8 +216,7 @@ def load(
 
 def check_modality(modality: str) -> None:
   """Raises UserError for anything but 'visible' and 'infrared'."""
-  if modality not in MODALITIES:
-    raise UserError(f"unknown modality {modality!r}; {nearest(str(modality), MODALITIES)}")
+  choose(modality, MODALITIES, "modality")
 
 
 def _as_list(pictures) -> list:

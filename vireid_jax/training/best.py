@@ -6,7 +6,7 @@ evaluated like any other: `--mode=evaluate --workdir RUN/best`.
 
 import pathlib
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.workdir_files import BEST
 from vireid_jax.evaluators.results import METRICS
 from vireid_jax.training.checkpoint import Checkpoints
@@ -66,12 +66,9 @@ class BestCheckpoint:
   def _read(self, results) -> float:
     setting, _, metric = self._metric.rpartition("/")
     ran = {name for name, result in results.items() if result.trials}
-    if setting not in ran or metric not in METRICS:
-      known = [f"{name}/{metric}" for name in ran for metric in METRICS]
-      raise UserError(
-        f"config.checkpoint.keep_best = {self._metric!r} is no metric of the evaluation; "
-        f"{nearest(self._metric, known)}"
-      )
+    known = [f"{name}/{each}" for name in ran for each in METRICS]
+    said = f"config.checkpoint.keep_best = {self._metric!r} is no metric of the evaluation"
+    choose(self._metric, known, said=said)
     result = results[setting]
     return result.trials[0][metric] if self._first_trial else result.mean[metric]
 

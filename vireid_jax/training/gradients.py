@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods.base import LossOutput, Method
 from vireid_jax.models.non_local import NonLocal
@@ -54,8 +54,7 @@ def make(
 
 def check(remat: str, accumulate: int, identities: int) -> None:
   """Raises UserError for an unknown `remat`, or blocks that the identities do not fill."""
-  if remat not in REMAT:
-    raise UserError(f"config.train.remat = {remat!r}; {nearest(remat, REMAT)}")
+  choose(remat, REMAT, said=f"config.train.remat = {remat!r}")
   if accumulate < 1 or identities % accumulate or (accumulate > 1 and identities // accumulate < 2):
     raise UserError(
       f"config.train.accumulate = {accumulate} does not cut sampler.num_identities = {identities} "

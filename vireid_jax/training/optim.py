@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from vireid_jax.common.durations import Clock, Duration, unit
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.common.options import Number, OneOf, Several, Table, Text
 
 RULES = {
@@ -116,8 +116,7 @@ def _climb(warmup: int, low: float) -> Schedule:
 
 def _check_schedule(config: Mapping[str, Any]) -> None:
   for key, known in (("schedule", SCHEDULES), ("update", ("epoch", "step"))):
-    if config[key] not in known:
-      raise UserError(f"config.optim.{key} = {config[key]!r}; {nearest(config[key], known)}")
+    choose(config[key], known, said=f"config.optim.{key} = {config[key]!r}")
   at, to = config["decay_at"], config["decay_to"]
   if len(at) != len(to):
     raise UserError(
@@ -179,15 +178,13 @@ def create(
     UserError: for an unknown optimiser.
   """
   rules = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
-  if config["name"] not in rules:
-    raise UserError(f"unknown optimiser {config['name']!r}; {nearest(config['name'], rules)}")
+  rule = choose(config["name"], rules, "optimiser")(config)
   undecayed = (*config["no_decay"], *no_decay)
 
   def decayed(params):
     return _map_paths(lambda path, _: not _matches_any(path, undecayed), params)
 
   decay = optax.add_decayed_weights(config["weight_decay"], mask=decayed)
-  rule = rules[config["name"]](config)
   return optax.chain(
     *((rule, decay) if config["name"] == "adamw" else (decay, rule)),
     optax.scale_by_learning_rate(schedule),

@@ -15,7 +15,7 @@ import zlib
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.data.corruptions import blur, digital, noise, weather
 
 KINDS = {
@@ -61,11 +61,10 @@ def corrupt(image, kind: str, severity: int, random: np.random.Generator) -> np.
   Raises:
     UserError: an unknown kind or severity.
   """
-  if kind not in KINDS:
-    raise UserError(f"unknown corruption {kind!r}; {nearest(str(kind), KINDS)}")
+  damage = choose(kind, KINDS, "corruption")
   if severity not in SEVERITIES:
     raise UserError(f"corruption severity is {severity!r}; it must be one of {SEVERITIES}")
-  damaged = KINDS[kind](np.asarray(image, np.float32) / 255, severity, random)
+  damaged = damage(np.asarray(image, np.float32) / 255, severity, random)
   return np.rint(255 * np.clip(damaged, 0, 1)).astype(np.uint8)
 
 
@@ -85,8 +84,7 @@ class Corruption:
 
   def __post_init__(self):
     for kind in self.kinds:
-      if kind not in KINDS:
-        raise UserError(f"unknown corruption {kind!r}; {nearest(str(kind), KINDS)}")
+      choose(kind, KINDS, "corruption")
     if not self.severities or not set(self.severities) <= set(SEVERITIES):
       raise UserError(
         f"corruption severities are {self.severities!r}; choose at least one of {SEVERITIES}"

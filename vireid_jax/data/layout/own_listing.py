@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose, nearest
 from vireid_jax.common.records import INFRARED, MODALITIES
 from vireid_jax.data import regular_files
 from vireid_jax.data.layout import common
@@ -128,8 +128,7 @@ def _check_columns(path: pathlib.Path, columns: list[str]) -> None:
         f"{optional}"
       )
   for name in columns:
-    if name not in COLUMNS:
-      raise UserError(f"{where} has an unknown column {quoted(name)}; {nearest(name, COLUMNS)}")
+    choose(name, COLUMNS, said=f"{where} has an unknown column {quoted(name)}")
     if columns.count(name) > 1:
       raise UserError(
         f"{where} has the column {name!r} {columns.count(name)} times in its first line; keep one"

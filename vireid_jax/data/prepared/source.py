@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import Records
 from vireid_jax.data.prepared import location, stored
 from vireid_jax.data.prepared.location import dataset_folder, prepare_command
@@ -150,10 +150,7 @@ class Dataset:
       subset = self.subsets[name]
       whole = self._load_split(subset["split"], masks, on_disk)
       return whole.take(np.flatnonzero(np.isin(whole.records.identity, subset["identities"])))
-    if name not in self._builder().info.splits:
-      raise UserError(
-        f"data set {self.name} has no split {name!r}; {nearest(name, self.split_names())}"
-      )
+    choose(name, self.split_names(), said=f"data set {self.name} has no split {name!r}")
     return self._load_split(name, masks, on_disk)
 
   def _load_split(self, split: str, masks: bool, on_disk: bool) -> ImageSet:
@@ -230,13 +227,12 @@ def decode(
   from vireid_jax.data.prepared import picture
 
   filters = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
-  if resize not in filters:
-    raise UserError(f"config.data.resize = {resize!r}; {nearest(resize, filters)}")
+  resampling = choose(resize, filters, said=f"config.data.resize = {resize!r}")
   image = picture.rgb(encoded, turn=turn)
   if change:
     image = Image.fromarray(change(np.asarray(image)))
   if image.size != (size[1], size[0]):
-    image = image.resize((size[1], size[0]), filters[resize])
+    image = image.resize((size[1], size[0]), resampling)
   return np.asarray(image)
 
 

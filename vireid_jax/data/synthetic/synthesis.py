@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
 from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
 from vireid_jax.data.synthetic.writer import write_llcm, write_own, write_regdb, write_sysu_mm01
@@ -48,9 +48,7 @@ def spec_from(arguments: argparse.Namespace) -> WorldSpec:
   Raises:
     UserError: unknown preset or a number out of range.
   """
-  if arguments.preset not in PRESETS:
-    raise UserError(f"unknown preset {arguments.preset!r}; {nearest(arguments.preset, PRESETS)}")
-  spec = PRESETS[arguments.preset]
+  spec = choose(arguments.preset, PRESETS, "preset")
   changes = {name: getattr(arguments, name) for name in ("images_per_camera", "seed")}
   spec = dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
   if arguments.identities is None or arguments.what == CONTACT_SHEET:
@@ -67,9 +65,7 @@ def run(arguments: argparse.Namespace) -> str:
   Raises:
     UserError: for anything the user can fix.
   """
-  known = (*WRITERS, CONTACT_SHEET)
-  if arguments.what not in known:
-    raise UserError(f"cannot write {arguments.what!r}; {nearest(arguments.what, known)}")
+  choose(arguments.what, (*WRITERS, CONTACT_SHEET), said=f"cannot write {arguments.what!r}")
   spec = spec_from(arguments)
   if arguments.what == CONTACT_SHEET:
     rows = SHEET_ROWS if arguments.identities is None else arguments.identities

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import INFRARED, VISIBLE
 
 SPLITS = ("train", "val", "test")
@@ -100,8 +100,7 @@ class WorldSpec:
   infrared_texture: float = 0.8
 
   def __post_init__(self):
-    if self.world not in WORLDS:
-      raise UserError(f"unknown world {self.world!r}; {nearest(self.world, WORLDS)}")
+    choose(self.world, WORLDS, "world")
     lowest = {
       "train_identities": 1,
       "val_identities": 0,
@@ -141,9 +140,7 @@ class WorldSpec:
     numbers = _identity_numbers(self)
     if split is None:
       return tuple(sorted(sum(numbers.values(), ())))
-    if split not in numbers:
-      raise UserError(f"unknown split {split!r}; {nearest(split, SPLITS)}")
-    return numbers[split]
+    return choose(split, numbers, "split")
 
   def cameras_of(self, identity: int) -> tuple[int, ...]:
     """Returns the cameras that saw an identity, sorted."""

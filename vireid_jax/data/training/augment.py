@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.common import options
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.common.options import Number, Several, Share, Whole
 from vireid_jax.common.records import MODALITIES, mask_name
 from vireid_jax.common.types import Batch
@@ -212,16 +212,14 @@ def parse_operation(text: str) -> Operation:
     arguments = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
   except (SyntaxError, ValueError, TypeError, AttributeError, RecursionError, MemoryError):
     raise UserError(f"augmentation {shown(text)} is not of the form name(key=value, ...)") from None
-  if name not in OPERATIONS:
-    raise UserError(f"unknown augmentation {name!r}; {nearest(name, OPERATIONS)}")
-  allowed = options.declared(OPERATIONS[name])
+  operation = choose(name, OPERATIONS, "augmentation")
+  allowed = options.declared(operation)
   for key in arguments:
-    if key not in allowed:
-      raise UserError(f"augmentation {name!r} has no argument {key!r}; {nearest(key, allowed)}")
-  arguments = options.arguments(OPERATIONS[name], arguments, f"augmentation {name!r}: ")
+    choose(key, allowed, said=f"augmentation {name!r} has no argument {key!r}")
+  arguments = options.arguments(operation, arguments, f"augmentation {name!r}: ")
   if call.args:
     raise UserError(f"augmentation {shown(text)}: name the arguments; {nearest('', allowed)}")
-  return functools.partial(OPERATIONS[name], **arguments)
+  return functools.partial(operation, **arguments)
 
 
 def make_pipeline(operations: Sequence[str]) -> Callable[[Array, Array], Array]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common import errors
 
 # From the fastest to the most patient.
 DEVICE, HOST, STREAM = "device", "host", "stream"
@@ -40,11 +40,7 @@ class Placement:
 
 def check(wanted: str) -> None:
   """Raises UserError unless it is 'auto' or one of `PLACEMENTS`."""
-  if wanted not in (AUTO, *PLACEMENTS):
-    raise UserError(
-      f"config.data.placement = {wanted!r}; {nearest(wanted, (AUTO, *PLACEMENTS))}; 'auto' chooses "
-      "by size"
-    )
+  errors.choose(wanted, (AUTO, *PLACEMENTS), said=f"config.data.placement = {wanted!r}")
 
 
 def choose(wanted: str, needed: int) -> Placement:

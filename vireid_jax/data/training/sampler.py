@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import INFRARED, MODALITIES, VISIBLE, Records
 
 MOST_NAMED = 5
@@ -168,9 +168,7 @@ SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler}
 
 def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
   """Builds the sampler of a name ('pairs' or 'groups'); see the classes for its arguments."""
-  if name not in SAMPLERS:
-    raise UserError(f"unknown sampler {name!r}; {nearest(name, SAMPLERS)}")
-  return SAMPLERS[name](index, seed=seed, **arguments)
+  return choose(name, SAMPLERS, "sampler")(index, seed=seed, **arguments)
 
 
 def _check_size(index: IdentityIndex, num_identities: int, num_instances: int) -> None:

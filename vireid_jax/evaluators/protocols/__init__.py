@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 
-from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.errors import choose
 
 
 def names() -> list[str]:
@@ -27,14 +27,11 @@ def create(name: str, **kwargs):
   Raises:
     UserError: an unknown protocol, argument or value.
   """
-  known = names()
-  if not isinstance(name, str) or name not in known:
-    raise UserError(f"unknown evaluation protocol {shown(name)}; {nearest(name, known)}")
+  choose(name, names(), "evaluation protocol")
   protocol = _module(name).Protocol
   fields = [field.name for field in dataclasses.fields(protocol)]
   for key in kwargs:
-    if key not in fields:
-      raise UserError(f"protocol {name} has no argument {key!r}; {nearest(key, fields)}")
+    choose(key, fields, said=f"protocol {name} has no argument {key!r}")
   return protocol(**kwargs)
 
 

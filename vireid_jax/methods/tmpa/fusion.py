@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import choose
 from vireid_jax.models.numerics import Numerics
 
 FUSIONS = ("concat3", "weighted")
@@ -29,9 +29,7 @@ class Fusion(nn.Module):
   @nn.compact
   def __call__(self, shared: Array, visible: Array, infrared: Array) -> Array:
     """Maps three features [n, c] to [n, 3 c] ('concat3') or [n, c] ('weighted')."""
-    if self.kind not in FUSIONS:
-      raise UserError(f"unknown fusion {self.kind!r}; {nearest(self.kind, FUSIONS)}")
-    if self.kind == "concat3":
+    if choose(self.kind, FUSIONS, "fusion") == "concat3":
       return jnp.concatenate([shared, visible, infrared], axis=-1)
     zeros = nn.initializers.zeros
     weights = jax.nn.softmax(self.param("weights", zeros, (3,), self.numerics.param_dtype))

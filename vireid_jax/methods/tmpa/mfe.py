@@ -3,7 +3,7 @@
 import flax.linen as nn
 from jax import Array
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, ResNet
@@ -38,9 +38,7 @@ class MFE(nn.Module):
   numerics: Numerics = Numerics()
 
   def setup(self):
-    if self.split_after not in SPLITS:
-      raise UserError(f"unknown split {self.split_after!r}; {nearest(self.split_after, SPLITS)}")
-    first = SPLITS[self.split_after]
+    first = choose(self.split_after, SPLITS, "split")
     self.visible = self._parts(0, STREAM_PARTS)
     self.infrared = self._parts(0, STREAM_PARTS)
     self.common = self._parts(STREAM_PARTS, first)

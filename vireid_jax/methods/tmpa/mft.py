@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import UserError, choose
 from vireid_jax.models.conv import Conv, shifted_slices
 from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.norm import BatchNorm
@@ -53,8 +53,7 @@ class MFT(nn.Module):
     Returns:
       float [n, h, w, c], not negative.
     """
-    if self.path not in PATHS:
-      raise UserError(f"MFT: unknown path {self.path!r}; {nearest(self.path, PATHS)}")
+    choose(self.path, PATHS, said=f"MFT: unknown path {self.path!r}")
     channels = shared.shape[-1]
     width = transfer_width(channels, self.reduction, self.heads)
     query, key, value = (

@@ -8,7 +8,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
-from vireid_jax.common.errors import UserError, nearest
+from vireid_jax.common.errors import choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.resnet import PARTS
 
@@ -61,9 +61,7 @@ def name_table(name: str) -> NameTable:
   Raises:
     UserError: no PyTorch model of that name is known.
   """
-  if name not in TABLES:
-    raise UserError(f"no table of PyTorch names for {name!r}; {nearest(name, TABLES)}")
-  return TABLES[name]
+  return choose(name, TABLES, said=f"no table of PyTorch names for {name!r}")
 
 
 def _torchvision(path: Path) -> str | None:
