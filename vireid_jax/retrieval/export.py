@@ -27,12 +27,12 @@ import numpy as np
 
 from vireid_jax.common import files, folders
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.retrieval.card import CARD, FORMAT
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-CARD, WEIGHTS, READER = "card.json", "weights.npz", "reader.py"
+WEIGHTS, READER = "weights.npz", "reader.py"
 OWN = (CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__")
 NUMERICS = {"dtype": "float32", "conv_impl": "xla"}
-FORMAT = 1
 
 
 def export(options: argparse.Namespace) -> None:
@@ -43,10 +43,13 @@ def export(options: argparse.Namespace) -> None:
       the number of images.
   """
   from vireid_jax.retrieval import model as model_lib
+  from vireid_jax.retrieval.exported import is_export
 
   out = pathlib.Path(options.out).expanduser()
   check_replaceable(out)
   files.check_writable(out.absolute().parent, "--out")
+  if is_export(pathlib.Path(options.checkpoint).expanduser()):
+    raise UserError(f"{options.checkpoint} is an export already; copy the folder")
   model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
   started = time.perf_counter()
   with files.writing(out, "--out"):

@@ -11,6 +11,7 @@ from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import pictures as pictures_lib
+from vireid_jax.retrieval.exported import Exported, is_export, open_export
 from vireid_jax.retrieval.searcher import Ranking, Searcher
 from vireid_jax.retrieval.trained import Trained, restore
 
@@ -33,17 +34,17 @@ class Embedded:
 
 
 class Model:
-  """The retrieval function of a checkpoint.
+  """The retrieval function of a checkpoint or of an export.
 
   Features are the method's own, that is what its evaluation ranks by, scaled to unit length
   unless `normalize` is off; their scalar product then is the cosine similarity.
   """
 
-  def __init__(self, trained: Trained, *, normalize: bool = True, batch: int = BATCH):
+  def __init__(self, trained: Trained | Exported, *, normalize: bool = True, batch: int = BATCH):
     """Compiles nothing yet.
 
     Args:
-      trained: see `restore`.
+      trained: from `restore` or `open_export`.
       normalize: scale features to unit length.
       batch: pictures per step at most; fewer are padded to the next power of two.
     """
@@ -80,8 +81,9 @@ class Model:
     """Embeds pictures, in the order given.
 
     Args:
-      pictures: a path or several; or decoded pictures, uint8: one [h, w, 3], a batch [n, h, w, 3]
-        or a list of any sizes. They are resized as in training.
+      pictures: a path or several; a folder, whose pictures come in the order of their sorted paths
+        (`embed_folder` gives the names too); or decoded pictures, uint8: one [h, w, 3], a batch
+        [n, h, w, 3] or a list of any sizes. They are resized as in training.
       modality: 'visible' or 'infrared': the camera that took them.
       progress: show a bar.
 
@@ -93,6 +95,11 @@ class Model:
     """
     check_modality(modality)
     items = _as_list(pictures)
+    if len(items) == 1 and _is_folder(items[0]):
+      root = pathlib.Path(items[0]).expanduser()
+      items = [root / name for name in pictures_lib.find(root)[0]]
+      if not items:
+        raise UserError(f"{root} holds no file; name a folder of pictures")
     if items and isinstance(items[0], str | os.PathLike):
       features, skipped = self.embed_files(items, modality, progress=progress)
       if skipped:
@@ -162,14 +169,21 @@ class Model:
     off.
 
     Args:
-      query_features: float [q, d] or [d].
-      gallery_features: float [n, d]; or a `Searcher`, which checks and normalises a large gallery
-        once instead of at each call.
+      query_features: float [q, d] or [d]; or what `embed_folder` returned.
+      gallery_features: float [n, d]; or what `embed_folder` returned; or a `Searcher`, which checks
+        and normalises a large gallery once instead of at each call.
       top: length of the lists.
+
+    Returns:
+      `rows` int64 [q, k] of the gallery, best first, and `similarity` float32 [q, k]; k is `top`,
+      or less in a smaller gallery.
+
+    Raises:
+      UserError: features of another width, not finite, or an empty gallery.
     """
     if not isinstance(gallery_features, Searcher):
-      gallery_features = self.searcher(gallery_features)
-    return gallery_features(query_features, top=top)
+      gallery_features = self.searcher(_features_of(gallery_features))
+    return gallery_features(_features_of(query_features), top=top)
 
   def searcher(self, gallery_features: np.ndarray) -> Searcher:
     """Returns a gallery that many queries may be ranked against."""
@@ -210,13 +224,27 @@ def load(
   normalize: bool = True,
   batch: int = BATCH,
 ) -> Model:
-  """Reads a checkpoint for use; see `restore` for where from, and `Model` for the other options."""
-  return Model(restore(checkpoint, step=step), normalize=normalize, batch=batch)
+  """Reads a checkpoint or an export for use; see `vireid_jax.load`."""
+  folder = pathlib.Path(checkpoint).expanduser()
+  trained = (
+    open_export(folder, step=step, normalize=normalize)
+    if is_export(folder)
+    else restore(folder, step=step)
+  )
+  return Model(trained, normalize=normalize, batch=batch)
 
 
 def check_modality(modality: str) -> None:
   """Raises UserError for anything but 'visible' and 'infrared'."""
   choose(modality, MODALITIES, "modality")
+
+
+def _is_folder(item) -> bool:
+  return isinstance(item, str | os.PathLike) and pathlib.Path(item).expanduser().is_dir()
+
+
+def _features_of(found):
+  return found.features if isinstance(found, Embedded) else found
 
 
 def _as_list(pictures) -> list:
