@@ -37,7 +37,7 @@ def test_the_first_bad_step_is_remembered_for_good():
 
 def test_a_state_is_named_by_the_array():
   tree = {"params": {"a": jnp.ones(3), "b": jnp.array([1.0, jnp.nan])}, "step": jnp.int32(3)}
-  with pytest.raises(UserError, match=r"step 3: \['params'\]\['b'\] is not finite"):
+  with pytest.raises(UserError, match="step 3: params/b is not finite"):
     finite.check_state(tree, step=3, last_good=1)
   finite.check_state({"a": jnp.ones(2, jnp.bfloat16), "key": jnp.uint32(7)}, step=3, last_good=1)
 
@@ -63,7 +63,7 @@ def test_statistics_that_no_loss_reads_are_not_saved_either(data_dir, tmp_path):
   config = toy_config.make(
     data_dir, method="toys.breaking", nan_at=4, where="statistics", steps=6, save=2
   )
-  with pytest.raises(UserError, match=r"step 4: .*'mean'.* is not finite, though the losses were"):
+  with pytest.raises(UserError, match=r"step 4: .*/mean is not finite, though the losses were"):
     train.train(config, tmp_path)
   assert Checkpoints(tmp_path).steps() == [2]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 from ml_collections import ConfigDict
 
-from vireid_jax.common import files
+from vireid_jax.common import files, tree_paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.types import Variables
 from vireid_jax.common.workdir_files import EVALUATIONS
@@ -127,5 +127,4 @@ def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> Non
 
 
 def _shapes(tree) -> dict[str, tuple]:
-  leaves = jax.tree.leaves_with_path(tree)
-  return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+  return {name: leaf.shape for name, leaf in tree_paths.named_leaves(tree).items()}

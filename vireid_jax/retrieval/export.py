@@ -92,9 +92,10 @@ def write(model, out: pathlib.Path) -> None:
 
 
 def _fill(model, out: pathlib.Path) -> None:
+  from vireid_jax.common import tree_paths
   from vireid_jax.common.records import MODALITIES
 
-  leaves, weights, parts = _leaves(model), {}, {}
+  leaves, weights, parts = tree_paths.named_leaves(model.trained.variables), {}, {}
   for modality in MODALITIES:
     with _explained(model.method):
       exported, names = _export_used(model, modality, leaves)
@@ -155,14 +156,6 @@ def portable(method):
   """Returns a method with numerics that suit every platform, where it has such options."""
   fields = {field.name for field in dataclasses.fields(method)}
   return dataclasses.replace(method, **{k: v for k, v in NUMERICS.items() if k in fields})
-
-
-def _leaves(model) -> dict:
-  """Returns the variables by name, as 'params/backbone/.../kernel'."""
-  import jax
-
-  leaves = jax.tree.leaves_with_path(model.trained.variables)
-  return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def _export_used(model, modality: str, leaves: dict):

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from vireid_jax import methods
+from vireid_jax.common import tree_paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
@@ -172,9 +173,9 @@ class Trained:
   def fingerprint(self) -> str:
     """Returns 16 hex digits that change with any variable or setting that decides a feature."""
     digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
-    for path, leaf in jax.tree.leaves_with_path(self.variables):
+    for name, leaf in tree_paths.named_leaves(self.variables).items():
       values = np.ascontiguousarray(leaf)
-      digest.update(f"{jax.tree_util.keystr(path)}{values.dtype}{values.shape}".encode())
+      digest.update(f"{name}{values.dtype}{values.shape}".encode())
       digest.update(values.tobytes())
     return digest.hexdigest()[:16]
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vireid_jax.common import tree_paths
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
 from vireid_jax.methods.base import Method
@@ -68,10 +69,9 @@ def _count_used(embed, variables: Variables, image) -> int:
   """Counts the parameters that some equation of the traced function reads."""
   traced = jax.make_jaxpr(embed)(variables, image).jaxpr
   read = {id(atom) for equation in traced.eqns for atom in equation.invars}
-  paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(variables)]
-  given = zip(paths, traced.invars[:-1], strict=True)
+  given = zip(tree_paths.named_leaves(variables), traced.invars[:-1], strict=True)
   return sum(
     int(np.prod(variable.aval.shape))
-    for path, variable in given
-    if path[0].key == "params" and id(variable) in read
+    for name, variable in given
+    if name.startswith("params/") and id(variable) in read
   )

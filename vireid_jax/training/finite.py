@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from vireid_jax.common import tree_paths
 from vireid_jax.common.errors import UserError
 
 # A fixed size, so that the memory's shape does not depend on the method; a method has about ten.
@@ -116,8 +117,8 @@ def check_state(tree: Any, *, step: int, last_good: int | None) -> None:
   Raises:
     UserError: names the arrays.
   """
-  leaves = jax.tree_util.tree_leaves_with_path(tree)
-  found = [jax.tree_util.keystr(path) for path, leaf in leaves if not _is_finite(leaf)]
+  leaves = tree_paths.named_leaves(tree)
+  found = [name for name, leaf in leaves.items() if not _is_finite(leaf)]
   if found:
     shown = ", ".join(found[:MOST_NAMED]) + (", ..." * (len(found) > MOST_NAMED))
     raise UserError(

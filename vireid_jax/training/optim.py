@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
+from vireid_jax.common import tree_paths
 from vireid_jax.common.durations import Clock, Duration, unit
 from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.common.options import Number, OneOf, Several, Table, Text
@@ -182,7 +182,7 @@ def create(
   undecayed = (*config["no_decay"], *no_decay)
 
   def decayed(params):
-    return _map_paths(lambda path, _: not _matches_any(path, undecayed), params)
+    return tree_paths.map_named(lambda path, _: not _matches_any(path, undecayed), params)
 
   decay = optax.add_decayed_weights(config["weight_decay"], mask=decayed)
   return optax.chain(
@@ -194,10 +194,10 @@ def create(
 
 def check_names(config: Mapping[str, Any], params: Any) -> None:
   """Raises UserError when a name in 'no_decay' or 'lr_multipliers' matches no parameter."""
-  paths = jax.tree.leaves(_map_paths(lambda path, _: "/".join(path), params))
+  paths = tree_paths.named_leaves(params)
   for key in ("no_decay", "lr_multipliers"):
     for name in config[key]:
-      if not any(_matches(path.split("/"), name) for path in paths):
+      if not any(_matches(path, name) for path in paths):
         modules = {part for path in paths for part in path.split("/")}
         raise UserError(
           f"config.optim.{key}: no parameter is called {name!r}; {nearest(name, modules)}"
@@ -220,20 +220,13 @@ def _scale_by_path(multipliers: dict[str, float]) -> optax.GradientTransformatio
         return update * factor
     return update
 
-  return optax.stateless(lambda updates, _: _map_paths(scale, updates))
+  return optax.stateless(lambda updates, _: tree_paths.map_named(scale, updates))
 
 
-def _map_paths(function: Callable[[list[str], Any], Any], tree: Any) -> Any:
-  return jax.tree_util.tree_map_with_path(
-    lambda path, leaf: function([str(getattr(key, "key", key)) for key in path], leaf), tree
-  )
-
-
-def _matches_any(path: list[str], names: Iterable[str]) -> bool:
+def _matches_any(path: str, names: Iterable[str]) -> bool:
   return any(_matches(path, name) for name in names)
 
 
-def _matches(path: list[str], name: str) -> bool:
-  """Whether the parts of `name`, split at '/', stand together somewhere in the path."""
-  parts = name.split("/")
-  return any(path[i : i + len(parts)] == parts for i in range(len(path)))
+def _matches(path: str, name: str) -> bool:
+  """Whether a path such as 'a/b/c' holds all parts of a name such as 'b/c', in succession."""
+  return f"/{name}/" in f"/{path}/"

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vireid_jax.common import table
+from vireid_jax.common import table, tree_paths
 from vireid_jax.common.types import Variables
 
 DEPTH = 3
@@ -22,8 +22,9 @@ def describe(variables: Variables) -> str:
     A line per module, then the total and the other collections' sizes.
   """
   counts = collections.Counter()
-  for path, leaf in _flatten(variables["params"]):
-    counts["/".join(path[: min(DEPTH, len(path) - 1)])] += _size(leaf)
+  for name, leaf in tree_paths.named_leaves(variables["params"]).items():
+    modules = name.split("/")[:-1]
+    counts["/".join(modules[:DEPTH])] += _size(leaf)
   rows = [(name, f"{count:,}") for name, count in counts.items()]
   rows.append(("parameters", f"{counts.total():,}"))
   for name, tree in variables.items():
@@ -35,13 +36,9 @@ def describe(variables: Variables) -> str:
 def list_shapes(variables: Variables) -> str:
   """Returns a line per array: collection/path, shape, dtype."""
   return "".join(
-    f"{'/'.join(path)}\t{tuple(leaf.shape)}\t{leaf.dtype}\n" for path, leaf in _flatten(variables)
+    f"{name}\t{tuple(leaf.shape)}\t{leaf.dtype}\n"
+    for name, leaf in tree_paths.named_leaves(variables).items()
   )
-
-
-def _flatten(tree: Any) -> list[tuple[list[str], Any]]:
-  leaves = jax.tree_util.tree_leaves_with_path(tree)
-  return [([str(getattr(key, "key", key)) for key in path], leaf) for path, leaf in leaves]
 
 
 def _size(leaf: Any) -> int:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-import flax.traverse_util
 import jax
 import numpy as np
 
+from vireid_jax.common import tree_paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.types import Variables
 from vireid_jax.models.weights.names import NameTable
@@ -40,7 +40,7 @@ def import_weights(
   if as_published:
     sources = {name: table.overwritten.get(name, name) for name in weights}
     weights = {name: weights[source] for name, source in sources.items() if source in weights}
-  flat = flax.traverse_util.flatten_dict(variables)
+  flat = tree_paths.named_leaves(variables)
   names = {path: table.translate(path) for path in flat}
   missing, filled, used = [], {}, set()
   for path, leaf in flat.items():
@@ -49,7 +49,7 @@ def import_weights(
     if name is None and table.partial:
       filled[path] = leaf
     elif value is None or _to_ours(value).shape != leaf.shape:
-      missing.append((name or "/".join(path), _torch_shape(leaf)))
+      missing.append((name or path, _torch_shape(leaf)))
     else:
       filled[path] = _cast(name, _to_ours(value), leaf.dtype)
       used.add(name)
@@ -58,7 +58,7 @@ def import_weights(
   extra = [(name, weights[name].shape) for name in weights.keys() - used - set(ignored)]
   if missing or extra or not used:
     raise UserError(_explain(table, missing, extra))
-  return flax.traverse_util.unflatten_dict(filled), ignored
+  return jax.tree.unflatten(jax.tree.structure(variables), filled.values()), ignored
 
 
 def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarray]:
@@ -68,14 +68,14 @@ def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarr
     UserError: two arrays of one name differ, such as two stems in torchvision's single network.
   """
   weights = {}
-  for path, leaf in flax.traverse_util.flatten_dict(variables).items():
+  for path, leaf in tree_paths.named_leaves(variables).items():
     name = table.translate(path)
     if name is None:
       continue
     value = _to_torch(np.asarray(leaf))
     if name in weights and not np.array_equal(weights[name], value):
       raise UserError(
-        f"{'/'.join(path)} and another array are both {name!r} for {table.name} and differ; "
+        f"{path} and another array are both {name!r} for {table.name} and differ; "
         "export the streams one at a time"
       )
     weights[name] = value

@@ -1,7 +1,8 @@
 """What PyTorch models call the arrays of our variables.
 
 A table turns the path of one of our arrays, such as params/backbone/shared/layer1/block0/conv1/
-kernel, into PyTorch's name. Both directions of the conversion read the same table.
+kernel (see `common.tree_paths`), into PyTorch's name. Both directions of the conversion read the
+same table.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ class NameTable:
 
   Attributes:
     name: of the family.
-    translate: our path (collection first) to PyTorch's name, or None for what the family has not.
+    rule: parts of our path (collection first) to PyTorch's name; see `translate`.
     partial: arrays without a PyTorch name keep the values they have.
     ignored: pattern of PyTorch's names that have no place here, and why.
     ignored_because: one clause for people.
@@ -41,11 +42,15 @@ class NameTable:
   """
 
   name: str
-  translate: Callable[[Path], str | None]
+  rule: Callable[[Path], str | None]
   partial: bool
   ignored: str
   ignored_because: str
   overwritten: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+  def translate(self, path: str) -> str | None:
+    """Returns PyTorch's name of our array 'collection/module/.../leaf'; None for none."""
+    return self.rule(tuple(path.split("/")))
 
   def ignores(self, name: str) -> bool:
     """Whether a tensor of the file is left out on purpose."""

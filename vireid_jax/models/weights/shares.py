@@ -4,9 +4,9 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
-import flax.traverse_util
 import numpy as np
 
+from vireid_jax.common import tree_paths
 from vireid_jax.common.types import Variables
 from vireid_jax.models.weights.names import NameTable
 from vireid_jax.models.weights.tensors import shown
@@ -59,13 +59,13 @@ def shares(
     table: of the names.
     ignored: the tensors that were left out, as `import_weights` returns them.
   """
-  flat = flax.traverse_util.flatten_dict(variables)
-  sizes = {path: math.prod(leaf.shape) for path, leaf in flat.items() if path[0] == "params"}
+  flat = tree_paths.named_leaves(variables["params"])
+  sizes = {f"params/{path}": math.prod(leaf.shape) for path, leaf in flat.items()}
   random = [path for path in sizes if table.translate(path) is None]
   ignored = tuple(ignored)
   return Shares(
     random=_share((sizes[path] for path in random), sizes.values()),
-    modules=tuple(sorted({path[1] for path in random})),
+    modules=tuple(sorted({path.split("/")[1] for path in random})),
     unused=_share((weights[name].size for name in ignored), (w.size for w in weights.values())),
     tensors=tuple(name for name in ignored if weights[name].ndim),
   )
