@@ -14,6 +14,7 @@ if __name__ == "__main__":
 from absl import flags
 
 from vireid_jax.cli import config_flag, modes, run_flags
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment.splits import SPLITS, evaluate_splits, parse_splits, train_splits
 
@@ -23,8 +24,8 @@ _SPLITS = flags.DEFINE_list("splits", None, "Which splits, for example 1,2,3; al
 def _refuse_what_is_unused(given: flags.FlagValues) -> None:
   if given.mode == "report" or given.html is not None:
     raise UserError(
-      "reports are made by python -m vireid_jax.main --mode=report --workdir DIR, which takes the "
-      "folder of the splits as well; here --mode is train or evaluate"
+      f"reports are made by {hints.command('report', '--workdir', 'DIR')}, which takes the folder "
+      "of the splits as well; here --mode is train or evaluate"
     )
   if given.step is not None and given.mode != "evaluate":
     raise UserError(f"--step={given.step} is for --mode=evaluate; --mode is {given.mode}")

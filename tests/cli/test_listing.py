@@ -34,7 +34,7 @@ def test_a_data_set_is_prepared_or_names_the_command_that_prepares_it(tmp_path):
   (tmp_path / "llcm" / "1.0.0").mkdir(parents=True)  # incomplete
   found = sections(listing(str(tmp_path)))["data sets:"]
   assert found["regdb"] == f"prepared in {tmp_path}/regdb/1.0.0"
-  command = f"python -m vireid_jax.prepare llcm --manual_dir DIR --data_dir {tmp_path}"
+  command = f"vireid prepare llcm --manual_dir DIR --data_dir {tmp_path}"
   assert found["llcm"] == f"not prepared; {command}"
   assert found["vireid_synthetic/quick"] == "not prepared; rendered when first used"
 

@@ -112,7 +112,7 @@ def test_an_interruption_leaves_nothing_that_looks_complete(tree, data, monkeypa
   assert prepare.main(arguments) == 75
   assert "interrupted" in capsys.readouterr().err
   assert _contents(data) == []
-  with pytest.raises(UserError, match=r"python -m vireid_jax\.prepare regdb --manual_dir DIR"):
+  with pytest.raises(UserError, match=r"vireid prepare regdb --manual_dir DIR"):
     location.dataset_folder("regdb", data)
 
 

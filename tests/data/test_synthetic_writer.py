@@ -223,7 +223,7 @@ def test_writing_again_leaves_nothing_of_the_last_tree(tmp_path):
 def test_command_line_writes_a_tree(tmp_path, capsys):
   flags = ["--identities", "4", "--images_per_camera", "1", "--seed", "5", "--masks"]
   assert synthesize.main(["sysu_mm01", "--out", str(tmp_path / "tree"), *flags]) == 0
-  assert "vireid_jax.prepare sysu_mm01 --manual_dir" in capsys.readouterr().out
+  assert "next: vireid prepare sysu_mm01 --manual_dir" in capsys.readouterr().out
   lists = [(tmp_path / f"tree/exp/{s}_id.txt").read_text() for s in ("train", "val", "test")]
   assert [len([n for n in text.strip().split(",") if n]) for text in lists] == [1, 1, 2]
   assert files(tmp_path / "tree", "masks/*/*/0001.png")

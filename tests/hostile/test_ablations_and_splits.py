@@ -204,8 +204,8 @@ def test_splits_evaluates_every_split_and_trains_none(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   "words, message",
   [
-    (["--mode=report"], "python -m vireid_jax.main --mode=report"),
-    (["--html"], "python -m vireid_jax.main --mode=report"),
+    (["--mode=report"], "vireid report --workdir DIR"),
+    (["--html"], "vireid report --workdir DIR"),
     (["--step=4"], "is for --mode=evaluate"),
     (["--mode=evaluate"], "--workdir is required"),
   ],

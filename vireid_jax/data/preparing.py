@@ -5,6 +5,7 @@ import importlib
 import io
 import os
 import pathlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 import tqdm
 
 from vireid_jax.common import files as files_lib
-from vireid_jax.common import folders, interrupts
+from vireid_jax.common import folders, hints, interrupts
 from vireid_jax.common.errors import UserError, choose, printable
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import regular_files
@@ -240,5 +241,8 @@ def _train_command(name: str, data_dir: pathlib.Path) -> str:
   name = name.split("/")[0]
   files = {"sysu_mm01": "mun_sysu", SYNTHETIC: "mun_synthetic", "own": "agw_own"}
   config = files.get(name, f"mun_{name}")
-  place = "" if data_dir == location.default_data_dir().absolute() else f"TFDS_DATA_DIR={data_dir} "
-  return f"{place}python -m vireid_jax.main --config configs/{config}.py --workdir runs/{config}"
+  words = ("--config", f"configs/{config}.py", "--workdir", f"runs/{config}")
+  command = hints.command("train", *words)
+  if data_dir == location.default_data_dir().absolute():
+    return command
+  return f"TFDS_DATA_DIR={shlex.quote(str(data_dir))} {command}"

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax import report
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, finished, train
 
@@ -90,7 +91,7 @@ def check_has_splits(config: ConfigDict) -> None:
   if not any("{trial}" in part for part in config.data.train_splits):
     raise UserError(
       f"{config.data.name} trains on {tuple(config.data.train_splits)}, the same for every split; "
-      "use python -m vireid_jax.main"
+      f"use {hints.command('train')}"
     )
 
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable, shown
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import differences
@@ -86,7 +87,8 @@ def read(path: pathlib.Path) -> Run:
   except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
       f"{printable(str(path))} is no evaluation record of this version "
-      f"({printable(repr(error))[:200]}); evaluate again with --mode=evaluate, or move it away"
+      f"({printable(repr(error))[:200]}); evaluate again with "
+      f"{hints.command('evaluate', '--workdir', 'DIR')}, or move it away"
     ) from error
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.evaluators.results import METRICS, SAME_GALLERY, SettingResult
 from vireid_jax.report import naming, records
@@ -102,7 +103,7 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
     because = f" (passed over: {'; '.join(reasons)})" if reasons else ""
     raise UserError(
       f"--workdir: nothing was evaluated in {printable(', '.join(items))}{because}; run "
-      "--mode=evaluate"
+      f"{hints.command('evaluate', '--workdir', 'DIR')}"
     )
   return [_table(title, rows) for title, rows in sorted(tables.items())]
 

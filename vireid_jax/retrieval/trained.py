@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from vireid_jax import methods
-from vireid_jax.common import tree_paths
+from vireid_jax.common import hints, tree_paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
@@ -219,7 +219,7 @@ def _check_folder(folder: pathlib.Path) -> None:
   hint = (
     f"did you mean {nearby[0]}? A step is chosen with --step"
     if nearby
-    else "train first with --mode=train, or name the --workdir of a training run, its best/ "
-    "folder, or one of imported weights"
+    else f"train first with {hints.command('train', '--config', 'FILE')}, or name the --workdir of "
+    "a training run, its best/ folder, or one of imported weights"
   )
   raise UserError(f"{folder} holds no checkpoints; {hint}")

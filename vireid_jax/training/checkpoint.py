@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Sharding
 from orbax.checkpoint import v1 as ocp
 
-from vireid_jax.common import files
+from vireid_jax.common import files, hints
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.version import __version__
 from vireid_jax.common.workdir_files import CHECKPOINTS
@@ -315,7 +315,8 @@ def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | Non
   """Returns a step that is there, the latest where none is named; raises UserError else."""
   steps = checkpoints.steps()
   if not steps:
-    raise UserError(f"{workdir} holds no complete checkpoint; train first with --mode=train")
+    advice = hints.command("train", "--config", "FILE", "--workdir", workdir)
+    raise UserError(f"{workdir} holds no complete checkpoint; train first with {advice}")
   if step is None:
     return steps[-1]
   if step not in steps:

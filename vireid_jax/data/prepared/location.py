@@ -6,7 +6,7 @@ import pathlib
 import re
 from typing import Any
 
-from vireid_jax.common import folders
+from vireid_jax.common import folders, hints
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
 
@@ -22,9 +22,9 @@ def default_data_dir() -> pathlib.Path:
 
 def prepare_command(name: str, data_dir=None) -> str:
   """Returns the command line that prepares data set `name` in `data_dir`."""
-  manual = "" if name.startswith("vireid_synthetic") else " --manual_dir DIR"
-  place = "" if data_dir is None else f" --data_dir {data_dir}"
-  return f"python -m vireid_jax.prepare {name}{manual}{place}"
+  manual = () if name.startswith("vireid_synthetic") else ("--manual_dir", "DIR")
+  place = () if data_dir is None else ("--data_dir", data_dir)
+  return hints.command("prepare", name, *manual, *place)
 
 
 def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:

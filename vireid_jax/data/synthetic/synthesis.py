@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.data.synthetic.contact_sheet import write_contact_sheet
 from vireid_jax.data.synthetic.world import PRESETS, WorldSpec
@@ -76,4 +77,4 @@ def run(arguments: argparse.Namespace) -> str:
   if arguments.what == "regdb" and arguments.images_per_camera is not None:
     options["images_per_camera"] = arguments.images_per_camera
   root = WRITERS[arguments.what](arguments.out, spec, **options)
-  return f"wrote {root}; next: python -m vireid_jax.prepare {arguments.what} --manual_dir {root}"
+  return f"wrote {root}; next: {hints.command('prepare', arguments.what, '--manual_dir', root)}"

@@ -2,6 +2,7 @@
 
 import importlib.util
 
+from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError
 
 PACKAGES = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
@@ -13,5 +14,6 @@ def check() -> None:
   if missing:
     raise UserError(
       f"the report page needs {', '.join(missing)}: pip install 'vireid_jax[report]' (in a "
-      "checkout pip install -e '.[report]'). --mode=report without --html needs nothing more"
+      "checkout pip install -e '.[report]'). "
+      f"{hints.command('report')} without --html needs nothing more"
     )
