@@ -16,6 +16,7 @@ from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, train
 from vireid_jax.report.page import cmc, network, runs
+from vireid_jax.retrieval import trained
 
 SETTING = "all/1-shot/random_choice"
 
@@ -65,7 +66,7 @@ def test_cmc_is_that_of_the_evaluation_and_features_are_kept(workdir, monkeypatc
   )
   kept = workdir / workdir_files.REPORT / "features_step_0000004.npz"
   assert kept.exists()
-  monkeypatch.setattr(network, "Embedder", None)  # would fail if it were needed again
+  monkeypatch.setattr(trained, "Embedder", None)  # would fail if it were needed again
   np.testing.assert_array_equal(network.embed(run).features, embedded.features)
   kept.write_bytes(b"damaged")
   with pytest.raises(TypeError):

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import Records
+from vireid_jax.data.prepared.source import Dataset
 from vireid_jax.experiment import evaluate, train, unseen
 from vireid_jax.training.checkpoint import Checkpoints
 
@@ -43,7 +44,7 @@ def test_another_split_of_regdb_is_refused_and_the_right_one_named(regdb, data_d
   config.data.trial = 3
   with pytest.raises(UserError) as caught:
     evaluate.evaluate(config, regdb)
-  dataset = evaluate.Dataset("regdb", data_dir / "rendered" / "smoke")
+  dataset = Dataset("regdb", data_dir / "rendered" / "smoke")
   tested = set(dataset.subsets["test_3"]["identities"])
   text = str(caught.value)
   assert f"trained on {len(known & tested)} of the {len(tested)} people in test_3 of regdb" in text
