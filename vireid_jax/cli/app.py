@@ -80,7 +80,7 @@ def parser(name: str, description: str) -> Parser:
     "--checkpoint",
     required=True,
     type=place,
-    help="a workdir, its best/ folder, or imported weights",
+    help="a workdir, its best/ folder, imported weights, or an export",
   )
   made.add_argument("--step", type=int, help="of the checkpoint; the latest when absent")
   return made

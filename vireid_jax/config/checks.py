@@ -13,7 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vireid_jax import methods
-from vireid_jax.common.durations import Clock, Duration
+from vireid_jax.common.durations import Duration
 from vireid_jax.common.errors import UserError, nearest, shown
 from vireid_jax.common.options import (
   LARGEST_SEED,
@@ -110,7 +110,7 @@ def validate(config: ConfigDict) -> None:
   placement.check(config.data.placement)
   gradients.check(config.train.remat, config.train.accumulate, config.sampler.num_identities)
   check_init_from(config.pretrained)
-  clock = Clock(1, 2 * config.sampler.num_identities * config.sampler.num_instances)
+  clock = parts.make_clock(config, 1)
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
   method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
   if config.method.get("dtype") == "float64":
