@@ -29,6 +29,7 @@ def get_config(arg: str = ""):
   config.optim.decay_at = ("20 epochs", "50 epochs")
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "80 epochs"
+  config.train.steps_per_epoch = 65  # floor(2,060 visible images / 32) + 1, as published
   return config_lib.apply_variants(config, arg, base=base)
 
 

@@ -1,18 +1,16 @@
 """Every config is built; variants, validation and the comparison of configs."""
 
 import config_files
-import jax
-import jax.numpy as jnp
 import pytest
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
-from vireid_jax.config import checks
+from vireid_jax.config import checks, parts
 from vireid_jax.data.training.augment import make_pipeline
 from vireid_jax.experiment import train
-from vireid_jax.training import optim
+from vireid_jax.training import first_state, optim
 
 
 @pytest.mark.parametrize("name", config_files.NAMES)
@@ -20,9 +18,7 @@ def test_config_is_valid_and_its_network_can_be_built(name):
   config = config_files.load(name)
   checks.validate(config)
   method = methods.create(config.method, num_classes=395, steps_per_epoch=696)
-  images = jax.ShapeDtypeStruct((2, *config.data.image_size, 3), jnp.float32)
-  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
-  variables = jax.eval_shape(method.init, jax.random.key(0), batch)
+  variables = first_state.abstract_variables(config.data.image_size, 0, method)
   optim.check_names(config.optim, variables["params"])
   schedule = optim.make_schedule(config.optim, Clock(696, 64))
   assert float(schedule(696 * 10)) > 0
@@ -45,6 +41,46 @@ def test_every_method_has_a_config_for_every_data_set():
   for method in methods.names():
     for dataset in ("sysu", "regdb", "llcm", "synthetic"):
       assert f"{method}_{dataset}" in config_files.NAMES
+
+
+def test_published_epochs_are_explicit_and_count_for_the_published_data_alone():
+  for name, steps in (("agw_sysu", 22_258 // 32 + 1), ("agw_regdb", 2_060 // 32 + 1)):
+    assert config_files.load(name).train.steps_per_epoch == steps
+    for variant in ("smoke", "own"):
+      assert config_files.load(name, variant).train.steps_per_epoch == 0
+  assert config_files.load("agw_sysu", "val").train.steps_per_epoch == 0
+
+
+def test_an_epoch_has_the_steps_of_the_config_or_of_the_sampler():
+  config = config_files.load("agw_synthetic")
+  assert parts.make_clock(config, 40).steps("2 epochs", key="train.duration") == 80
+  config.train.steps_per_epoch = 7
+  assert parts.make_clock(config, 40).steps("2 epochs", key="train.duration") == 14
+
+
+def test_a_second_view_is_made_where_the_method_trains_on_one():
+  config = config_lib.default_config("toys.two_views", "sysu_mm01")
+  checks.validate(config)
+  assert config.augment.visible_2 == config.augment.visible
+  shapes = first_state.abstract_variables(
+    (8, 4), 0, methods.create(config.method, num_classes=3, steps_per_epoch=1)
+  )
+  assert shapes["params"]["visible"].shape == (8 * 4 * 3, 8)
+  config.augment.visible_2 = ()
+  with pytest.raises(
+    UserError, match=r"config\.augment\.visible_2 is \(\), but method 'toys.two_vi"
+  ):
+    checks.validate(config)
+  config.augment.visible_2 = ("flap()",)
+  with pytest.raises(UserError, match=r"config\.augment\.visible_2: unknown augmentation 'flap'"):
+    checks.validate(config)
+  other = config_files.load("agw_sysu")
+  assert other.augment.visible_2 == ()
+  other.augment.visible_2 = ("normalize()",)
+  with pytest.raises(
+    UserError, match=r"visible_2 is \('normalize\(\)',\), but method 'agw' trains on"
+  ):
+    checks.validate(other)
 
 
 def test_base_variant_is_the_plain_baseline():

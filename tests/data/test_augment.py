@@ -56,6 +56,14 @@ def test_random_erasing_happens_as_often_as_asked():
   assert np.array_equal(many(augment.random_erasing, probability=0.0)[0], IMAGE)
 
 
+def test_random_erasing_fills_each_channel_with_its_own_value():
+  fill = (0.4914, 0.4822, 0.4465)
+  erased = many(augment.random_erasing, probability=1.0, value=fill, attempts=100)
+  changed = np.any(erased != IMAGE, axis=-1)
+  assert changed.any(axis=(1, 2)).all()
+  np.testing.assert_array_equal(np.unique(erased[changed], axis=0), np.float32([fill]))
+
+
 def channel_of(image):
   """Which channel was replicated: 0, 1, 2, 'luma', or 'same'."""
   if np.array_equal(image, IMAGE):
@@ -95,6 +103,13 @@ def test_channel_adap_gray_splits_the_fourth_case():
   assert set(shares(many(augment.channel_adap_gray, probability=1.0))) == {0, 1, 2, "luma"}
 
 
+def test_luma_happens_as_often_as_asked():
+  found = shares(many(augment.luma, probability=0.3))
+  assert set(found) == {"same", "luma"}
+  assert 0.22 < found["luma"] < 0.38
+  assert shares(many(augment.luma)) == {"luma": 1.0}
+
+
 def test_channel_replication_differs_before_and_after_normalising():
   key = KEYS[0]
   before = augment.normalize(key, augment.channel_exchange(key, IMAGE))
@@ -110,6 +125,28 @@ def test_pipeline_keeps_order_scales_and_gives_each_image_its_own_key():
   assert result.dtype == jnp.float32
   np.testing.assert_allclose(np.unique(result), np.arange(6) / 255, atol=1e-6)
   assert 10 < (np.asarray(result)[:, 0, 0, 0] > 0).sum() < 54
+
+
+def test_a_second_view_shows_the_same_images_drawn_anew():
+  one = {"visible": ("flip()",), "infrared": ("flip()",)}
+  images = jnp.asarray(np.random.default_rng(3).integers(0, 256, (64, 4, 2, 3)), jnp.uint8)
+  batch = {"visible": images, "infrared": images, "label": jnp.zeros(64, jnp.int32)}
+  views = augment.make_augment({**one, "visible_2": ("flip()",)})(KEYS[0], batch)
+  alone = augment.make_augment({**one, "visible_2": ()})(KEYS[0], batch)
+  assert set(alone) == {"visible", "infrared", "label"}
+  for name in alone:  # the other images do not notice
+    np.testing.assert_array_equal(views[name], alone[name])
+  straight = np.asarray(images, np.float32) / np.float32(255)
+
+  def flipped(name):
+    found = np.asarray(views[name])
+    mirrored = np.array([np.allclose(a, b[:, ::-1]) for a, b in zip(found, straight, strict=True)])
+    kept = np.array([np.allclose(a, b) for a, b in zip(found, straight, strict=True)])
+    assert (mirrored ^ kept).all()
+    return mirrored
+
+  for name in ("visible", "infrared"):
+    assert 16 < (flipped(name) != flipped("visible_2")).sum() < 48
 
 
 def test_moving_bytes_or_floats_gives_the_same_image():

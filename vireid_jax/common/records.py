@@ -6,6 +6,7 @@ import numpy as np
 
 VISIBLE, INFRARED = 0, 1
 MODALITIES = ("visible", "infrared")
+SECOND_VIEW = "visible_2"  # of a batch: the visible images, augmented a second time
 
 
 def mask_name(modality: str) -> str:

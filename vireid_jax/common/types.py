@@ -7,5 +7,6 @@ from jax import Array
 # {'params': ..., 'batch_stats': ..., <collections of the method's own>}
 Variables = dict[str, Any]
 # 'visible', 'infrared': float [b, h, w, 3], augmented and normalised; 'label': int32 [b]. The i-th
-# visible and the i-th infrared image show the same identity, label[i].
+# visible and the i-th infrared image show the same identity, label[i]. For a method that trains on
+# two views of the visible images also 'visible_2': the same images, augmented independently.
 Batch = dict[str, Array]

@@ -27,7 +27,7 @@ from vireid_jax.common.options import (
   Whole,
   inferred,
 )
-from vireid_jax.common.records import MODALITIES
+from vireid_jax.common.records import MODALITIES, SECOND_VIEW
 from vireid_jax.config import defaults as defaults_lib
 from vireid_jax.config import keys, parts
 from vireid_jax.data import corruptions, rendered, synthetic
@@ -60,6 +60,7 @@ class SplitName(Text):
 # The network halves an image four times.
 IMAGE_SIDE = Whole(16, 4096)
 NAME = Text(empty=False)
+AUGMENTED = ("pair", *MODALITIES, SECOND_VIEW)
 RULES: dict[str, Rule] = {
   "seed": Whole(0, LARGEST_SEED),
   "pretrained": Path(),
@@ -73,10 +74,11 @@ RULES: dict[str, Rule] = {
   "sampler.name": OneOf(sampler.SAMPLERS, noun="sampler"),
   "sampler.num_identities": Whole(2, 4096),
   "sampler.num_instances": Whole(1, 4096),
-  **{f"augment.{name}": Several(NAME) for name in ("pair", *MODALITIES)},
+  **{f"augment.{name}": Several(NAME) for name in AUGMENTED},
   "method.name": NAME,
   **optim.RULES,
   "train.duration": Duration(),
+  "train.steps_per_epoch": Whole(0, 1_000_000),
   "train.accumulate": Whole(1, 4096),
   "train.remat": OneOf(gradients.REMAT),
   "checkpoint.every": Duration(),
@@ -118,6 +120,7 @@ def validate(config: ConfigDict) -> None:
       _ = Numerics("float64").compute_dtype
   _check_evaluation(config, method)
   _check_augmentations(config)
+  _check_second_view(config, method)
   _check_rendered(config)
 
 
@@ -177,7 +180,7 @@ def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
 
 def _check_augmentations(config: ConfigDict) -> None:
   side = min(config.data.image_size)
-  for name in ("pair", *MODALITIES):
+  for name in AUGMENTED:
     make = augment.make_pair_pipeline if name == "pair" else augment.make_pipeline
     with prefixed(f"config.augment.{name}"):
       make(config.augment[name])
@@ -188,6 +191,21 @@ def _check_augmentations(config: ConfigDict) -> None:
           f"config.augment.{name}: {text!r} may crop the whole image away: padding is {padding} "
           f"and config.data.image_size {tuple(config.data.image_size)}; allowed: less than {side}"
         )
+
+
+def _check_second_view(config: ConfigDict, method: methods.Method) -> None:
+  needed, given = getattr(method, "needs_second_view", False), tuple(config.augment[SECOND_VIEW])
+  key, name = f"config.augment.{SECOND_VIEW}", config.method.name
+  if needed and not given:
+    raise UserError(
+      f"{key} is (), but method {name!r} trains on two views of each visible image; give the "
+      "operations of the second view, for example those of config.augment.visible"
+    )
+  if given and not needed:
+    raise UserError(
+      f"{key} is {shown(given)}, but method {name!r} trains on one view of each visible image; "
+      "set it to ()"
+    )
 
 
 def _check_rendered(config: ConfigDict) -> None:

@@ -40,6 +40,7 @@ def use_own(config: ConfigDict) -> None:
   """Trains and tests on one's own pictures (docs/own_data.md); the settings stay as they are."""
   config.data.name = "own"
   config.data.train_splits = ("train",)
+  config.train.steps_per_epoch = 0
   config.eval.split = "test"
   config.eval.protocol = ConfigDict(
     {

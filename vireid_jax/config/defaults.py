@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from vireid_jax.common.errors import choose
+from vireid_jax.common.records import SECOND_VIEW
 from vireid_jax.config.datasets import DATASETS
 
 AUGMENTATIONS = {
@@ -48,10 +49,14 @@ def default_config(method: str, dataset: str) -> ConfigDict:
     }
   )
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
+  # A second view of each visible image, drawn independently, for the methods that train on two.
+  second_view = AUGMENTATIONS["crop_flip"] if methods.needs_second_view(config.method) else ()
+  config.augment[SECOND_VIEW] = second_view
   config.optim = _optimizer_defaults()
   config.train = ConfigDict(
     {
       "duration": "80 epochs",
+      "steps_per_epoch": 0,  # 0: as many as the sampler needs to see the images once
       "accumulate": 1,  # blocks of identities, one after the other; losses see one block each
       "remat": "none",  # what is computed twice to save memory: see `vireid_jax.training.gradients`
     }

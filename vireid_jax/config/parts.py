@@ -45,9 +45,14 @@ def make_corruptions(config: ConfigDict) -> list[Corruption]:
 
 
 def make_clock(config: ConfigDict, steps_per_epoch: int) -> Clock:
-  """Returns what turns the config's durations into steps."""
+  """Returns what turns the config's durations into steps.
+
+  Args:
+    config: whose `train.steps_per_epoch` counts, unless it is 0.
+    steps_per_epoch: of the sampler.
+  """
   pairs = config.sampler.num_identities * config.sampler.num_instances
-  return Clock(steps_per_epoch, 2 * pairs)
+  return Clock(config.train.steps_per_epoch or steps_per_epoch, 2 * pairs)
 
 
 def make_optimizer(

@@ -21,6 +21,7 @@ def smoke(config: ConfigDict) -> None:
   config.method.depth = 18
   config.method.width = 8
   config.train.duration = "4 steps"
+  config.train.steps_per_epoch = 0
   config.checkpoint.every = "2 steps"
   config.eval.batch = 32
   config.log.every = "2 steps"
@@ -31,6 +32,7 @@ def smoke(config: ConfigDict) -> None:
 def hold_out_val(config: ConfigDict) -> None:
   """Trains without the val identities and evaluates on them, to choose settings off the test."""
   config.data.train_splits = ("train",)
+  config.train.steps_per_epoch = 0  # of fewer images
   config.eval.split = "val"
   if "galleries" in config.eval.protocol:
     # The owner's gallery permutations cover the test identities only.

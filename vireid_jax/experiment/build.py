@@ -83,7 +83,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     clock.steps(config[key].every, key=f"{key}.every")
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
   method = methods.create(
-    config.method, num_classes=len(data.identities), steps_per_epoch=data.steps_per_epoch
+    config.method, num_classes=len(data.identities), steps_per_epoch=clock.steps_per_epoch
   )
   schedule, optimizer = parts.make_optimizer(config, method, clock)
   abstract = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)

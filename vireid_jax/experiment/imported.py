@@ -40,21 +40,21 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
   table = convert.name_table(config.method.name)
   weights = convert.load_weights(source)
   index, batches = _training_data(config)
+  clock = parts.make_clock(config, batches.steps_per_epoch)
   method = methods.create(
-    config.method, num_classes=len(index), steps_per_epoch=batches.steps_per_epoch
+    config.method, num_classes=len(index), steps_per_epoch=clock.steps_per_epoch
   )
   shapes = first_state.abstract_variables(config.data.image_size, config.seed, method)
   try:
     variables, ignored = convert.import_weights(shapes, weights, table, as_published=True)
   except UserError as error:
     raise UserError(f"{printable(source)}: {error}") from None
-  clock = parts.make_clock(config, batches.steps_per_epoch)
   _, optimizer = parts.make_optimizer(config, method, clock)
   state = state_lib.create(jax.tree.map(jnp.asarray, variables), optimizer)
   meta = {
     "config": config_lib.to_dict(config),
     "identities": index.identities.tolist(),
-    "steps_per_epoch": batches.steps_per_epoch,
+    "steps_per_epoch": clock.steps_per_epoch,
   }
   # A signal waits: a checkpoint is written in a second, and half of one is nothing.
   with interrupts.deferred(), files.explained(workdir):

@@ -98,5 +98,13 @@ def _import(name: str, module_name: str) -> types.ModuleType:
 
 def needs_masks(config: Mapping[str, Any]) -> bool:
   """Says whether the method reads the data set's pedestrian masks."""
-  method = create(config, num_classes=2, steps_per_epoch=1)
-  return getattr(method, "needs_masks", False)
+  return _asks(config, "needs_masks")
+
+
+def needs_second_view(config: Mapping[str, Any]) -> bool:
+  """Says whether the method trains on two views of each visible image."""
+  return _asks(config, "needs_second_view")
+
+
+def _asks(config: Mapping[str, Any], member: str) -> bool:
+  return getattr(create(config, num_classes=2, steps_per_epoch=1), member, False)

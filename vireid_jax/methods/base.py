@@ -50,6 +50,8 @@ class Method(Protocol):
   images of a training batch, `visible` and `infrared` [b, h, w, 3], before they are augmented one
   by one; labels and shapes stay. `needs_masks`, a bool, asks for the pedestrian masks of the data
   set: `mix` then finds `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1].
+  `needs_second_view`, a bool, asks for two independently augmented views of each visible image:
+  `init` and `loss` then find the second one as `visible_2`, made by `config.augment.visible_2`.
 
   `trivial_values`, {term: value}, says what a term of the loss is, its weight applied, when all
   features are equal: ln 2 for a soft margin, the margin for a hinge. The trainer tells the user of

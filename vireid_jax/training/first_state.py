@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from vireid_jax.common.records import MODALITIES, SECOND_VIEW
 from vireid_jax.methods.base import Method
 from vireid_jax.runtime import compilation
 from vireid_jax.runtime import mesh as mesh_lib
@@ -59,5 +60,6 @@ def _draw(
 def _variables(image_size: tuple[int, int], seed: int, method: Method):
   height, width = image_size
   images = jnp.zeros((PAIRS, height, width, 3))
-  batch = {"visible": images, "infrared": images, "label": jnp.zeros(PAIRS, jnp.int32)}
+  names = (*MODALITIES, SECOND_VIEW) if getattr(method, "needs_second_view", False) else MODALITIES
+  batch = {**dict.fromkeys(names, images), "label": jnp.zeros(PAIRS, jnp.int32)}
   return method.init(jax.random.key(seed), batch)

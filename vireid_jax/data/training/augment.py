@@ -16,7 +16,7 @@ from jax import Array
 from vireid_jax.common import options
 from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.common.options import Number, Several, Share, Whole
-from vireid_jax.common.records import MODALITIES, mask_name
+from vireid_jax.common.records import MODALITIES, SECOND_VIEW, mask_name
 from vireid_jax.common.types import Batch
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -65,7 +65,7 @@ def random_erasing(
   probability: Share = 0.5,
   area: Annotated[tuple, Several(Number(0, 1), 2, 2, ascending=True)] = (0.02, 0.4),
   aspect: Annotated[float, Number(0.01, 1)] = 0.3,
-  value: Annotated[float, Number(-1e6, 1e6)] = 0.0,
+  value: Annotated[float | tuple, Several(Number(-1e6, 1e6), 3, 3, alone=True)] = 0.0,
   attempts: Annotated[int, Whole(1, 1000)] = 10,
 ) -> Array:
   """Fills a random rectangle with `value`.
@@ -80,7 +80,8 @@ def random_erasing(
     probability: in [0, 1].
     area: smallest and largest share of the image, in [0, 1].
     aspect: smallest height : width; the largest is its inverse; uniform in between.
-    value: of the filled pixels; 0 after `normalize` is the mean colour.
+    value: of the filled pixels, one number or one per channel; 0 after `normalize` is the mean
+      colour.
     attempts: rectangles drawn at most.
 
   Returns:
@@ -133,9 +134,11 @@ def channel_adap_gray(key: Array, image: Array, *, probability: Share = 0.5) -> 
   return _mix(image, jnp.where(choice == 3, fourth, _replicating(choice)))
 
 
-def luma(key: Array, image: Array) -> Array:
-  """Replaces all three channels by .2989 R + .5870 G + .1140 B."""
-  del key
+def luma(key: Array, image: Array, *, probability: Share = 1.0) -> Array:
+  """Replaces all channels by .2989 R + .5870 G + .1140 B with a probability in [0, 1]."""
+  if probability < 1:
+    gray = jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3))
+    return _mix(image, jnp.where(jax.random.bernoulli(key, probability), gray, jnp.eye(3)))
   # Written out: as a product with a vector it is several times slower on CPU.
   gray = sum(weight * image[..., channel] for channel, weight in enumerate(LUMA))
   return jnp.broadcast_to(gray[..., None], image.shape)
@@ -322,15 +325,25 @@ def make_augment_pair(operations: Sequence[str]) -> Augment | None:
 def make_augment(operations: Mapping[str, Sequence[str]]) -> Augment:
   """Builds the augmentation of a batch from the operations of each modality.
 
-  It leaves masks out of what it returns: they do not follow an image that is cropped.
+  Args:
+    operations: of 'visible' and 'infrared', and of 'visible_2' where the batch shall have a second
+      view of the visible images, drawn independently of the first.
+
+  Returns:
+    The augmentation. It leaves masks out: they do not follow an image that is cropped.
   """
   pipelines = {name: make_pipeline(operations[name]) for name in MODALITIES}
+  second_view = operations.get(SECOND_VIEW, ())
+  second_pipeline = make_pipeline(second_view) if second_view else None
 
   def apply(key: jax.Array, batch: Batch) -> Batch:
     keys = jax.random.split(key, len(MODALITIES))
     images = {
       name: pipelines[name](keys[index], batch[name]) for index, name in enumerate(MODALITIES)
     }
+    if second_pipeline:
+      own_key = jax.random.fold_in(key, len(MODALITIES))
+      images[SECOND_VIEW] = second_pipeline(own_key, batch[MODALITIES[0]])
     return {**images, "label": batch["label"]}
 
   return apply

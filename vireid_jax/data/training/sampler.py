@@ -65,7 +65,8 @@ class IdentityIndex:
 class PairSampler:
   """P distinct identities, then K visible and K infrared images of each, with replacement.
 
-  A nominal epoch is ceil(max(visible images, infrared images) / (P K)) steps.
+  A nominal epoch is floor(max(visible images, infrared images) / (P K)) + 1 steps, as many as a
+  published loader takes: its samplers yield a last, full batch and report a shorter length.
 
   Reference:
     AGW's published code.
@@ -76,7 +77,7 @@ class PairSampler:
     self._index, self._seed = index, seed
     self._num_identities, self._num_instances = num_identities, num_instances
     most = max(sum(map(len, index.rows[modality])) for modality in (VISIBLE, INFRARED))
-    self.steps_per_epoch = -(-most // (num_identities * num_instances))
+    self.steps_per_epoch = most // (num_identities * num_instances) + 1
 
   def batch(self, step: int) -> BatchIndices:
     """Returns the batch of a step, the same for the same (seed, step)."""
