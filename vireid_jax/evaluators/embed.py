@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -15,6 +14,7 @@ from vireid_jax.common.types import Variables
 from vireid_jax.data.prepared import cache
 from vireid_jax.data.prepared.source import ImageSet
 from vireid_jax.data.training import augment
+from vireid_jax.losses.distance import unit
 from vireid_jax.methods.base import Method
 from vireid_jax.runtime import compilation
 from vireid_jax.runtime import mesh as mesh_lib
@@ -211,8 +211,3 @@ def _in_pieces(embed: Callable) -> Callable:
     return jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), features)
 
   return embed_pieces
-
-
-def unit(features: jax.Array) -> jax.Array:
-  """Scales each row of features [n, d] to unit length; a row of zeros stays zero."""
-  return features / jnp.maximum(jnp.linalg.norm(features, axis=1, keepdims=True), 1e-12)

@@ -209,7 +209,8 @@ def _function(model, modality: str, leaves: dict, names: Sequence[str]):
   import jax
   import jax.numpy as jnp
 
-  from vireid_jax.evaluators.embed import retrieval_function, unit
+  from vireid_jax.evaluators.embed import retrieval_function
+  from vireid_jax.losses.distance import unit
 
   trained = model.trained
   methods = {model.feature: portable(trained.method)}

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from vireid_jax.common.types import Variables
-from vireid_jax.evaluators.embed import unit
+from vireid_jax.losses.distance import unit
 from vireid_jax.methods.base import Method
 
 Maps = dict[str, np.ndarray]  # name -> float32 [n, h, w], not negative, at any resolution
@@ -95,4 +95,4 @@ def energy(features: Array) -> Array:
 
 def _similarity(features: Array, targets: Array) -> Array:
   # Rows do not meet at test time, so the gradient of the sum is each row's own.
-  return jnp.sum(unit(features.astype(jnp.float32)) * unit(targets.astype(jnp.float32)))
+  return jnp.sum(unit(features) * unit(targets))
