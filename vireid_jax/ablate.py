@@ -17,7 +17,7 @@ if __name__ == "__main__":
 import sys
 
 from vireid_jax import config as config_lib
-from vireid_jax.cli import app, names
+from vireid_jax.cli import app
 from vireid_jax.common import files
 from vireid_jax.common.errors import printable
 from vireid_jax.experiment import ablation
@@ -31,7 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     epilog="--config.key=value outside a row is an override of every row",
     allow_abbrev=False,
   )
-  parser.add_argument("--config", required=True, help="config file, without variant")
+  parser.add_argument(
+    "--config", required=True, help="FILE.py or a name, [:VARIANT], that every row starts from"
+  )
   parser.add_argument(
     "--workdir", help="receives ROW/seed_N and table.md; default runs/<config>-ablation"
   )
@@ -40,9 +42,8 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument(
     "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, with overrides behind it"
   )
-  argv = sys.argv[1:] if argv is None else argv
-  common = [names.underscored(text) for text in argv if text.startswith("--config.")]
-  given = parser.parse_args([text for text in argv if not text.startswith("--config.")])
+  given = parser.parse_args(argv)
+  common = given.overrides
   rows, seeds = [ablation.parse_row(text) for text in given.rows], ablation.parse_seeds(given.seeds)
   ablation.check(given.config, rows, common)
   if given.workdir is None:

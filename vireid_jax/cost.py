@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 
 from vireid_jax.cli import app
+from vireid_jax.config.arguments import add_configs, configs
 from vireid_jax.speed.cost import table
 
 DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
@@ -23,13 +24,13 @@ DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   parser = app.Parser(prog="python -m vireid_jax.cost", description=__doc__)
-  parser.add_argument("configs", nargs="+", help="FILE.py or FILE.py:VARIANT")
+  add_configs(parser)
   parser.add_argument(
     "--classes", type=app.positive, default=DEFAULT_CLASSES, help="training identities"
   )
 
   def call(given: argparse.Namespace) -> None:
-    print(table(given.configs, given.classes))
+    print(table(configs(given), given.classes, given.overrides))
 
   return app.run(parser, call, arguments)
 

@@ -18,6 +18,7 @@ from vireid_jax.common.errors import UserError, printable
 from vireid_jax.experiment.imported import import_weights
 from vireid_jax.models import convert
 
+UNUSED = ("mode", "step", "html", "coordinator_address", "num_processes", "process_id")
 _WEIGHTS = flags.DEFINE_string("weights", None, "File or hub name of the authors' weights.")
 
 
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> int:
   """Runs the command line; returns the exit code."""
   if len(argv) > 1:
     raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
+  run_flags.refuse(UNUSED)
   config = run_flags.read_config()
   if not _WEIGHTS.value:
     raise UserError("--weights is required; for example --weights model.pth")
@@ -39,4 +41,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-  run_flags.run(main)
+  run_flags.run(main, unused=UNUSED)

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> app.Parser:
   parser = app.Parser(
-    prog="python -m vireid_jax.pedmix_sheet", description="Draws pairs before and after mixing."
+    prog="python -m vireid_jax.pedmix_sheet",
+    description="Draws pairs before and after mixing.",
+    epilog=app.OVERRIDES,
   )
   parser.add_argument("--config", required=True, help="config of a run: FILE.py[:VARIANT]")
   parser.add_argument("--out", required=True, type=app.place, help="the picture, PNG")

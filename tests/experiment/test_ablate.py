@@ -84,6 +84,14 @@ def test_rows_run_over_seeds_and_are_tabled_with_their_overrides(tmp_path, monke
   assert (tmp_path / "table.md").read_text() in printed
 
 
+def test_rows_start_from_a_variant_of_the_config(tmp_path, monkeypatch):
+  runs = Runs()
+  monkeypatch.setattr(ablation, "_spawn", runs)
+  call(tmp_path, "base", "full", seeds="0", common=["--config", f"{CONFIG}:smoke"])
+  files = [f"--config={CONFIG}:smoke,base", f"--config={CONFIG}:smoke"]
+  assert [command[3] for command in runs.commands] == files
+
+
 def test_finished_runs_are_skipped_and_others_are_not(tmp_path, monkeypatch):
   monkeypatch.setattr(ablation, "_spawn", Runs())
   call(tmp_path, "base", seeds="0")
@@ -122,7 +130,7 @@ def test_rows_read_variants_and_overrides_with_spaces():
   "arguments, message",
   [
     (["--seeds=a"], "--seeds is 'a'"),
-    ([f"--config={CONFIG}:base"], "variants are rows"),
+    ([f"--config={CONFIG}:bsae"], "unknown config variant 'bsae'; did you mean 'base'"),
     (["--config=configs/nun.py"], "no file 'configs/nun.py'"),
   ],
 )

@@ -162,6 +162,7 @@ def test_steps_train(monkeypatch):
 def test_compiled_step_says_how_long_compiling_took(small_peaks):
   options = argparse.Namespace(
     configs=[AGW],
+    overrides=[],
     identities=CLASSES,
     dtype="float32",
     image_size=None,

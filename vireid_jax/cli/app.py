@@ -17,6 +17,7 @@ from vireid_jax.common import files, interrupts
 from vireid_jax.common.errors import UserError, nearest, printable
 
 EXIT_ERROR = 1
+OVERRIDES = "--config.key=value overrides a value of the config, such as --config.optim.lr=0.05"
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,11 +33,20 @@ class Parser(argparse.ArgumentParser):
     raise UserError(f"{message}; {self.prog} --help lists the options")
 
   def parse_known_args(self, args=None, namespace=None):
-    """Parses; an option may be written with hyphens or with underscores."""
+    """Parses; an option may be written with hyphens or with underscores.
+
+    A parser with --config takes overrides too: `overrides` has them, '--config.key=value'.
+    """
     words = list(sys.argv[1:] if args is None else args)
     end = words.index("--") if "--" in words else len(words)
-    words[:end] = [names.spelled(word, self._option_string_actions) for word in words[:end]]
-    return super().parse_known_args(words, namespace)
+    first, rest, overrides = words[:end], words[end:], []
+    if "--config" in self._option_string_actions:
+      first, overrides = names.part_overrides(first)
+    first = [names.spelled(word, self._option_string_actions) for word in first]
+    parsed, unknown = super().parse_known_args(first + rest, namespace)
+    if "--config" in self._option_string_actions:
+      parsed.overrides = [names.underscored(word) for word in overrides]
+    return parsed, unknown
 
   def parse_args(self, args=None, namespace=None):
     """Parses; an option that does not exist is named with those that come close."""

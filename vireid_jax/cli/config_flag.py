@@ -8,6 +8,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from vireid_jax import config as config_lib
+from vireid_jax.cli import names
 from vireid_jax.common.errors import UserError
 from vireid_jax.config.overrides import check, explained
 
@@ -54,12 +55,7 @@ def _part(argv: Sequence[str]) -> tuple[list[str], list[str]]:
   """Parts overrides from the other arguments, where no `--config FILE` is among them."""
   if any(re.match(r"--?config(=|$)", text) for text in argv[1:]):
     return list(argv), []
-  others, found, waiting = [], [], False
-  for text in argv:
-    mine = re.match(r"--?(no)?config\.", text)
-    (found if mine or (waiting and not text.startswith("-")) else others).append(text)
-    waiting = bool(mine) and not mine[1] and "=" not in text
-  return others, found
+  return names.part_overrides(argv)
 
 
 class _Reader(flags.ArgumentParser):

@@ -21,17 +21,21 @@ class Command:
     door: the module of `python -m vireid_jax.<door>` that does the work.
     summary: one line.
     mode: the --mode of the door that it stands for; empty for none.
+    unused: options of the door that this mode refuses.
   """
 
   door: str
   summary: str
   mode: str = ""
+  unused: tuple[str, ...] = ()
 
 
 COMMANDS = {
-  "train": Command("main", "train a config, and evaluate it", "train"),
-  "evaluate": Command("main", "evaluate a checkpoint again", "evaluate"),
-  "report": Command("main", "tables of runs; with --html a page with figures", "report"),
+  "train": Command("main", "train a config, and evaluate it", "train", ("html", "step")),
+  "evaluate": Command("main", "evaluate a checkpoint again", "evaluate", ("html", "print_config")),
+  "report": Command(
+    "main", "tables of runs; with --html a page with figures", "report", ("print_config",)
+  ),
   "prepare": Command("prepare", "turn a data set owner's files into a prepared data set"),
   "embed": Command("embed", "write the features of a folder of pictures"),
   "search": Command("search", "rank the pictures of a folder for each query picture"),
@@ -57,7 +61,7 @@ def start() -> NoReturn:
   command = COMMANDS[name]
   if command.mode and any(re.match(r"--?mode(=|$)", word) for word in words):
     app.start(lambda: _refuse_mode(name))
-  names.call(name, fixed=["mode"] if command.mode else [])
+  names.call(name, hidden=["mode", *command.unused] if command.mode else [])
   sys.argv[1:] = [f"--mode={command.mode}"] * bool(command.mode) + words[1:]
   runpy.run_module(f"vireid_jax.{command.door}", run_name="__main__", alter_sys=True)
   raise AssertionError("a command ends the process")

@@ -6,26 +6,27 @@ from collections.abc import Iterable
 from vireid_jax.common.version import __version__
 
 VERSION = f"vireid_jax {__version__}"
+_OVERRIDE = re.compile(r"--?(no)?config\.")
 _MODULE = re.compile(r"^python -m vireid_jax\.\w+")
 # What `vireid COMMAND` calls the command that it starts; empty for `python -m vireid_jax.DOOR`.
 _called = ""
-_fixed: list[str] = []
+_hidden: list[str] = []
 
 
-def call(command: str, fixed: Iterable[str] = ()) -> None:
+def call(command: str, hidden: Iterable[str] = ()) -> None:
   """Has help and errors name the command `vireid <command>` from here on.
 
   Args:
     command: its name.
-    fixed: the options of its module that it gives itself.
+    hidden: the options of its module that it gives itself, or refuses.
   """
   global _called
-  _called, _fixed[:] = f"vireid {command}", fixed
+  _called, _hidden[:] = f"vireid {command}", hidden
 
 
-def is_fixed(option: str) -> bool:
-  """Whether the command gives an option itself, so that the user cannot."""
-  return option in _fixed
+def is_hidden(option: str) -> bool:
+  """Whether the user cannot give an option of the module to the command."""
+  return option in _hidden
 
 
 def program(text: str) -> str:
@@ -39,6 +40,16 @@ def underscored(word: str) -> str:
     return word
   name, equals, value = word.partition("=")
   return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
+def part_overrides(words: Iterable[str]) -> tuple[list[str], list[str]]:
+  """Parts overrides, `--config.key=value` or `--config.key value`, from the other words."""
+  others, found, waiting = [], [], False
+  for word in words:
+    override = _OVERRIDE.match(word)
+    (found if override or (waiting and not word.startswith("-")) else others).append(word)
+    waiting = bool(override) and not override[1] and "=" not in word
+  return others, found
 
 
 def spelled(word: str, options: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import pathlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from absl import flags, logging
@@ -91,14 +91,30 @@ def workdir(suffix: str = "") -> pathlib.Path:
   return files.folder_named(str(folder), "--workdir")
 
 
-def run(command: Callable[[list[str]], int]) -> NoReturn:
-  """Entry point: parses the flags, then runs a command in the common frame."""
-  app_lib.start(lambda: _call(command, sys.argv))
+def run(command: Callable[[list[str]], int], *, unused: Sequence[str] = ()) -> NoReturn:
+  """Entry point: parses the flags, then runs a command in the common frame.
+
+  Args:
+    command: (arguments that are no options) -> exit code.
+    unused: flags of this module that the command refuses.
+  """
+  app_lib.start(lambda: _call(command, sys.argv, unused))
 
 
-def _call(command, argv: list[str]) -> int:
+def refuse(unused: Sequence[str]) -> None:
+  """Raises UserError for a flag that was given to a command without it."""
+  for name in unused:
+    if flags.FLAGS[name].present:
+      raise UserError(f"unknown option --{name}; {names.program(_program())} --help lists them")
+
+
+def _program() -> str:
+  return f"python -m vireid_jax.{pathlib.Path(sys.argv[0]).stem}"
+
+
+def _call(command, argv: list[str], unused: Sequence[str]) -> int:
   if HELP.intersection(argv[1:]):
-    print(_help(), end="")
+    print(_help(unused), end="")
     return 0
   if "--version" in argv[1:]:
     print(names.VERSION)
@@ -107,16 +123,15 @@ def _call(command, argv: list[str]) -> int:
   return command(config_flag.parse(argv))
 
 
-def _help() -> str:
-  """Returns the text of --help: what every flag of this package's does."""
-  door = pathlib.Path(sys.argv[0]).stem
+def _help(unused: Sequence[str]) -> str:
+  """Returns the text of --help: what every flag that the command takes does."""
   parser = app_lib.Parser(
-    prog=f"python -m vireid_jax.{door}",
+    prog=_program(),
     description=sys.modules["__main__"].__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-    epilog="--config.key=value overrides a value of the config, such as --config.optim.lr=0.05",
+    epilog=app_lib.OVERRIDES,
   )
-  for flag in _own_flags():
+  for flag in _own_flags(unused):
     default = f" Default {flag.default}." if flag.default else ""
     text = re.sub(r"^<.*?>: ", "", flag.help) + default  # absl lists the choices there
     parser.add_argument(f"--{flag.name}", help=text.replace("%", "%%"), **_shape(flag))
@@ -132,9 +147,9 @@ def _shape(flag: flags.Flag) -> dict[str, Any]:
   return {"metavar": flag.name.upper(), "nargs": "?" if flag.boolean else None}
 
 
-def _own_flags() -> list[flags.Flag]:
+def _own_flags(unused: Sequence[str]) -> list[flags.Flag]:
   """Returns the flags of this package's modules and of the command, in order of their names."""
   found = flags.FLAGS.flags_by_module_dict()
   own = [module for module in found if "vireid_jax" in module or module == sys.argv[0]]
-  mine = [flag for module in own for flag in found[module] if not names.is_fixed(flag.name)]
-  return sorted(mine, key=lambda flag: flag.name)
+  mine = {flag.name: flag for module in own for flag in found[module]}
+  return [mine[name] for name in sorted(mine) if name not in unused and not names.is_hidden(name)]

@@ -5,24 +5,35 @@ import pathlib
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vireid_jax.common.errors import UserError, origin, printable, shown
 from vireid_jax.config import places
+from vireid_jax.config.overrides import override
 
 RUNS = pathlib.Path("runs")
 _MODULE = "_vireid_jax_config_file"
 _MOST_LETTERS = 300
 
 
-def load(path: str) -> ConfigDict:
+def load(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
   """Returns the config of 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'; a name stands for a file too.
 
+  Args:
+    path: the file or name.
+    overrides: such as '--config.optim.lr=0.1', in order.
+
   Raises:
-    UserError: no such file, no such variant, or an error in the file, with its line.
+    UserError: no such file, variant or key, a value of the wrong type, or an error in the file,
+      with its line.
   """
+  config = _load(path)
+  return override(config, overrides)
+
+
+def _load(path: str) -> ConfigDict:
   given, colon, variant = path.partition(":")
   found = places.find(given)
   file, source = str(found), _read(found)

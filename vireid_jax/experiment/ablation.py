@@ -42,6 +42,12 @@ class Row:
   variant: str
   overrides: tuple[str, ...]
 
+  def of(self, config: str) -> str:
+    """Returns 'FILE.py:VARIANT' of the row; the config's own variants come first."""
+    if not self.variant:
+      return config
+    return f"{config}{',' if ':' in config else ':'}{self.variant}"
+
   @property
   def folder(self) -> str:
     """A name for the row's workdirs."""
@@ -88,12 +94,10 @@ def check(config: str, rows: list[Row], common: Sequence[str] = ()) -> None:
   """Raises UserError for rows that cannot run, before the first of them does.
 
   Args:
-    config: path of the config file, without a variant.
+    config: 'FILE.py' or 'FILE.py:VARIANT'.
     rows: the variants.
     common: overrides of every row.
   """
-  if ":" in config:
-    raise UserError(f"--config is {config!r}; give the file alone, variants are rows")
   config_lib.load(config)
   check_distinct(rows)
   for row in rows:
@@ -111,9 +115,8 @@ def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
   Raises:
     UserError: no such file, variant or key, or a wrong value; names the row.
   """
-  file = f"{config}:{row.variant}" if row.variant else config
   try:
-    found = config_lib.override(config_lib.load(file), [*common, *row.overrides])
+    found = config_lib.load(row.of(config), [*common, *row.overrides])
     checks.validate(found)
   except UserError as error:
     raise UserError(f"row {row.text!r}: {error}") from None
@@ -181,8 +184,7 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
   folder = workdir / row.folder / seed_folder(seed)
   if finished.is_finished(folder, wanted):
     return ""
-  file = f"{config}:{row.variant}" if row.variant else config
-  arguments = [f"--config={file}", *common, *row.overrides, f"--config.seed={seed}"]
+  arguments = [f"--config={row.of(config)}", *common, *row.overrides, f"--config.seed={seed}"]
   folder.mkdir(parents=True, exist_ok=True)
   print(f"{printable(str(folder))} ...", flush=True)
   command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]

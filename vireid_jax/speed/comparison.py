@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
+from vireid_jax.config import arguments
 from vireid_jax.speed import device, setting
 from vireid_jax.speed.turns import Side, ratio, take_turns
 
@@ -50,7 +51,7 @@ def compare(
   if options.repeats < 1:
     raise UserError(f"--repeats is {options.repeats}; it must be at least 1")
   sides = _baselines(options, baseline)
-  sides += [prepare(path, options) for path in options.configs]
+  sides += [prepare(path, options) for path in arguments.configs(options)]
   products = {name: device.product_side(jnp.dtype(name)) for name in _dtypes(sides)}
   copy = device.copy_side()
   take_turns([*sides, *products.values(), copy], options.repeats)
@@ -109,7 +110,7 @@ def _baselines(options: argparse.Namespace, baseline: str) -> list[Side]:
   # Set before the device is first used: JAX would take three quarters of a GPU's memory at once.
   os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
   make = getattr(_torch_sides(), baseline)
-  config = setting.load(options.configs[0], options)
+  config = setting.load(arguments.configs(options)[0], options)
   return [make(config, options, name) for name in dict.fromkeys(options.baseline)]
 
 

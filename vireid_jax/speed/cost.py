@@ -9,19 +9,20 @@ from vireid_jax.config import checks
 from vireid_jax.speed.count import Cost, measure
 
 
-def cost_of(path: str, classes: int) -> Cost:
-  """Measures the method of a config file, 'FILE.py' or 'FILE.py:VARIANT'."""
-  config = config_lib.load(path)
+def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
+  """Measures the method of a config file; see `config.load` for its name and its overrides."""
+  config = config_lib.load(path, overrides)
   checks.validate(config)
   config.method.update({"dtype": "float32", "conv_impl": "xla"})
   method = methods.create(config.method, num_classes=classes, steps_per_epoch=1)
   return measure(method, tuple(config.data.image_size))
 
 
-def table(paths: Sequence[str], classes: int) -> str:
+def table(paths: Sequence[str], classes: int, overrides: Sequence[str] = ()) -> str:
   """Returns a Markdown table with a row per config, in millions and billions."""
   head = ("config", "parameters, training", "parameters, test", "GFLOPs per image, test")
-  return table_lib.markdown(head, [_row(path, cost_of(path, classes)) for path in paths], "lrrr")
+  rows = [_row(path, cost_of(path, classes, overrides)) for path in paths]
+  return table_lib.markdown(head, rows, "lrrr")
 
 
 def _row(path: str, cost: Cost) -> tuple[str, ...]:

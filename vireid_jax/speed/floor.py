@@ -12,6 +12,7 @@ import jax
 
 from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
+from vireid_jax.config import arguments
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import setting, step
 from vireid_jax.training import first_state
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> dict:
   if options.peaks and min(options.peaks) <= 0:
     raise UserError(f"--peaks are {options.peaks}; both must be above 0")
   peaks = {"this machine": tuple(options.peaks)} if options.peaks else {}
-  numbers = {path: count(path, options) for path in options.configs}
+  numbers = {path: count(path, options) for path in arguments.configs(options)}
   for found in numbers.values():
     found["floor_seconds"] = {
       device: found["images"] * floor(found["flops"], found["bytes"], *peak)

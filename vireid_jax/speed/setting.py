@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.errors import UserError
-from vireid_jax.config import parts
+from vireid_jax.config import arguments, parts
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import DTYPES, Numerics
 from vireid_jax.runtime import mesh as mesh_lib
@@ -22,7 +22,7 @@ EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags that say which networks."""
-  parser.add_argument("configs", nargs="+", help="config files, with :VARIANT behind them")
+  arguments.add_configs(parser)
   parser.add_argument("--identities", type=int, default=395, help="classes; default SYSU-MM01's")
   parser.add_argument("--dtype", choices=DTYPES, help="compute dtype; default the config's")
   parser.add_argument(
@@ -52,7 +52,7 @@ def add_batch_argument(parser: argparse.ArgumentParser) -> None:
 
 def load(path: str, options: argparse.Namespace) -> ConfigDict:
   """Reads a config and applies what the flags change."""
-  config = config_lib.load(path)
+  config = config_lib.load(path, options.overrides)
   if options.dtype:
     config.method.dtype = options.dtype
   if options.image_size:

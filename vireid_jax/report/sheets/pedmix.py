@@ -131,7 +131,8 @@ def draw_and_write(options: argparse.Namespace) -> None:
   from PIL import Image
 
   given = vars(options)
-  config, out = config_lib.load(given.pop("config")), pathlib.Path(given.pop("out")).expanduser()
+  config = config_lib.load(given.pop("config"), given.pop("overrides"))
+  out = pathlib.Path(given.pop("out")).expanduser()
   if given["workdir"] is not None:
     given["workdir"] = files.folder_named(given["workdir"], "--workdir")
   if out.suffix.lower() != ".png":
