@@ -130,7 +130,7 @@ def test_more_identities_than_there_are_is_refused(config, tmp_path):
 
 def test_missing_data_name_the_prepare_command(config, tmp_path):
   config.data.name = "regdb"
-  with pytest.raises(UserError, match=r"vireid_jax\.prepare regdb --manual_dir"):
+  with pytest.raises(UserError, match="vireid prepare regdb --manual_dir"):
     train.train(config, tmp_path)
   config.data.name, config.data.dir = "sysu_mm01", str(tmp_path / "nowhere")
   with pytest.raises(UserError, match="is not a folder"):
