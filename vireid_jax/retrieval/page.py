@@ -1,18 +1,16 @@
 """A page of ranked lists: one HTML file without scripts that needs nothing else."""
 
-import base64
-import io
 import pathlib
 from collections.abc import Sequence
 
 from vireid_jax.common import files
+from vireid_jax.common.data_uris import picture_uri
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data.prepared import picture
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
 HEIGHT = 160  # of a small picture, in pixels
-QUALITY = 80
 
 
 def write(
@@ -82,6 +80,4 @@ def small_picture(path: pathlib.Path) -> str:
   ):  # it was read a moment ago: whatever is wrong now, the list is still good
     return ""
   small.thumbnail((2 * HEIGHT, HEIGHT))
-  stored = io.BytesIO()
-  small.save(stored, "JPEG", quality=QUALITY)
-  return f"data:image/jpeg;base64,{base64.b64encode(stored.getvalue()).decode()}"
+  return picture_uri(small, "jpeg")

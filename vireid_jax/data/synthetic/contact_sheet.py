@@ -7,12 +7,11 @@ import numpy as np
 
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.picture_grid import picture_grid
 from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.stream import SUFFIXES, encode
 from vireid_jax.data.synthetic.world import WorldSpec
-
-GAP = 2  # pixels between pictures
 
 
 def contact_sheet(spec: WorldSpec, *, identities: int = 8, per_camera: int = 2) -> np.ndarray:
@@ -28,15 +27,10 @@ def contact_sheet(spec: WorldSpec, *, identities: int = 8, per_camera: int = 2) 
   """
   cameras = spec.cameras(VISIBLE) + spec.cameras(INFRARED)
   columns = [(camera, index) for camera in cameras for index in range(1, per_camera + 1)]
-  rows = [
-    np.hstack([_framed(render(spec, identity, *column).image) for column in columns])
+  return picture_grid(
+    (render(spec, identity, *column).image for column in columns)
     for identity in spec.identities()[:identities]
-  ]
-  return np.vstack(rows)
-
-
-def _framed(image: np.ndarray) -> np.ndarray:
-  return np.pad(image, ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
+  )
 
 
 def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pathlib.Path:

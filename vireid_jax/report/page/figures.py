@@ -1,6 +1,5 @@
 """How figures look, and how they are written: PNG and SVG beside the page, SVG or PNG within it."""
 
-import base64
 import dataclasses
 import io
 import pathlib
@@ -9,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from vireid_jax.common import files
+from vireid_jax.common.data_uris import data_uri
 
 # At this size 72 points are about an inch of a phone's page, so that the text stays readable.
 SIZE = (4.4, 3.1)
@@ -105,11 +105,6 @@ def short(label: str) -> str:
   """Cuts the middle out of a label that would not fit beside a curve."""
   label = f" {label}" if label.startswith("_") else label  # or a legend leaves it out
   return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-LABEL // 2 :]}"
-
-
-def data_uri(content: bytes, mime: str) -> str:
-  """Writes bytes into an address."""
-  return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 def _render(figure: Figure, kind: str) -> bytes:

@@ -1,15 +1,12 @@
 """Pictures on the page."""
 
-import io
-
 import numpy as np
 from PIL import Image
 
+from vireid_jax.common.data_uris import picture_uri
 from vireid_jax.data.prepared import picture
-from vireid_jax.report.page.figures import data_uri
 
 HEIGHT = 160  # pixels at most; stored images are rarely larger
-QUALITY = 80
 
 
 def of_encoded(encoded: bytes) -> str:
@@ -33,6 +30,4 @@ def of_pixels(pixels: np.ndarray) -> str:
 
 def of_image(image: Image.Image) -> str:
   """Makes a data URI of a picture as WebP."""
-  buffer = io.BytesIO()
-  image.save(buffer, "WEBP", quality=QUALITY, method=4)
-  return data_uri(buffer.getvalue(), "image/webp")
+  return picture_uri(image, "webp")

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from vireid_jax.common.picture_grid import picture_grid
 from vireid_jax.data.corruptions import KINDS, SEVERITIES, corrupt
 
 COLUMNS = 10
-GAP = 2  # pixels between pictures
 
 
 def contact_sheet(image: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -19,14 +19,18 @@ def contact_sheet(image: np.ndarray, seed: int = 0) -> np.ndarray:
     uint8 [2 * 6 * (h + 2), 10 * (w + 2), 3].
   """
   names = list(KINDS)
-  rows = [names[start : start + COLUMNS] for start in range(0, len(names), COLUMNS)]
-  return np.vstack([np.hstack([_column(image, kind, seed) for kind in row]) for row in rows])
+  rows = []
+  for start in range(0, len(names), COLUMNS):
+    columns = [_column(image, kind, seed) for kind in names[start : start + COLUMNS]]
+    rows.extend(zip(*columns, strict=True))
+  return picture_grid(rows)
 
 
-def _column(image, kind, seed):
-  damaged = [
-    corrupt(image, kind, severity, np.random.default_rng((seed, severity)))
-    for severity in SEVERITIES
+def _column(image: np.ndarray, kind: str, seed: int) -> list[np.ndarray]:
+  return [
+    image,
+    *(
+      corrupt(image, kind, severity, np.random.default_rng((seed, severity)))
+      for severity in SEVERITIES
+    ),
   ]
-  frame = ((0, GAP), (0, GAP), (0, 0))
-  return np.vstack([np.pad(each, frame, constant_values=255) for each in (image, *damaged)])

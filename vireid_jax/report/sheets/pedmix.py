@@ -9,6 +9,7 @@ import numpy as np
 from vireid_jax import config as config_lib
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.picture_grid import GAP, picture_grid
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.config import checks
 from vireid_jax.config import images as config_images
@@ -18,7 +19,7 @@ from vireid_jax.methods.tmpa import region as region_lib
 from vireid_jax.methods.tmpa.pedmix import PedMix
 from vireid_jax.retrieval.trained import restore
 
-GAP, TITLE_HEIGHT = 2, 14  # pixels
+TITLE_HEIGHT = 14  # pixels
 OUTSIDE = 0.25  # brightness of what is outside a region
 CONTROLS = ("mixup", "cutmix", "global")
 
@@ -94,7 +95,10 @@ def layout(drawn: dict[str, Pair], scale: int) -> np.ndarray:
   """Lays the columns side by side under their titles: uint8 [h, w, 3]."""
   from PIL import Image, ImageDraw
 
-  blocks = [np.concatenate([_column(side, scale) for side in pair], 1) for pair in drawn.values()]
+  blocks = [
+    picture_grid(zip(*(_enlarged(side, scale) for side in pair), strict=True))
+    for pair in drawn.values()
+  ]
   sheet = Image.fromarray(np.pad(np.concatenate(blocks, 1), ((TITLE_HEIGHT, 0), (0, 0), (0, 0))))
   pen, left = ImageDraw.Draw(sheet), 0
   for title, block in zip(drawn, blocks, strict=True):
@@ -103,10 +107,8 @@ def layout(drawn: dict[str, Pair], scale: int) -> np.ndarray:
   return np.asarray(sheet)
 
 
-def _column(images: np.ndarray, scale: int) -> np.ndarray:
-  large = images.repeat(scale, axis=1).repeat(scale, axis=2)
-  framed = np.pad(large, ((0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
-  return np.concatenate(framed)
+def _enlarged(images: np.ndarray, scale: int) -> np.ndarray:
+  return images.repeat(scale, axis=1).repeat(scale, axis=2)
 
 
 def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=None) -> np.ndarray:
