@@ -21,6 +21,7 @@ CASES = {
 }
 STABLE = {
   **CASES,
+  "enhanced_squared_difference": losses.enhanced_squared_difference,
   "wrt_stable": losses.weighted_regularized_triplet,
 }
 DEGENERATE = {

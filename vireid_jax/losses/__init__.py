@@ -4,12 +4,14 @@ from vireid_jax.losses.center_cluster import center_cluster
 from vireid_jax.losses.cross_entropy import cross_entropy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
+from vireid_jax.losses.enhanced_squared_difference import enhanced_squared_difference
 from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.shared_specific import shared_specific
+from vireid_jax.losses.teacher import soft_cross_entropy, softened_divergence
 from vireid_jax.losses.triplet import batch_hard_triplet
-from vireid_jax.losses.wrt import weighted_regularized_triplet
+from vireid_jax.losses.wrt import weighted_distances, weighted_regularized_triplet
 
 __all__ = [
   "METRIC_LOSSES",
@@ -17,13 +19,17 @@ __all__ = [
   "center_cluster",
   "cross_entropy",
   "divergence",
+  "enhanced_squared_difference",
   "identity_alignment",
   "metric_loss",
   "paired_distance",
   "pairwise_distance",
   "separation",
   "shared_specific",
+  "soft_cross_entropy",
+  "softened_divergence",
   "trivial_value",
   "unit",
+  "weighted_distances",
   "weighted_regularized_triplet",
 ]

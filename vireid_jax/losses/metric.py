@@ -4,17 +4,19 @@ import math
 
 from jax import Array
 
+from vireid_jax.losses.enhanced_squared_difference import enhanced_squared_difference
 from vireid_jax.losses.triplet import batch_hard_triplet
 from vireid_jax.losses.wrt import weighted_regularized_triplet
 
 METRIC_LOSSES = {
   "wrt": lambda x, y, margin: weighted_regularized_triplet(x, y),
   "wrt_legacy": lambda x, y, margin: weighted_regularized_triplet(x, y, legacy=True),
+  "enhanced_squared_difference": lambda x, y, margin: enhanced_squared_difference(x, y),
   "triplet": lambda x, y, margin: batch_hard_triplet(x, y, margin=margin),
 }
 
 
-SOFT_MARGINS = ("wrt", "wrt_legacy")
+SOFT_MARGINS = ("wrt", "wrt_legacy", "enhanced_squared_difference")
 
 
 def trivial_value(name: str, *, margin: float) -> float:
@@ -31,7 +33,8 @@ def metric_loss(name: str, features: Array, labels: Array, *, margin: float) -> 
   """Computes the metric loss of a name.
 
   Args:
-    name: 'wrt', 'wrt_legacy' (WRT as AGW's published code computes it) or 'triplet'.
+    name: 'wrt', 'wrt_legacy' (WRT as AGW's published code computes it),
+      'enhanced_squared_difference' (CAJ's) or 'triplet'.
     features: float [n, d].
     labels: int [n].
     margin: of 'triplet'.

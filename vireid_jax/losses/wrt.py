@@ -35,12 +35,33 @@ def weighted_regularized_triplet(
   """
   if normalize:
     features = unit(features)
+  furthest, closest = weighted_distances(features, labels, legacy=legacy)
+  return jnp.mean(jax.nn.softplus(furthest - closest))
+
+
+def weighted_distances(
+  features: Array, labels: Array, *, alpha: float = 1.0, legacy: bool = False
+) -> tuple[Array, Array]:
+  """Softmax-weighted distances of each anchor to its positives and to its negatives.
+
+  p_i = sum_j w+_ij d_ij and n_i = sum_j w-_ij d_ij, where w+ = softmax(alpha d) over the images of
+  the same identity and w- = softmax(-alpha d) over all others; see `weighted_regularized_triplet`.
+
+  Args:
+    features: float [n, d].
+    labels: int [n].
+    alpha: sharpness of the weights, more than 0.
+    legacy: weights as in AGW's published code.
+
+  Returns:
+    p and n, float [n].
+  """
   distance = pairwise_distance(features)
   same = labels[:, None] == labels[None, :]
   weigh = _legacy_weights if legacy else _softmax_weights
-  furthest = jnp.sum(weigh(distance, same) * distance, axis=1)
-  closest = jnp.sum(weigh(-distance, ~same) * distance, axis=1)
-  return jnp.mean(jax.nn.softplus(furthest - closest))
+  furthest = jnp.sum(weigh(alpha * distance, same) * distance, axis=1)
+  closest = jnp.sum(weigh(-alpha * distance, ~same) * distance, axis=1)
+  return furthest, closest
 
 
 def _softmax_weights(score: Array, mask: Array) -> Array:
