@@ -95,11 +95,20 @@ def write_images(
   spec: WorldSpec,
   jobs: Sequence[Job],
   *,
-  masks: bool,
-  workers: int,
-  progress: bool,
+  masks: bool = False,
+  workers: int = 1,
+  progress: bool = False,
 ) -> None:
-  """Renders and writes image files, and masks as PNG below `masks/` under the same names."""
+  """Renders and writes image files.
+
+  Args:
+    root: folder that the paths are relative to.
+    spec: the world.
+    jobs: of files that end alike.
+    masks: write the silhouettes too, as PNG below `masks/` under the same names.
+    workers: rendering processes.
+    progress: show a bar.
+  """
   for parent in sorted({pathlib.PurePosixPath(job.path).parent for job in jobs}):
     (root / parent).mkdir(parents=True, exist_ok=True)
     if masks:

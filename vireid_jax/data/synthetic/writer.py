@@ -17,22 +17,13 @@ REGDB_SPLITS = 10
 REGDB_STREAM, LLCM_STREAM = 100, 101
 
 
-def write_sysu_mm01(
-  out_dir: str | os.PathLike,
-  spec: WorldSpec,
-  *,
-  masks: bool = False,
-  workers: int = 1,
-  progress: bool = False,
-) -> pathlib.Path:
+def write_sysu_mm01(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathlib.Path:
   """Writes `cam1..6/{identity:04d}/{image:04d}.jpg` and `exp/` with the id lists and the draws.
 
   Args:
     out_dir: folder, empty or written by one of these functions before.
     spec: the world; its camera setup is replaced by SYSU-MM01's.
-    masks: whether to write the silhouettes too, below `masks/`.
-    workers: rendering processes.
-    progress: whether to show a bar.
+    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
 
   Returns:
     The folder.
@@ -45,7 +36,7 @@ def write_sysu_mm01(
     raise UserError("exp/val_id.txt names at least one identity: val_identities must be at least 1")
   with new_tree(out_dir, spec) as root:
     jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
-    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    write_images(root, spec, jobs, **rendering)
     for camera in spec.mounts:
       (root / f"cam{camera}").mkdir(exist_ok=True)
     for split in SPLITS:
@@ -80,9 +71,7 @@ def write_regdb(
   spec: WorldSpec,
   *,
   images_per_camera: int = REGDB_IMAGES,
-  masks: bool = False,
-  workers: int = 1,
-  progress: bool = False,
+  **rendering,
 ) -> pathlib.Path:
   """Writes `Visible/`, `Thermal/` and `idx/` with ten random halves of the identities.
 
@@ -90,9 +79,7 @@ def write_regdb(
     out_dir: as for `write_sysu_mm01`.
     spec: the world; its camera setup is replaced by RegDB's, and all its identities are used.
     images_per_camera: images of each identity per modality, 10 in RegDB.
-    masks: as for `write_sysu_mm01`.
-    workers: as for `write_sysu_mm01`.
-    progress: as for `write_sysu_mm01`.
+    **rendering: as for `write_sysu_mm01`.
 
   Returns:
     The folder.
@@ -109,7 +96,7 @@ def write_regdb(
     )
   with new_tree(out_dir, spec) as root:
     jobs = [Job(_regdb_path(spec, *key), key) for key in spec.images()]
-    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    write_images(root, spec, jobs, **rendering)
     for split in range(1, REGDB_SPLITS + 1):
       shuffled = random_stream(spec.seed, REGDB_STREAM, split).permutation(identities).tolist()
       half = len(shuffled) // 2
@@ -135,22 +122,13 @@ def _write_regdb_lists(root, split: int, part: str, members: list[int], jobs: li
     write_lines(root / f"idx/{part}_{word}_{split}.txt", lines)
 
 
-def write_llcm(
-  out_dir: str | os.PathLike,
-  spec: WorldSpec,
-  *,
-  masks: bool = False,
-  workers: int = 1,
-  progress: bool = False,
-) -> pathlib.Path:
+def write_llcm(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathlib.Path:
   """Writes `vis/`, `nir/` (train and val), `test_vis/cam*/`, `test_nir/cam*/` and `idx/`.
 
   Args:
     out_dir: as for `write_sysu_mm01`.
     spec: the world; its camera setup is replaced by LLCM's nine cameras.
-    masks: as for `write_sysu_mm01`.
-    workers: as for `write_sysu_mm01`.
-    progress: as for `write_sysu_mm01`.
+    **rendering: as for `write_sysu_mm01`.
 
   Returns:
     The folder. The camera of a training image is the `c01`..`c09` in its file name.
@@ -164,7 +142,7 @@ def write_llcm(
     train_jobs = [Job(_llcm_path(spec, key, test=False), key) for key in train]
     test_jobs = [Job(_llcm_path(spec, key, test=True), key) for key in spec.images("test")]
     jobs = train_jobs + test_jobs
-    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    write_images(root, spec, jobs, **rendering)
     labels = {identity: label for label, identity in enumerate(sorted({k[0] for k in train}))}
     for modality, word in ((VISIBLE, "vis"), (INFRARED, "nir")):
       chosen = [job for job in train_jobs if spec.modality(job.key[1]) == modality]
@@ -186,22 +164,13 @@ def _llcm_path(spec: WorldSpec, key: tuple[int, int, int], test: bool) -> str:
   return f"{folder}/{identity:04d}/{name}"
 
 
-def write_own(
-  out_dir: str | os.PathLike,
-  spec: WorldSpec,
-  *,
-  masks: bool = False,
-  workers: int = 1,
-  progress: bool = False,
-) -> pathlib.Path:
+def write_own(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathlib.Path:
   """Writes `pictures/` and `images.csv`, the layout of docs/own_data.md.
 
   Args:
     out_dir: as for `write_sysu_mm01`.
     spec: the world; its camera setup is replaced by SYSU-MM01's.
-    masks: as for `write_sysu_mm01`.
-    workers: as for `write_sysu_mm01`.
-    progress: as for `write_sysu_mm01`.
+    **rendering: as for `write_sysu_mm01`.
 
   Returns:
     The folder.
@@ -218,6 +187,6 @@ def write_own(
       jobs.append(Job(path, (identity, camera, index)))
       lines.append(f"{path},{identity},{camera},{modality},{split}")
   with new_tree(out_dir, spec) as root:
-    write_images(root, spec, jobs, masks=masks, workers=workers, progress=progress)
+    write_images(root, spec, jobs, **rendering)
     write_lines(root / "images.csv", lines)
   return pathlib.Path(out_dir).expanduser()
