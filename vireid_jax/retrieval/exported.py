@@ -1,8 +1,9 @@
 """Opening an export as a network: the same features from `card.json` and the files beside it."""
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -18,50 +19,26 @@ class Exported:
   Attributes:
     folder: where it was read.
     retrieval: the functions and their card.
+    step: of the checkpoint that was exported.
+    image_size: (height, width) of the network's input.
+    resize: the filter that pictures are resized by; see `data.prepared.source.decode`.
+    method_name: the method's name.
+    trained_on: the data set's name.
+    feature: which of the method's features this is.
+    feature_size: dimensions of a feature.
+    has_unit_length: whether the exported functions scale features to unit length.
   """
 
   folder: pathlib.Path
   retrieval: Retrieval
-
-  @property
-  def step(self) -> int:
-    """Of the checkpoint that was exported."""
-    return self.retrieval.card["step"]
-
-  @property
-  def image_size(self) -> tuple[int, int]:
-    """(height, width) of the network's input."""
-    return tuple(self.retrieval.card["image_size"])
-
-  @property
-  def resize(self) -> str:
-    """The filter that pictures are resized by; see `data.prepared.source.decode`."""
-    return self.retrieval.card["resize"]
-
-  @property
-  def method_name(self) -> str:
-    """The method's name."""
-    return self.retrieval.card["method"]
-
-  @property
-  def trained_on(self) -> str:
-    """The data set's name."""
-    return self.retrieval.card["trained_on"]
-
-  @property
-  def feature(self) -> str:
-    """Which of the method's features this is."""
-    return self.retrieval.card["feature"]
-
-  @property
-  def feature_size(self) -> int:
-    """Dimensions of a feature."""
-    return self.retrieval.card["feature_size"]
-
-  @property
-  def has_unit_length(self) -> bool:
-    """Whether the exported functions scale features to unit length."""
-    return self.retrieval.card["unit_length"]
+  step: int
+  image_size: tuple[int, int]
+  resize: str
+  method_name: str
+  trained_on: str
+  feature: str
+  feature_size: int
+  has_unit_length: bool
 
   def feature_function(self, batch: int) -> Callable[[np.ndarray, str], np.ndarray]:
     """Returns (uint8 [b, h, w, 3], modality) -> float32 [b, d] for b up to `batch`."""
@@ -94,19 +71,42 @@ def open_export(folder: pathlib.Path, *, step: int | None, normalize: bool) -> E
   Raises:
     UserError: a file is damaged or of another export, or the export has no such features.
   """
-  try:
-    exported = Exported(folder, Retrieval(folder))
-    form, found = exported.retrieval.card["format"], exported.step
-  except Exception as error:  # of JSON, zip files, or the deserialiser
-    reason = printable(" ".join(str(error).split()))[:300]
-    raise UserError(f"{folder} is not a whole export: {reason}; export again") from error
+  with _refusing_damage(folder):
+    retrieval = Retrieval(folder)
+    form = retrieval.card["format"]
   if form != FORMAT:
     raise UserError(f"{folder} is an export of format {form}, this version reads {FORMAT}")
-  if step not in (None, found):
-    raise UserError(f"{folder} is an export of step {found}, not {step}; leave the step out")
+  with _refusing_damage(folder):
+    exported = _read_card(folder, retrieval)
+  if step not in (None, exported.step):
+    raise UserError(
+      f"{folder} is an export of step {exported.step}, not {step}; leave the step out"
+    )
   if exported.has_unit_length and not normalize:
     raise UserError(
       f"{folder} gives features of unit length only; export again with --raw, or leave "
       "normalize=False out"
     )
   return exported
+
+
+@contextlib.contextmanager
+def _refusing_damage(folder: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  except Exception as error:  # of JSON, zip files, or the deserialiser
+    reason = printable(" ".join(str(error).split()))[:300]
+    raise UserError(f"{folder} is not a whole export: {reason}; export again") from error
+
+
+def _read_card(folder: pathlib.Path, retrieval: Retrieval) -> Exported:
+  card = retrieval.card
+  same = ("step", "resize", "trained_on", "feature", "feature_size")
+  return Exported(
+    folder,
+    retrieval,
+    image_size=tuple(card["image_size"]),
+    method_name=card["method"],
+    has_unit_length=card["unit_length"],
+    **{name: card[name] for name in same},
+  )
