@@ -3,11 +3,11 @@
 import json
 
 import command_lines
-import config_files
 import numpy as np
 import pytest
 from markdown_tables import cells
 from ml_collections import ConfigDict
+from toys import config as toy_config
 
 from vireid_jax import config as config_lib
 from vireid_jax import report
@@ -20,18 +20,12 @@ SETTING = "all/1-shot/random_choice"
 
 
 def make_config(data_dir, seed=0):
-  config = config_files.smoke("agw_synthetic", data_dir)
+  config = toy_config.one_setting(toy_config.smoke(data_dir))
   config.seed = seed
-  config.method = ConfigDict({"name": "toys.linear", "feature": "after_neck", "width": 8})
   config.optim.lr = 1e-2
   config.train.duration = "6 steps"
-  config.eval.at_start = False
   config.eval.every = "2 steps"
   config.eval.quick = True
-  config.eval.protocol.modes = ("all",)
-  config.eval.protocol.shots = (1,)
-  config.eval.protocol.galleries = ("random_choice",)
-  config.log.tensorboard = False
   return config
 
 

@@ -3,10 +3,9 @@
 import json
 
 import command_lines
-import config_files
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
+from toys import config as toy_config
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -23,14 +22,8 @@ SETTING = "all/1-shot/random_choice"
 
 @pytest.fixture(scope="module")
 def workdir(data_dir, tmp_path_factory):
-  config = config_files.smoke("agw_synthetic", data_dir)
-  config.method = ConfigDict({"name": "toys.linear", "feature": "after_neck", "width": 8})
-  config.eval.at_start = False
-  config.eval.protocol.modes = ("all",)
-  config.eval.protocol.shots = (1,)
-  config.eval.protocol.galleries = ("random_choice",)
+  config = toy_config.one_setting(toy_config.smoke(data_dir))
   config.eval.verification = True
-  config.log.tensorboard = False
   folder = tmp_path_factory.mktemp("runs") / "linear"
   train.train(config, folder)
   evaluate.evaluate(config, folder)

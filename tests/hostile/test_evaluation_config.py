@@ -4,10 +4,9 @@ import json
 import random
 
 import command_lines
-import config_files
 import pytest
 import trained_models
-from ml_collections import ConfigDict
+from toys import config as toy_config
 
 from vireid_jax import config as config_lib
 from vireid_jax.common.errors import UserError
@@ -20,15 +19,9 @@ STEP = "step_0000002"
 
 
 def make_config(data_dir, name="agw_synthetic"):
-  config = config_files.smoke(name, data_dir)
-  config.method = ConfigDict({"name": "toys.linear", "feature": "after_neck", "width": 8})
+  config = toy_config.one_setting(toy_config.smoke(data_dir, name))
   config.data.image_size = (96, 48)
   config.train.duration = "2 steps"
-  config.eval.at_start = False
-  config.eval.protocol.modes = ("all",)
-  config.eval.protocol.shots = (1,)
-  config.eval.protocol.galleries = ("random_choice",)
-  config.log.tensorboard = False
   return config
 
 

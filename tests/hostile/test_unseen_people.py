@@ -2,10 +2,10 @@
 
 import types
 
-import config_files
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from toys import config as toy_config
 
 from vireid_jax import config as config_lib
 from vireid_jax.common.errors import UserError
@@ -16,12 +16,9 @@ from vireid_jax.training.checkpoint import Checkpoints
 
 
 def make_config(name, data_dir):
-  config = config_files.smoke(name, data_dir)
-  config.method = ConfigDict({"name": "toys.linear", "feature": "after_neck", "width": 8})
+  config = toy_config.smoke(data_dir, name)
   config.optim.lr_multipliers = ConfigDict()
   config.train.duration = "1 step"
-  config.eval.at_start = False
-  config.log.tensorboard = False
   return config
 
 

@@ -1,9 +1,8 @@
 """Whatever uses a checkpoint sees pictures as its training did."""
 
-import config_files
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
+from toys import config as toy_config
 
 import vireid_jax
 from vireid_jax.evaluators.embed import Embedder, feature_methods
@@ -15,12 +14,9 @@ SIZE, RESIZE = (40, 20), "bilinear"  # which no config file says
 
 @pytest.fixture(scope="module")
 def trained(data_dir, tmp_path_factory):
-  config = config_files.smoke("agw_synthetic", data_dir)
-  config.method = ConfigDict({"name": "toys.linear", "feature": "after_neck", "width": 8})
+  config = toy_config.smoke(data_dir)
   config.data.image_size, config.data.resize = SIZE, RESIZE
   config.train.duration = "1 step"
-  config.eval.at_start = False
-  config.log.tensorboard = False
   workdir = tmp_path_factory.mktemp("runs") / "linear"
   train.train(config, workdir)
   return workdir
