@@ -14,13 +14,13 @@ LINE = "\n{}: stopping; a second signal stops at once\n"
 START = """
 import os, pathlib, signal, sys, threading, time
 from vireid_jax.cli import app
-from vireid_jax.common import interrupts
+from vireid_jax.common import cleanup, interrupts
 
 folder = pathlib.Path(sys.argv[1])
 interrupts.PATIENCE = 0.3
 
 def main():
-  with interrupts.removing(folder / "unfinished") as path:
+  with cleanup.removing(folder / "unfinished") as path:
     path.mkdir()
     (path / "part").touch()
     work()
@@ -53,13 +53,13 @@ def work():
 # A forced end takes away what the main thread works with; removing takes a while.
 PULLED_AWAY = """
 def work():
-  interrupts._remove_left = lambda: threading.Event().wait(0.3)
+  cleanup.remove_left = lambda: threading.Event().wait(0.3)
   interrupts.PATIENCE = 0
   class Child:
     def terminate(self):
       gone.set()
   gone = threading.Event()
-  with interrupts.child(Child()):
+  with cleanup.child(Child()):
     print("ready", flush=True)
     while not gone.is_set():
       try:

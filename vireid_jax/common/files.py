@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from vireid_jax.common import interrupts
+from vireid_jax.common import cleanup
 from vireid_jax.common.errors import UserError, printable
 
 REASONS = {
@@ -56,7 +56,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
   if path.exists() and not path.is_file():
     raise UserError(f"{path} exists and is not a regular file; name another place to write to")
   partial = beside(path, PARTIAL)
-  with interrupts.removing(partial), partial.open("xb") as file:
+  with cleanup.removing(partial), partial.open("xb") as file:
     _hold(file)
     yield file
     file.flush()
@@ -67,7 +67,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def temporary_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Makes a folder and removes it at the end with what is in it, also when a signal ends us."""
-  with interrupts.removing(path):
+  with cleanup.removing(path):
     path.mkdir(parents=True)
     yield path
 

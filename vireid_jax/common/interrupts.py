@@ -9,23 +9,24 @@ depends on where the main thread is:
 * inside `deferred()`: nothing is raised; the code looks at `Request.name` when it can stop.
 
 A main thread that does not end within `PATIENCE` seconds, outside of `deferred()`, is not waited
-for: the files and folders named by `removing` are removed and the process ends. Only work that can
-be made again is done outside of `deferred()`. A second signal ends the process in the same way.
+for: the process ends as `cleanup.end` says. Only work that can be made again is done outside of
+`deferred()`. A second signal ends the process in the same way.
 
-Nothing here imports the rest of the package, or anything slow: commands install it first. A signal
-before that, in the interpreter's own start, ends the process as it ends any other.
+Nothing here imports anything slow: commands install it first. A signal before that, in the
+interpreter's own start, ends the process as it ends any other.
 """
 
 import atexit
 import contextlib
 import os
-import pathlib
 import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+
+from vireid_jax.common import cleanup
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # BSD's code for "temporary failure, try again": job schedulers may restart the same command.
@@ -81,8 +82,6 @@ class _State:
     self.request = Request()
     self.handled = 0.0  # when the main thread heard of it
     self.deferrals = 0
-    self.left: set[pathlib.Path] = set()  # what a forced end removes
-    self.children: list = []
     self.installed = False
     self.ending = False
     self.raised: list[Stopped] = []
@@ -117,7 +116,7 @@ def retake() -> None:
 
 def finish(code: int) -> None:
   """Tells that a command has ended: what is left is removed, and a signal ends the process."""
-  _remove_left()
+  cleanup.remove_left()
   _state.code = code
 
 
@@ -201,60 +200,6 @@ def interruptible() -> Iterator[None]:
     _state.deferrals = held
 
 
-@contextlib.contextmanager
-def removing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Removes a file or folder at the end, however the end comes; it need not exist.
-
-  Named before it is made, so that no moment is left in which a signal leaves it behind.
-  """
-  _state.left.add(path)
-  try:
-    yield path
-  finally:
-    _remove(path)
-    _state.left.discard(path)  # kept where a signal came into the removal: `finish` repeats it
-
-
-@contextlib.contextmanager
-def child(process) -> Iterator[None]:
-  """Names a `subprocess.Popen` that a forced end of this one terminates."""
-  _state.children.append(process)
-  try:
-    yield
-  finally:
-    _state.children.remove(process)
-
-
-@contextlib.contextmanager
-def unheard_by_children() -> Iterator[None]:
-  """Worker processes that start inside do not hear Ctrl-C, not even during their first imports."""
-  from multiprocessing import resource_tracker
-
-  resource_tracker.ensure_running()  # starting later, it would unblock them
-  held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-  try:
-    yield
-  finally:
-    signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
-def reset_in_worker() -> None:
-  """For worker processes: Ctrl-C is their parent's business, and they end when it has ended."""
-  import multiprocessing
-
-  signal.set_wakeup_fd(-1)
-  for number in SIGNALS:
-    signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-  parent = multiprocessing.parent_process()
-  if parent is not None:
-    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent) -> None:
-  parent.join()
-  os._exit(EXIT_STOPPED)
-
-
 def _handle(number: int, frame) -> None:
   """Runs in the main thread."""
   if _state.code is not None:
@@ -329,46 +274,4 @@ def _unraisable(info) -> None:
 
 def _end() -> None:
   _state.ending = True
-  try:
-    for process in (*_state.children, *_workers()):
-      with contextlib.suppress(Exception):
-        process.terminate()
-    _remove_left()
-    # The main thread may hold the lock of a stream whose reader does not read.
-    flushing = threading.Thread(target=_flush, daemon=True)
-    flushing.start()
-    flushing.join(IMPATIENCE)
-  finally:
-    os._exit(EXIT_STOPPED if _state.code is None else _state.code)
-
-
-def _flush() -> None:
-  for stream in (sys.stdout, sys.stderr):
-    with contextlib.suppress(Exception):
-      stream.flush()
-
-
-def _workers() -> list:
-  if "multiprocessing" not in sys.modules:
-    return []
-  import multiprocessing
-
-  return multiprocessing.active_children()
-
-
-def _remove_left() -> None:
-  for path in list(_state.left):
-    _remove(path)
-
-
-def _remove(path: pathlib.Path) -> None:
-  if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112 (pathlib raises for odd names)
-    import shutil  # here, because it takes as long to import as the rest of this module
-
-    for _ in range(3):  # in a forced end the main thread may still be writing there
-      shutil.rmtree(path, ignore_errors=True)
-      if not path.exists():
-        break
-  else:
-    with contextlib.suppress(OSError):
-      path.unlink()
+  cleanup.end(EXIT_STOPPED if _state.code is None else _state.code)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import tqdm
 
+from vireid_jax.common import cleanup, folders, hints, interrupts
 from vireid_jax.common import files as files_lib
-from vireid_jax.common import folders, hints, interrupts
 from vireid_jax.common.errors import UserError, choose, printable
 from vireid_jax.data import layout as layouts
 from vireid_jax.data import regular_files
@@ -161,7 +161,7 @@ def _writing(data_dir: pathlib.Path) -> Iterator[None]:
 def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[pathlib.Path]:
   """Gives a hidden folder beside the prepared data sets, removed at the end."""
   staging = data_dir / f"{INCOMPLETE}{os.urandom(8).hex()}"
-  with interrupts.removing(staging):
+  with cleanup.removing(staging):
     try:
       staging.mkdir(parents=True)
     except OSError as error:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import cleanup, files, interrupts
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.workdir_files import ABLATION_TABLE, LOG, seed_folder
 from vireid_jax.config import checks
@@ -203,7 +203,7 @@ def _spawn(command: list[str], cores: set[int], log) -> int:
   # A group of its own: of Ctrl-C it hears from us, and the terminal does not end it twice.
   process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
   told = False
-  with interrupts.child(process):
+  with cleanup.child(process):
     if cores:
       # Before the runtime has counted the cores and made its threads.
       with contextlib.suppress(ProcessLookupError):

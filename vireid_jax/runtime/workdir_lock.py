@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import jax
 
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import cleanup, files
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.workdir_files import LOCK
 from vireid_jax.runtime import distributed
@@ -46,7 +46,7 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   # It is removed once, and while it is locked: nobody else's file can have that name then.
   with (
     _open_locked(workdir) as file,
-    interrupts.removing(workdir / LOCK),
+    cleanup.removing(workdir / LOCK),
     _signed(file),
   ):
     yield

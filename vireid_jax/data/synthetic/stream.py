@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from vireid_jax.common import interrupts
+from vireid_jax.common import worker_signals
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.renderer import render
 from vireid_jax.data.synthetic.world import WorldSpec
@@ -76,11 +76,11 @@ def render_encoded(
   # Not fork: the caller may have started JAX's threads.
   context = multiprocessing.get_context("spawn")
   pool = concurrent.futures.ProcessPoolExecutor(
-    workers, mp_context=context, initializer=interrupts.reset_in_worker
+    workers, mp_context=context, initializer=worker_signals.reset
   )
   try:
     for start in range(0, len(keys), BLOCK):
-      with interrupts.unheard_by_children():
+      with worker_signals.unheard_by_children():
         rendered = pool.map(one, keys[start : start + BLOCK], chunksize=32)
       yield from rendered
   finally:
