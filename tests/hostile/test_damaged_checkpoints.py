@@ -11,7 +11,7 @@ import pytest
 
 from vireid_jax.common import workdir_files
 from vireid_jax.common.errors import UserError
-from vireid_jax.training import checkpoint, checkpoint_seal
+from vireid_jax.training import checkpoint_folders, checkpoint_seal
 from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
@@ -131,7 +131,7 @@ def read_variables(workdir):
 def read_list(workdir):
   checkpoints = Checkpoints(workdir, keep=None)
   assert (checkpoints.latest(), checkpoints.steps()) == (STEP, [STEP])
-  assert checkpoint.newest(workdir) == STEP
+  assert checkpoint_folders.newest(workdir) == STEP
 
 
 READERS = (read_meta, read_state, read_variables, read_list)
@@ -200,7 +200,7 @@ def test_damage_to_another_checkpoint_names_that_one(tmp_path):
   for step in (2, STEP):
     checkpoints.save(step, state_of(step), META)
   checkpoints.close()
-  path = tmp_path / workdir_files.CHECKPOINTS / "2" / checkpoint.METADATA
+  path = tmp_path / workdir_files.CHECKPOINTS / "2" / checkpoint_folders.METADATA
   path.write_bytes(path.read_bytes().replace(b"commit_timestamp_nsecs", b"commit_timestamp_~secs"))
   with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read: .*\[2, 4\]; move"):
     read_meta(tmp_path)
@@ -214,7 +214,7 @@ def test_damage_to_another_checkpoint_names_that_one(tmp_path):
 def test_names_of_other_things_are_no_checkpoints(good, tmp_path):
   workdir, _ = good
   shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
-  for name in ("abc", "5.old", "-6", "6" + checkpoint.UNFINISHED, ".hidden"):
+  for name in ("abc", "5.old", "-6", "6" + checkpoint_folders.UNFINISHED, ".hidden"):
     (tmp_path / workdir_files.CHECKPOINTS / name).mkdir()
   (tmp_path / workdir_files.CHECKPOINTS / "7").write_text("a file")
   for read in READERS[:3]:

@@ -11,7 +11,7 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import evaluate, manifest, train
 from vireid_jax.runtime import workdir_lock
 from vireid_jax.training import metrics
-from vireid_jax.training.checkpoint import UNFINISHED
+from vireid_jax.training.checkpoint_folders import UNFINISHED
 
 GOOD = b'{"step": 2, "loss": 0.5}\n'
 

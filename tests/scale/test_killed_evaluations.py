@@ -11,7 +11,8 @@ from scale.test_killed_runs import assert_equal, wait
 from vireid_jax.common import files, interrupts, workdir_files
 from vireid_jax.experiment import manifest, train
 from vireid_jax.training import metrics
-from vireid_jax.training.checkpoint import UNFINISHED, Checkpoints
+from vireid_jax.training.checkpoint import Checkpoints
+from vireid_jax.training.checkpoint_folders import UNFINISHED
 
 KILLS, STOPS = 20, 10
 SPEEDS = ("time", "images_per_second", "goodput")

@@ -16,7 +16,7 @@ from toys import config as toy_config
 from vireid_jax.common import files, workdir_files
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment import train
-from vireid_jax.training import checkpoint, metrics
+from vireid_jax.training import checkpoint_folders, metrics
 from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
@@ -63,7 +63,7 @@ def test_a_half_written_checkpoint_is_ignored_and_removed_by_the_next_run(tmp_pa
   (half / "_CHECKPOINT_METADATA").unlink()
   assert Checkpoints(tmp_path).latest() == 2
   assert half.exists()  # who only reads may be beside a run that is writing it
-  checkpoint.clean(tmp_path)
+  checkpoint_folders.clean(tmp_path)
   assert Checkpoints(tmp_path).latest() == 2
   assert not half.exists()
   assert_intact(tmp_path, 2)
@@ -112,7 +112,7 @@ def test_a_save_that_fails_midway_is_explained_and_damages_nothing(tmp_path):
     checkpoints.save(2, state_of(2, 1_000_000), {"config": {}})
     with pytest.raises(UserError, match=r"larger than this .*Checkpoint 1 is complete and stays"):
       checkpoints.close()
-  checkpoint.clean(tmp_path)
+  checkpoint_folders.clean(tmp_path)
   assert Checkpoints(tmp_path).steps() == [1]
   assert_intact(tmp_path, 1, 1000)
 

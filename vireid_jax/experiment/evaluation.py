@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax.common.errors import UserError, nearest, shown
+from vireid_jax.common.package_versions import versions
 from vireid_jax.common.records import VISIBLE
 from vireid_jax.common.types import Variables
 from vireid_jax.config.images import load_test_images
@@ -20,7 +21,6 @@ from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
 from vireid_jax.evaluators.results import SettingResult
 from vireid_jax.experiment import evaluation_config, evaluation_record, unseen
 from vireid_jax.methods.base import Method
-from vireid_jax.training.checkpoint import versions
 
 RECORD_FORMAT = 1
 

@@ -9,9 +9,9 @@ from importlib import metadata
 
 import jax
 
+from vireid_jax.common.package_versions import versions
 from vireid_jax.experiment.build import Run
 from vireid_jax.experiment.manifest import read, store
-from vireid_jax.training.checkpoint import versions
 
 # Besides those in a checkpoint: they decide speed, or how the data are read.
 PACKAGES = ("jaxlib", "grain", "array_record", "tensorflow-datasets", "ml-collections", "pillow")

@@ -21,7 +21,7 @@ from vireid_jax.experiment.recorder import Recorder
 from vireid_jax.runtime import compilation, preemption, workdir_lock
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.runtime.timing import CHECKPOINT
-from vireid_jax.training import checkpoint, finite, summary
+from vireid_jax.training import checkpoint_folders, finite, summary
 from vireid_jax.training.state import TrainState
 
 IN_FLIGHT = 2  # steps that the devices may still have to make
@@ -67,8 +67,8 @@ def clean(workdir: pathlib.Path) -> None:
   """Removes what killed processes left in a workdir; only under its lock."""
   if jax.process_index():
     return
-  checkpoint.clean(workdir)
-  checkpoint.clean(workdir / workdir_files.BEST, keep=1)
+  checkpoint_folders.clean(workdir)
+  checkpoint_folders.clean(workdir / workdir_files.BEST, keep=1)
   for root in (workdir, workdir / workdir_files.BEST):
     folders = (root / workdir_files.CHECKPOINTS).glob("*")
     files.remove_partial(root, root / workdir_files.EVALUATIONS, *folders)
@@ -98,7 +98,7 @@ def _told(workdir: pathlib.Path) -> Iterator[None]:
   except Preempted:
     raise
   except interrupts.Stopped as event:
-    step = checkpoint.newest(workdir)
+    step = checkpoint_folders.newest(workdir)
     saved = "before the first save" if step is None else f"at step {step}; the state is saved"
     raise Preempted(f"stopped by {event.name} {saved}", event.name) from None
 

@@ -124,7 +124,7 @@ def card(model, parts: dict) -> dict:
   """
   import jax.export
 
-  from vireid_jax.training.checkpoint import versions
+  from vireid_jax.common.package_versions import versions
 
   trained = model.trained
   return {

@@ -2,14 +2,11 @@
 
 import contextlib
 import functools
-import json
 import logging
 import pathlib
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any
 
 import jax
@@ -18,15 +15,13 @@ from orbax.checkpoint import v1 as ocp
 
 from vireid_jax.common import files, hints
 from vireid_jax.common.errors import UserError
-from vireid_jax.common.version import __version__
+from vireid_jax.common.package_versions import versions
 from vireid_jax.common.workdir_files import CHECKPOINTS
 from vireid_jax.training import checkpoint_seal, finite
+from vireid_jax.training.checkpoint_folders import METADATA, complete, find_damaged, newest, step_of
 from vireid_jax.training.state import TrainState
 
-UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
-METADATA = "_CHECKPOINT_METADATA"
 LONGEST_REASON = 200  # characters
-PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class Checkpoints:
@@ -69,7 +64,7 @@ class Checkpoints:
   def _checkpointer(self) -> ocp.training.Checkpointer:
     if isinstance(self._opened, Exception):
       # It reads the metadata of all checkpoints, and one of them is damaged.
-      raise self._refusal(_find_damaged(self._workdir), self._opened)
+      raise self._refusal(find_damaged(self._workdir), self._opened)
     return self._opened
 
   def keep_every(self, steps: int) -> None:
@@ -87,7 +82,7 @@ class Checkpoints:
 
   def steps(self) -> list[int]:
     """Returns the steps of all complete checkpoints, ascending."""
-    return [_step(folder) for folder in _complete(self._workdir)]
+    return [step_of(folder) for folder in complete(self._workdir)]
 
   def save(self, step: int, state: TrainState, meta: dict[str, Any]) -> None:
     """Starts saving; returns once the state is copied, so that the next step may overwrite it.
@@ -230,53 +225,6 @@ class _Always:
     return True
 
 
-def newest(workdir: pathlib.Path) -> int | None:
-  """Returns the newest complete checkpoint's step, or None."""
-  return max(map(_step, _complete(workdir)), default=None)
-
-
-def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
-  """Removes what killed saves left behind; only for the run that holds the workdir's lock.
-
-  A save that is under way looks the same, so nobody else may.
-
-  Args:
-    workdir: of the run.
-    keep: how many of the latest are kept, where a killed run may not have removed the others.
-  """
-  folder = workdir / CHECKPOINTS
-  with files.explained(workdir):
-    for path in folder.glob(f"*{UNFINISHED}*"):
-      shutil.rmtree(path)
-    for path in _complete(workdir)[:-keep] if keep else ():
-      shutil.rmtree(path)
-
-
-def _complete(workdir: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the folders of complete checkpoints, ascending by step.
-
-  Orbax would list a save that is under way or has failed too, and read files that may be damaged.
-  """
-  folders = (workdir / CHECKPOINTS).glob("*")
-  named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
-  return sorted((path for path in named if path.is_dir()), key=_step)
-
-
-def _step(path: pathlib.Path) -> int:
-  return int(path.name)
-
-
-def _find_damaged(workdir: pathlib.Path) -> int:
-  """Returns the step whose metadata are not as they were saved; the newest where none is known."""
-  for folder in _complete(workdir):
-    try:
-      checkpoint_seal.check(folder, METADATA)
-      json.loads((folder / METADATA).read_bytes())
-    except (ValueError, OSError, RecursionError):
-      return _step(folder)
-  return newest(workdir)
-
-
 @functools.cache
 def _quieten_readers() -> None:
   """Has Orbax's readers, of which one per array fails, leave the report to the first."""
@@ -295,11 +243,6 @@ def _reason(error: Exception) -> str:
   lines = str(error).strip().splitlines() or [type(error).__name__]
   text = lines[0].partition(" [tensorstore_spec")[0]
   return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
-
-
-def versions() -> dict[str, str]:
-  """Returns the versions of this package and of those that decide a run's numbers."""
-  return {"vireid_jax": __version__} | {name: metadata.version(name) for name in PACKAGES}
 
 
 def _as_tree(state: TrainState) -> dict[str, Any]:
