@@ -18,7 +18,7 @@ def get_config(arg: str = ""):
 
   config.method.depth = 18
   config.method.width = 16
-  config.method.metric_loss = "wrt"
+  config.method.metric.name = "wrt"
 
   config.optim.name = "adam"
   config.optim.lr = 2e-3
@@ -38,4 +38,4 @@ def base(config) -> None:
   """The plain two-stream baseline."""
   config.method.non_local = (0, 0, 0, 0)
   config.method.pooling = "average"
-  config.method.metric_loss = "triplet"
+  config.method.metric.name = "triplet"

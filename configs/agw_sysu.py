@@ -19,7 +19,7 @@ def get_config(arg: str = ""):
   config.method.depth = 50
   config.method.non_local = (0, 2, 3, 0)
   config.method.pooling = "gem"
-  config.method.metric_loss = "wrt_legacy"
+  config.method.metric.name = "wrt_legacy"
 
   config.optim.name = "sgd"
   config.optim.lr = 0.1  # of neck and classifier
@@ -37,4 +37,4 @@ def base(config) -> None:
   """The plain two-stream baseline."""
   config.method.non_local = (0, 0, 0, 0)
   config.method.pooling = "average"
-  config.method.metric_loss = "triplet"
+  config.method.metric.name = "triplet"

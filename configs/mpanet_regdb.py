@@ -5,6 +5,7 @@ does not L2-normalise the features.
 """
 
 from vireid_jax import config as config_lib
+from vireid_jax.methods import mpanet
 
 
 def get_config(arg: str = ""):
@@ -30,5 +31,5 @@ def get_config(arg: str = ""):
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "140 epochs"
   config.eval.normalize = False
-  build_up = config_lib.build_up("mam", "pam", "separation", "center_cluster", "mutual")
+  build_up = config_lib.build_up(mpanet.WITHOUT)
   return config_lib.apply_variants(config, arg, **build_up)

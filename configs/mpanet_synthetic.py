@@ -4,6 +4,7 @@ Minutes on two cores, in the frame of agw_synthetic.py. Its numbers say nothing 
 """
 
 from vireid_jax import config as config_lib
+from vireid_jax.methods import mpanet
 
 
 def get_config(arg: str = ""):
@@ -31,5 +32,5 @@ def get_config(arg: str = ""):
 
   config.checkpoint.every = "300 steps"
   config.eval.at_start = True
-  build_up = config_lib.build_up("mam", "pam", "separation", "center_cluster", "mutual")
+  build_up = config_lib.build_up(mpanet.WITHOUT)
   return config_lib.apply_variants(config, arg, **build_up)

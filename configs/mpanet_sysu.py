@@ -5,6 +5,7 @@ Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Ident
 """
 
 from vireid_jax import config as config_lib
+from vireid_jax.methods import mpanet
 
 
 def get_config(arg: str = ""):
@@ -30,5 +31,5 @@ def get_config(arg: str = ""):
   config.optim.decay_at = ("80 epochs", "120 epochs")
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "140 epochs"
-  build_up = config_lib.build_up("mam", "pam", "separation", "center_cluster", "mutual")
+  build_up = config_lib.build_up(mpanet.WITHOUT)
   return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **build_up)

@@ -26,7 +26,7 @@ def get_config(arg: str = ""):
 
   config.method.depth = 50
   config.method.pooling = "gem"
-  config.method.metric_loss = "wrt"
+  config.method.metric.name = "wrt"
 
   config.optim.name = "sgd"
   config.optim.lr = 0.1  # of the generator, neck and classifier

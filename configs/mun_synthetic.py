@@ -21,7 +21,7 @@ def get_config(arg: str = ""):
 
   config.method.depth = 18
   config.method.width = 16
-  config.method.metric_loss = "wrt"
+  config.method.metric.name = "wrt"
 
   config.optim.name = "adam"
   config.optim.lr = 2e-3

@@ -10,7 +10,7 @@ from vireid_jax.methods import tmpa
 def get_config(arg: str = ""):
   """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
   docs/methods.md), `:smoke` (seconds, on rendered images). Other
-  settings are values: --config.method.strategy=cutmix, .region=mask, .ratio=0.3."""
+  settings are values: --config.method.pedmix.strategy=cutmix, .region=mask, .ratio=0.3."""
   config = config_lib.default_config("tmpa", "regdb")
   config.data.image_size = (288, 144)
   config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
@@ -19,11 +19,11 @@ def get_config(arg: str = ""):
   config.augment.visible = config.augment.infrared = operations
 
   config.method.depth = 50
-  config.method.metric_loss = "wrt"
-  config.method.strategy = "swap"
-  config.method.region = "prior"
-  config.method.ratio = 0.5
-  config.method.cam_warmup = 650  # ten epochs
+  config.method.metric.name = "wrt"
+  config.method.pedmix.strategy = "swap"
+  config.method.pedmix.region = "prior"
+  config.method.pedmix.ratio = 0.5
+  config.method.pedmix.cam_warmup = "10 epochs"
 
   config.optim.name = "sgd"
   config.optim.lr = 0.1  # of transfers, necks and classifiers

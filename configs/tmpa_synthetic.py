@@ -10,7 +10,7 @@ from vireid_jax.methods import tmpa
 def get_config(arg: str = ""):
   """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
   docs/methods.md), `:smoke` (seconds). Other
-  settings are values: --config.method.strategy=cutmix, .region=mask, .ratio=0.3."""
+  settings are values: --config.method.pedmix.strategy=cutmix, .region=mask, .ratio=0.3."""
   config = config_lib.default_config("tmpa", "vireid_synthetic")
   config.data.image_size = (96, 48)
   config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
@@ -22,8 +22,8 @@ def get_config(arg: str = ""):
   config.method.depth = 18
   config.method.width = 16
   config.method.reduction = 2  # 8 would leave 4 channels per head
-  config.method.metric_loss = "wrt"
-  config.method.cam_warmup = 100
+  config.method.metric.name = "wrt"
+  config.method.pedmix.cam_warmup = "100 steps"
 
   config.optim.name = "adam"
   config.optim.lr = 8e-3

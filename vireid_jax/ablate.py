@@ -1,7 +1,7 @@
 """Runs a list of variants of a config over seeds, and prints the table of what each one gives.
 
   python -m vireid_jax.ablate --config configs/mun_synthetic.py --workdir runs/mun \\
-      --seeds 0,1,2 base full "full --config.method.ma_metric=mmd"
+      --seeds 0,1,2 base full "full --config.method.metric.name=triplet"
 
 A row is what stands behind the colon of `--config file.py:`, or 'full' for the file as it is, with
 overrides behind it. Overrides outside a row hold for all of them. Every row and seed is a run of

@@ -19,11 +19,11 @@ class Clock:
 
   Attributes:
     steps_per_epoch: training steps in an epoch.
-    batch_images: images in a batch, both modalities together.
+    batch_images: images in a batch, both modalities together; None where examples are not counted.
   """
 
   steps_per_epoch: int
-  batch_images: int
+  batch_images: int | None
 
   def steps(self, text: str, *, key: str) -> int:
     """Converts a duration to steps.
@@ -40,7 +40,11 @@ class Clock:
       UserError: when the text is of another form, or far too long.
     """
     number, name = _parse(text, key)
-    factor = {"step": 1, "epoch": self.steps_per_epoch, "example": 1 / self.batch_images}[name]
+    if name == "example" and self.batch_images is None:
+      raise UserError(f"{_wrong(text, key)}; allowed here: steps or epochs, such as '10 epochs'")
+    factor = {"step": 1, "epoch": self.steps_per_epoch, "example": 1 / (self.batch_images or 1)}[
+      name
+    ]
     steps = number * factor
     if steps > MOST_STEPS:
       raise UserError(f"{_wrong(text, key)}: it is more than {MOST_STEPS:,} steps; shorten it")

@@ -5,6 +5,10 @@ type; an annotation narrows it:
 
   depth: Annotated[int, OneOf(18, 34, 50)] = 50
   margin: Annotated[float, Number(0)] = 0.3
+
+A default that is itself such a dataclass makes a section of options:
+
+  metric: Metric = Metric("wrt", weight=1.0)
 """
 
 import dataclasses
@@ -230,6 +234,22 @@ class Table(Rule):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Section(Rule):
+  """A section of options: an instance of a dataclass, or of `owner`'s options those that differ."""
+
+  owner: type
+
+  @property
+  def allowed(self) -> str:
+    """In words."""
+    return f"a section of {', '.join(declared(self.owner))}"
+
+  def accepts(self, value: Any) -> bool:
+    """See `Rule`."""
+    return isinstance(value, Mapping | self.owner)
+
+
 # Kinds of options that many have.
 Share = Annotated[float, Number(0, 1)]
 Weight = Annotated[float, Number(0, 1e6)]
@@ -253,13 +273,16 @@ class Option:
     if self.rule.accepts(value):
       return
     example = ""
-    if self.default is not MISSING and self.rule.accepts(self.default):
+    is_section = dataclasses.is_dataclass(self.default)
+    if self.default is not MISSING and not is_section and self.rule.accepts(self.default):
       example = f" (default {shown(self.default)})"
     raise UserError(f"{self.rule.problem(key, value)}{example}")
 
 
 def inferred(default: Any) -> Rule:
   """Returns the rule that a default value alone gives: its type."""
+  if dataclasses.is_dataclass(default):
+    return Section(type(default))
   kinds = ((bool, Flag()), (int, Whole()), (float, Number()), (str, Text()))
   for kind, rule in kinds:
     if isinstance(default, kind):
@@ -296,18 +319,29 @@ def arguments(owner: type | Callable, given: Mapping[str, Any], prefix: str) -> 
 
   Args:
     owner: a dataclass or a function; it has all the names.
-    given: some of its arguments.
+    given: some of its arguments; a mapping for a section, which keeps the defaults of the others.
     prefix: of the names, in the message.
 
   Raises:
-    UserError: a value that is not allowed.
+    UserError: a value that is not allowed, or an option that a section does not have.
   """
   options, found = declared(owner), {}
   for name, value in given.items():
     options[name].check(f"{prefix}{name}", value)
+    if isinstance(options[name].rule, Section) and isinstance(value, Mapping):
+      value = _section(options[name].default, value, f"{prefix}{name}.")
     as_float = type(value) is int and isinstance(options[name].default, float)
     found[name] = float(value) if as_float else value
   return found
+
+
+def _section(default: Any, given: Mapping[str, Any], prefix: str) -> Any:
+  """Returns a section's default value with some options replaced."""
+  known = declared(type(default))
+  for name in given:
+    if name not in known:
+      raise UserError(f"{prefix}{shown(name)[1:-1]}: no such option; {nearest(name, known)}")
+  return dataclasses.replace(default, **arguments(type(default), given, prefix))
 
 
 def _defaults(owner: type | Callable) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from vireid_jax.config.compare import (
   FREE_TO_CHANGE,
   differences,
+  refuse_old,
   save,
   split_name,
   to_dict,
@@ -35,6 +36,7 @@ __all__ = [
   "load",
   "method_variants",
   "override",
+  "refuse_old",
   "save",
   "smoke",
   "split_name",

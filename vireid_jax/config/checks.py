@@ -25,11 +25,12 @@ from vireid_jax.common.options import (
   Several,
   Text,
   Whole,
+  declared,
   inferred,
 )
 from vireid_jax.common.records import MODALITIES, SECOND_VIEW
 from vireid_jax.config import defaults as defaults_lib
-from vireid_jax.config import keys, parts
+from vireid_jax.config import keys, moved, parts
 from vireid_jax.data import corruptions, rendered, synthetic
 from vireid_jax.data.training import augment, placement, sampler
 from vireid_jax.evaluators.checks import MOST
@@ -76,6 +77,7 @@ RULES: dict[str, Rule] = {
   "sampler.num_instances": Whole(1, 4096),
   **{f"augment.{name}": Several(NAME) for name in AUGMENTED},
   "method.name": NAME,
+  **{f"numerics.{name}": option.rule for name, option in declared(Numerics).items()},
   **optim.RULES,
   "train.duration": Duration(),
   "train.steps_per_epoch": Whole(0, 1_000_000),
@@ -114,10 +116,9 @@ def validate(config: ConfigDict) -> None:
   check_init_from(config.pretrained)
   clock = parts.make_clock(config, 1)
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
-  method = methods.create(config.method, num_classes=2, steps_per_epoch=1)
-  if config.method.get("dtype") == "float64":
-    with prefixed("config.method.dtype"):
-      _ = Numerics("float64").compute_dtype
+  method = parts.make_method(config, num_classes=2, steps_per_epoch=1)
+  with prefixed("config.numerics.dtype"):
+    _ = method.numerics.compute_dtype
   _check_evaluation(config, method)
   _check_augmentations(config)
   _check_second_view(config, method)
@@ -136,6 +137,7 @@ def check_keys(config: ConfigDict) -> None:
           f"config.{key} is {shown(flat[key])}; allowed: a section of {', '.join(inside)}"
         )
       raise UserError(keys.unknown(key, known))
+  _refuse_moved_options(tree["method"])
   for key, option in known.items():
     if key not in flat:
       raise UserError(
@@ -143,6 +145,15 @@ def check_keys(config: ConfigDict) -> None:
         f"{shown(option.default)} there"
       )
     option.check(f"config.{key}", flat[key])
+
+
+def _refuse_moved_options(method: dict) -> None:
+  """Raises UserError for an option that the method had in an earlier version."""
+  known = methods.defaults(method["name"]) if isinstance(method.get("name"), str) else method
+  for key in keys.flatten(method):
+    reason = "" if key.partition(".")[0] in (*known, "name") else moved.explain(f"method.{key}")
+    if reason:
+      raise UserError(f"config.method.{key}: no such key; {reason}")
 
 
 def options() -> dict[str, Option]:

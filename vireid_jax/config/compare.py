@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from vireid_jax.common import files
-from vireid_jax.config import keys
+from vireid_jax.common.errors import UserError
+from vireid_jax.config import keys, moved
 
 # What may differ between a checkpoint and the command that continues it: it changes how a run is
 # watched or how long it lasts, not the steps already made.
@@ -37,6 +38,25 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) ->
     if before != after and not is_free:
       lines.append(f"{key}: {before!r} -> {after!r}")
   return lines
+
+
+def refuse_old(stored: Mapping, what: str) -> None:
+  """Raises UserError for a stored config with keys of an earlier version.
+
+  Args:
+    stored: plain nested values.
+    what: what it was stored with, such as 'runs/a, checkpoint 100'.
+  """
+  if "numerics" in stored:
+    return
+  found = [(key, moved.explain(key)) for key in keys.flatten(stored) if moved.explain(key)]
+  if found:
+    key, reason = found[0]
+    raise UserError(
+      f"{what} was written by an earlier version of vireid_jax: its config has config.{key}, and "
+      f"{reason} ({len(found)} such keys). Train again, or use the version that wrote it: "
+      "manifest.json in the workdir names its commit"
+    )
 
 
 def to_dict(config: ConfigDict) -> dict:

@@ -52,6 +52,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   # A second view of each visible image, drawn independently, for the methods that train on two.
   second_view = AUGMENTATIONS["crop_flip"] if methods.needs_second_view(config.method) else ()
   config.augment[SECOND_VIEW] = second_view
+  config.numerics = ConfigDict({"dtype": "auto", "conv_impl": "auto", "unbiased_variance": False})
   config.optim = _optimizer_defaults()
   config.train = ConfigDict(
     {

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict, FieldReference
 from ml_collections.config_dict import RequiredValueError
 
 from vireid_jax.common.errors import UserError, shown
+from vireid_jax.config import moved
 
 DEEPEST = 20  # sections in one another
 # What other code bases call our keys.
@@ -31,12 +32,9 @@ ALIASES = {
   "num_train_steps": "train.duration",
   "total_steps": "train.duration",
   "batch_size": "sampler.num_identities",
-  "num_identities": "sampler.num_identities",
-  "num_instances": "sampler.num_instances",
   "num_pos": "sampler.num_instances",
   "random_seed": "seed",
   "weights": "pretrained",
-  "pretrained": "pretrained",
   "checkpoint_path": "pretrained",
   "dataset": "data.name",
   "data_dir": "data.dir",
@@ -45,12 +43,13 @@ ALIASES = {
   "width": "data.image_size",
   "img_size": "data.image_size",
   "resolution": "data.image_size",
-  "trial": "data.trial",
+  "split": "data.trial",
   "fold": "data.trial",
   "backbone": "method.depth",
   "arch": "method.depth",
   "model": "method.name",
-  "precision": "method.dtype",
+  "precision": "numerics.dtype",
+  "dtype": "numerics.dtype",
   "save_every": "checkpoint.every",
   "eval_every": "eval.every",
   "log_every": "log.every",
@@ -112,6 +111,8 @@ def suggest(key: str, known: Collection[str]) -> str:
   Returns:
     "did you mean config.optim.lr?", or what the keys beside it are.
   """
+  if reason := moved.explain(key):
+    return reason
   found = _alias(key, known) or _elsewhere(key, known) or _similar(key, known)
   if found:
     return "did you mean " + " or ".join(f"config.{name}" for name in found) + "?"

@@ -1,8 +1,11 @@
 """Parts of training and evaluation, built as a config asks for them."""
 
+from collections.abc import Mapping
+
 import optax
 from ml_collections import ConfigDict
 
+from vireid_jax import methods
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.corruptions import Corruption
@@ -11,7 +14,18 @@ from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.methods.base import Method
+from vireid_jax.models.numerics import Numerics
 from vireid_jax.training import gradients, optim, step
+
+
+def make_method(config: Mapping, *, num_classes: int, steps_per_epoch: int) -> Method:
+  """Builds the method of a config, which may be plain dictionaries; see `methods.create`."""
+  return methods.create(
+    config["method"],
+    num_classes=num_classes,
+    steps_per_epoch=steps_per_epoch,
+    numerics=Numerics(**config["numerics"]),
+  )
 
 
 def make_suite(config: ConfigDict) -> suite_lib.Suite:

@@ -61,21 +61,24 @@ def apply_variants(
   return config
 
 
-def build_up(*switches: str) -> dict[str, Callable[[ConfigDict], None]]:
-  """Returns the variants of an ablation that adds a method's parts one after the other.
+def build_up(without: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns the variants of an ablation that adds a method's parts in turn.
 
   Args:
-    *switches: boolean options of the method, in the order in which they are added.
+    without: name of a part -> the method's options that leave it out, in the order in which the
+      parts are added.
 
   Returns:
-    'base', with none of them, and all but the last switch's name, with it and those before it. The
+    'base', without any of them, and all but the last part's name, with it and those before it. The
     config without a variant has them all.
   """
+  names = list(without)
 
-  def keep(count: int) -> Callable[[ConfigDict], None]:
-    return lambda config: config.method.update(dict.fromkeys(switches[count:], False))
+  def leave_out(absent: list[str]) -> Callable[[ConfigDict], None]:
+    options = {key: value for name in absent for key, value in without[name].items()}
+    return lambda config: config.method.update(options)
 
-  return {name: keep(count) for count, name in enumerate(("base", *switches[:-1]))}
+  return {name: leave_out(names[count:]) for count, name in enumerate(("base", *names[:-1]))}
 
 
 def method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:

@@ -82,8 +82,8 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   for key in ("checkpoint", "eval", "log"):  # before anything compiles
     clock.steps(config[key].every, key=f"{key}.every")
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
-  method = methods.create(
-    config.method, num_classes=len(data.identities), steps_per_epoch=clock.steps_per_epoch
+  method = parts.make_method(
+    config, num_classes=len(data.identities), steps_per_epoch=clock.steps_per_epoch
   )
   schedule, optimizer = parts.make_optimizer(config, method, clock)
   abstract = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)
@@ -135,7 +135,9 @@ def _check_continues(checkpoints: Checkpoints, config: ConfigDict, workdir: path
   step = checkpoints.latest()
   if step is None:
     return
-  lines = config_lib.differences(checkpoints.meta(step)["config"], config_lib.to_dict(config))
+  stored = checkpoints.meta(step)["config"]
+  config_lib.refuse_old(stored, f"{workdir}, checkpoint {step},")
+  lines = config_lib.differences(stored, config_lib.to_dict(config))
   if lines:
     raise UserError(
       f"{workdir} holds a checkpoint (step {step}) of a different config. Continue it with its own "

@@ -77,7 +77,7 @@ def _make(
     text = "; ".join(resolved.ignored)
     notices.show("training_settings", f"an evaluation reads no training settings; ignored: {text}")
   evaluation_config.validate(config)
-  dataset, method = open_dataset(config), stored.create_method(config.method)
+  dataset, method = open_dataset(config), stored.create_method(config)
   mesh = mesh_lib.make_mesh()
   evaluation = Evaluation(config, dataset, method, mesh, mismatch=resolved.mismatch)
   evaluation.check_unseen(stored.meta)

@@ -10,7 +10,7 @@ from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.config import checks, with_tuples
+from vireid_jax.config import checks, keys, with_tuples
 
 # What an evaluation is asked to do. Everything that is neither named here nor in TRAINING decides
 # what the network is or what it sees, so that a new key is compared until someone says otherwise.
@@ -75,6 +75,7 @@ def resolve(
 
 def of_checkpoint(stored: Mapping) -> ConfigDict:
   """Returns the config kept with a checkpoint, with later versions' options of `eval` filled in."""
+  config_lib.refuse_old(stored, "the checkpoint")
   config = ConfigDict(with_tuples(stored))
   defaults = config_lib.evaluation_defaults()
   for key in defaults:
@@ -103,6 +104,7 @@ def seen(config: Mapping) -> dict:
   Args:
     config: plain values; lists or tuples.
   """
+  config_lib.refuse_old(config, "the checkpoint")
   config = json.loads(json.dumps(config))
   operations = {
     modality: [str(text).replace(" ", "") for text in config["augment"].get(modality, ())]
@@ -112,7 +114,7 @@ def seen(config: Mapping) -> dict:
   defaults = methods.defaults(method["name"]) if "name" in method else {}
   return {
     **{key: value for key, value in config.items() if key not in (*TEST_SET, *TRAINING)},
-    "method": json.loads(json.dumps({**defaults, **method})),
+    "method": json.loads(json.dumps({**keys.flatten(defaults), **keys.flatten(method)})),
     "data": {
       key: value
       for key, value in config["data"].items()

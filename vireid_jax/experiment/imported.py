@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax import methods
 from vireid_jax.common import files, interrupts, workdir_files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.config import checks, parts
@@ -41,9 +40,7 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
   weights = convert.load_weights(source)
   index, batches = _training_data(config)
   clock = parts.make_clock(config, batches.steps_per_epoch)
-  method = methods.create(
-    config.method, num_classes=len(index), steps_per_epoch=clock.steps_per_epoch
-  )
+  method = parts.make_method(config, num_classes=len(index), steps_per_epoch=clock.steps_per_epoch)
   shapes = first_state.abstract_variables(config.data.image_size, config.seed, method)
   try:
     variables, ignored = convert.import_weights(shapes, weights, table, as_published=True)

@@ -13,11 +13,10 @@ def identity_alignment(
   labels: Array,
   *,
   margin: float = 0.3,
-  anchors: Sequence[int] | None = None,
 ) -> Array:
   """Triplet loss on the identity centres of several modalities, with the hardest pairs.
 
-  L = mean over anchors m and identities p of
+  L = mean over modalities m and identities p of
       max(0, margin + max_{m' != m} ||c_m^p - c_m'^p|| - min_{m', q != p} ||c_m^p - c_m'^q||),
   where c_m^p is the mean feature of identity p in modality m.
 
@@ -26,7 +25,6 @@ def identity_alignment(
       mesh of several devices, give each of them all rows first (`runtime.mesh.on_all_devices`).
     labels: int [b].
     margin: in the unit of the features' distance.
-    anchors: which modalities' centres are anchors; all when absent.
 
   Returns:
     Scalar, at least 0, float32 at least. A single identity has no negative pair and adds zero.
@@ -42,8 +40,7 @@ def identity_alignment(
   centers = [
     jnp.matmul(same, x.astype(full), precision="highest") / count[:, None] for x in features
   ]
-  anchors = range(len(centers)) if anchors is None else anchors
-  hinges = [_hinge(centers, anchor, same > 0, margin) for anchor in anchors]
+  hinges = [_hinge(centers, anchor, same > 0, margin) for anchor in range(len(centers))]
   weight = 1 / count
   return jnp.sum(weight * sum(hinges)) / (jnp.sum(weight) * len(hinges))
 

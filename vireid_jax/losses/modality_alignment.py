@@ -1,8 +1,8 @@
-"""Modality alignment loss of MUN: distributions drawn together through accumulated prototypes.
+"""Modality alignment loss of MUN: distributions aligned through accumulated prototypes.
 
-A modality is described by one vector, its centre: the direction of its mean feature, or its mean
-embedding in the space of a Gaussian kernel. Prototypes are centres accumulated over the steps, so
-that the direction of the alignment does not jump from batch to batch.
+A modality is described by its centre: the mean of its features in the space of a Gaussian kernel.
+Prototypes are centres accumulated over the steps, so that the direction of the alignment does not
+jump from batch to batch.
 
 Reference:
   Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023.
@@ -26,59 +26,44 @@ KERNEL_WIDTH = 0.5
 FOURIER_SEED = 0
 
 
-def modality_center(features: Array, metric: str = "mean_l2") -> Array:
-  """Describes a modality by one vector.
+def modality_center(features: Array) -> Array:
+  """Describes a modality by the mean of its random Fourier features.
+
+  Squared distances between centres approximate the squared maximum mean discrepancy under a
+  Gaussian kernel of width 0.5.
 
   Args:
     features: float [b, d]; L2-normalised here.
-    metric: 'mean_l2': the mean direction, l2norm(mean_i l2norm(f_i)), [d]. 'mean': the same, not
-      normalised again, [d]. 'mmd': the mean of the random Fourier features, [512], of a Gaussian
-      kernel of width 0.5, whose squared distance approximates the squared maximum mean discrepancy
-      (Rahimi and Recht, 2007). Features that batch norm has centred need one of the latter two:
-      their means nearly vanish, and the direction of what is left says nothing.
 
   Returns:
-    float32 at least. Squared distances between centres are at most 4; with 'mmd' at most 8, since
-    the squared norm of the random features is at most 2, and close to 1 in expectation.
+    [512], float32 at least. Its squared norm is at most 2, and close to 1 in expectation.
+
+  Reference:
+    Rahimi and Recht, "Random Features for Large-Scale Kernel Machines", 2007.
   """
-  directions = unit(features)
-  if metric == "mmd":
-    return jnp.mean(_fourier(directions), axis=0)
-  mean = jnp.mean(directions, axis=0)
-  return unit(mean) if metric == "mean_l2" else mean
+  return jnp.mean(_fourier(unit(features)), axis=0)
 
 
-def center_size(features: int, metric: str) -> int:
-  """Numbers in a centre of features [b, d]."""
-  return FOURIER_FEATURES if metric == "mmd" else features
-
-
-def accumulate(prototype: Array, center: Array, started: Array, *, rate: float, metric: str):
+def accumulate(prototype: Array, center: Array, started: Array, *, rate: float) -> Array:
   """Moves a prototype by a step: p <- a p + (1 - a) center, without gradient.
 
   Args:
     prototype, center: float [k].
-    started: bool scalar; before the first step the centre is taken as it is.
+    started: bool scalar; False before the first step, which takes the centre itself.
     rate: a, share of the old prototype kept per step, in [0, 1].
-    metric: with 'mean_l2' prototypes are unit vectors.
 
   Returns:
     float [k].
   """
   center = jax.lax.stop_gradient(center)
-  moved = rate * prototype + (1 - rate) * center
-  moved = unit(moved) if metric == "mean_l2" else moved
-  return jnp.where(started, moved, center)
+  return jnp.where(started, rate * prototype + (1 - rate) * center, center)
 
 
 def straight_through(prototype: Array, center: Array) -> Array:
-  """Returns the prototype with the gradient of the centre, which it holds a share of.
+  """Returns the prototype [k], with the gradient of the centre [k] that is part of it.
 
   Two such prototypes have met the same people, while a centre stands for the few people of one
   batch: its distance to a prototype is mostly theirs, not that of the modalities.
-
-  Args:
-    prototype, center: float [k].
   """
   return jax.lax.stop_gradient(prototype - center) + center
 

@@ -43,7 +43,7 @@ def shared_specific(
   *,
   margin: float = 1.0,
 ) -> SharedSpecific:
-  """Pulls the modalities' shared features together, and everything else apart.
+  """Pulls the modalities' shared features together and pushes everything else apart.
 
   With C the L2-normalised mean feature of an identity p in a modality v or r, sh shared and sp
   specific, and m = `margin`:
@@ -72,11 +72,11 @@ def shared_specific(
   weight = 1 / jnp.sum(labels[:, None] == labels[None, :], axis=1).astype(shared_v.dtype)
   weight = weight / jnp.sum(weight)
 
-  def apart(x: Array, y: Array) -> Array:
+  def hinge_distance(x: Array, y: Array) -> Array:
     return jnp.sum(weight * jnp.maximum(0.0, margin - paired_distance(x, y)))
 
   return SharedSpecific(
     shared=jnp.sum(weight * paired_distance(shared_v, shared_r)),
-    specific=apart(specific_v, specific_r),
-    decoupling=(apart(specific_v, shared_v) + apart(specific_r, shared_r)) / 2,
+    specific=hinge_distance(specific_v, specific_r),
+    decoupling=(hinge_distance(specific_v, shared_v) + hinge_distance(specific_r, shared_r)) / 2,
   )

@@ -1,4 +1,4 @@
-"""How far features made by TMPA's transfer are from the true ones they stand for."""
+"""How far the features of TMPA's transfer are from the true ones that they stand for."""
 
 import jax
 import jax.numpy as jnp
@@ -8,26 +8,19 @@ from vireid_jax.losses.distance import paired_distance, unit
 from vireid_jax.losses.shared_specific import identity_means
 
 
-def transfer_distance(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
-  """Mean absolute difference of made features to the identity's mean of true ones.
+def transfer_distance(transferred: Array, specific: Array, labels: Array) -> Array:
+  """Mean distance of transferred features to the identity's mean of true ones, as unit vectors.
 
   Args:
-    made: float [b, d], of a modality, made of images of the other one.
-    own: float [b, d], of images of that modality.
-    label: int [b], of both.
-    fixed: no gradient reaches `own`.
+    transferred: float [b, d], features of one modality made from images of the other one.
+    specific: float [b, d], features of images of that modality; no gradient reaches them.
+    labels: int [b], of both.
 
   Returns:
-    Scalar, at least 0.
+    Scalar, in [0, 2].
+
+  Reference:
+    TMPA (arXiv 2312.07021) transfers features; this supervision is our choice.
   """
-  return jnp.mean(jnp.abs(made - _target(own, label, fixed)))
-
-
-def transfer_angle(made: Array, own: Array, label: Array, *, fixed: bool) -> Array:
-  """Mean distance, in [0, 2], of the same as unit vectors; see `transfer_distance`."""
-  return jnp.mean(paired_distance(unit(made), unit(_target(own, label, fixed))))
-
-
-def _target(own: Array, label: Array, fixed: bool) -> Array:
-  means = identity_means(own, label)
-  return jax.lax.stop_gradient(means) if fixed else means
+  target = jax.lax.stop_gradient(identity_means(specific, labels))
+  return jnp.mean(paired_distance(unit(transferred), unit(target)))

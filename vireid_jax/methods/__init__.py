@@ -10,26 +10,36 @@ from typing import Any
 from vireid_jax.common import options
 from vireid_jax.common.errors import UserError, choose, origin, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
+from vireid_jax.models.numerics import Numerics
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "names"]
 
 # Given by the trainer, never by a config.
-GIVEN = ("num_classes", "steps_per_epoch")
+GIVEN = ("num_classes", "steps_per_epoch", "numerics")
+NOT_METHODS = ("base", "common")
 
 
 def names() -> list[str]:
   """Returns the names of all methods, sorted."""
   modules = (module.name for module in pkgutil.iter_modules(__path__))
-  return sorted(name for name in modules if name != "base")
+  return sorted(name for name in modules if name not in NOT_METHODS)
 
 
-def create(config: Mapping[str, Any], *, num_classes: int, steps_per_epoch: int) -> Method:
+def create(
+  config: Mapping[str, Any],
+  *,
+  num_classes: int,
+  steps_per_epoch: int,
+  numerics: Numerics = Numerics(),
+) -> Method:
   """Builds the method that a config names.
 
   Args:
-    config: 'name', and the constructor's keyword arguments verbatim.
-    num_classes: number of training identities.
-    steps_per_epoch: training steps in an epoch.
+    config: 'name', and the constructor's keyword arguments verbatim; sections are mappings, and
+      keep their defaults for the options that are absent.
+    num_classes: Number of training identities.
+    steps_per_epoch: Number of training steps in an epoch.
+    numerics: Dtype, convolution lowering and batch-norm statistics of the network.
 
   Returns:
     The method.
@@ -38,22 +48,32 @@ def create(config: Mapping[str, Any], *, num_classes: int, steps_per_epoch: int)
     UserError: for an unknown method or argument, naming the nearest ones, or a value that the
       method does not allow.
   """
-  arguments = {key: value for key, value in config.items() if key != "name"}
+  arguments = {key: value for key, value in _plain(config).items() if key != "name"}
   method = _find(config["name"])
   allowed = _options(method)
   for key in arguments:
     choose(key, allowed, said=f"method {shown(config['name'])} has no option {shown(key)}")
   arguments = options.arguments(method, arguments, "config.method.")
-  return method(num_classes=num_classes, steps_per_epoch=steps_per_epoch, **arguments)
+  return method(
+    num_classes=num_classes, steps_per_epoch=steps_per_epoch, numerics=numerics, **arguments
+  )
 
 
 def defaults(name: str) -> dict[str, Any]:
-  """Returns every option of a method with its default value."""
+  """Returns every option of a method with its default value; a dictionary for a section."""
   found = {key: options.default(field) for key, field in _options(_find(name)).items()}
   missing = [key for key, value in found.items() if value is options.MISSING]
   if missing:
     raise UserError(f"method {name!r}: its option {missing[0]!r} has no default; give it one there")
-  return found
+  return {
+    key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    for key, value in found.items()
+  }
+
+
+def _plain(config: Any) -> Any:
+  """Returns nested dictionaries of whatever mapping a config is made of."""
+  return {k: _plain(v) for k, v in config.items()} if hasattr(config, "items") else config
 
 
 def _options(method: type) -> dict[str, dataclasses.Field]:

@@ -1,18 +1,14 @@
 """The contract between a method (one paper, one file or folder) and everything else."""
 
 import dataclasses
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax import losses
-from vireid_jax.common.options import OneOf
 from vireid_jax.common.types import Batch, Variables
-
-# An option of several methods.
-MetricLoss = Annotated[str, OneOf(losses.METRIC_LOSSES)]
+from vireid_jax.models.numerics import Numerics
 
 
 @jax.tree_util.register_dataclass
@@ -40,10 +36,10 @@ class Method(Protocol):
   """What the trainer, the evaluator and the tools ask of a method.
 
   A method is a frozen dataclass in `vireid_jax/methods/<name>.py`, or in a package of that name,
-  whose class name equals the module's but for case. Its fields are `num_classes`, `steps_per_epoch`
-  and the options that its config may set, whose types, and ranges where they are declared
-  (`vireid_jax.common.options`), are checked before anything compiles. It holds settings and no
-  state.
+  whose class name equals the module's but for case. Its fields are `num_classes`,
+  `steps_per_epoch`, `numerics` and the options that its config may set, whose types, and ranges
+  where they are declared (`vireid_jax.common.options`), are checked before anything compiles. A
+  field whose default is a dataclass is a section of options. It holds settings and no state.
 
   More members are optional. `no_decay` names parameters, or modules, without weight decay.
   `mix(variables, batch, *, rngs, step) -> batch` changes the uint8
@@ -67,6 +63,7 @@ class Method(Protocol):
 
   num_classes: int
   steps_per_epoch: int
+  numerics: Numerics
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws all variables; traced under jit, so only the batch's shapes matter."""

@@ -110,14 +110,19 @@ class Head(nn.Module):
     feature = self.neck(pooled, train=train)
     return feature, self.classifier(feature)
 
-  def embed(self, pooled: Array) -> Array:
-    """Maps pooled features [n, c] to the feature after the neck, with running statistics."""
-    return self.neck(pooled, train=False)
+  def embed(self, pooled: Array, place: str) -> Array:
+    """Maps pooled features [n, c] to the retrieval feature [n, c], with running statistics.
 
-  def judge(self, pooled: Array) -> tuple[Array, Array]:
-    """Maps as `__call__` does, by the head as it stands.
+    Args:
+      pooled: float [n, c].
+      place: 'after_neck', or 'before_neck' for the pooled feature itself.
+    """
+    return self.neck(pooled, train=False) if place == "after_neck" else pooled
 
-    The gradient reaches the features alone; running statistics are used and stay.
+  def frozen_logits(self, pooled: Array) -> tuple[Array, Array]:
+    """Maps as `__call__` does, with the head's variables held constant.
+
+    Gradients reach the features only; running statistics are used and not updated.
     """
     head, variables = self.unbind()
     return head.apply(jax.lax.stop_gradient(variables), pooled, train=False)

@@ -153,9 +153,9 @@ def card(model, parts: dict) -> dict:
 
 
 def portable(method):
-  """Returns a method with numerics that suit every platform, where it has such options."""
-  fields = {field.name for field in dataclasses.fields(method)}
-  return dataclasses.replace(method, **{k: v for k, v in NUMERICS.items() if k in fields})
+  """Returns a method with numerics that suit every platform."""
+  numerics = dataclasses.replace(method.numerics, **NUMERICS)
+  return dataclasses.replace(method, numerics=numerics)
 
 
 def _export_used(model, modality: str, leaves: dict):

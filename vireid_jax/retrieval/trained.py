@@ -14,13 +14,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from vireid_jax import methods
 from vireid_jax.common import hints, tree_paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
 from vireid_jax.common.workdir_files import CHECKPOINTS
-from vireid_jax.config import with_tuples
+from vireid_jax.config import refuse_old, with_tuples
+from vireid_jax.config.parts import make_method
 from vireid_jax.evaluators.embed import Embedder, feature_methods
 from vireid_jax.methods.base import Method
 from vireid_jax.runtime import mesh as mesh_lib
@@ -48,18 +48,18 @@ class Stored:
     """The run's config, plain dictionaries with tuples."""
     return with_tuples(self.meta["config"])
 
-  def create_method(self, options: Mapping[str, Any]) -> Method:
-    """Builds a method with the classes that were trained.
+  def create_method(self, config: Mapping[str, Any]) -> Method:
+    """Builds the method of a config with the classes that were trained.
 
     Args:
-      options: 'name' and whatever options: `config['method']`, or an evaluation's own.
+      config: whole: the run's own, or an evaluation's.
 
     Raises:
       UserError: no such method or option.
     """
     steps_per_epoch = self.meta["steps_per_epoch"]
     classes = len(self.meta["identities"])
-    return methods.create(options, num_classes=classes, steps_per_epoch=steps_per_epoch)
+    return make_method(config, num_classes=classes, steps_per_epoch=steps_per_epoch)
 
   def read(self, mesh: jax.sharding.Mesh) -> Variables:
     """Reads the variables onto the devices of a mesh, a copy on each."""
@@ -165,6 +165,7 @@ class Trained:
     }
     return {
       "method": self.config["method"],
+      "numerics": self.config["numerics"],
       "image_size": self.image_size,
       "resize": self.resize,
       "normalize": normalize,
@@ -188,13 +189,15 @@ def find_checkpoint(folder: str | pathlib.Path, *, step: int | None = None) -> S
     step: of the checkpoint; the latest when None.
 
   Raises:
-    UserError: no checkpoint there, or none of this step.
+    UserError: no checkpoint there, none of this step, or one of an earlier version.
   """
   folder = pathlib.Path(folder).expanduser()
   _check_folder(folder)
   checkpoints = Checkpoints(folder, keep=None)
   step = choose_step(checkpoints, folder, step)
-  return Stored(folder, step, checkpoints.meta(step), checkpoints)
+  meta = checkpoints.meta(step)
+  refuse_old(meta["config"], f"{folder}, checkpoint {step},")
+  return Stored(folder, step, meta, checkpoints)
 
 
 def restore(folder: str | pathlib.Path, *, step: int | None = None) -> Trained:
@@ -208,7 +211,7 @@ def restore(folder: str | pathlib.Path, *, step: int | None = None) -> Trained:
   """
   stored = find_checkpoint(folder, step=step)
   config, mesh = stored.config, mesh_lib.make_mesh()
-  method = stored.create_method(config["method"])
+  method = stored.create_method(config)
   return Trained(stored.folder, stored.step, config, method, stored.read(mesh), mesh)
 
 

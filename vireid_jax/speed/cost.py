@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from vireid_jax import config as config_lib
-from vireid_jax import methods
 from vireid_jax.common import table as table_lib
 from vireid_jax.config import checks
+from vireid_jax.config.parts import make_method
 from vireid_jax.speed.count import Cost, measure
 
 
@@ -13,8 +13,8 @@ def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
   """Measures the method of a config file; see `config.load` for its name and its overrides."""
   config = config_lib.load(path, overrides)
   checks.validate(config)
-  config.method.update({"dtype": "float32", "conv_impl": "xla"})
-  method = methods.create(config.method, num_classes=classes, steps_per_epoch=1)
+  config.numerics.update({"dtype": "float32", "conv_impl": "xla"})
+  method = make_method(config, num_classes=classes, steps_per_epoch=1)
   return measure(method, tuple(config.data.image_size))
 
 

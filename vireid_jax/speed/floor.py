@@ -65,7 +65,7 @@ def count(path: str, options: argparse.Namespace) -> dict:
   """Returns images per step, and operations and bytes per image; see `run`."""
   config = setting.load(path, options)
   # One plain convolution each: what is to be computed, not how a backend likes it written.
-  config.method.conv_impl = "xla"
+  config.numerics.conv_impl = "xla"
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
   state = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)

@@ -11,6 +11,7 @@ from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import arguments, parts
+from vireid_jax.config.parts import make_method
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import DTYPES, Numerics
 from vireid_jax.runtime import mesh as mesh_lib
@@ -54,7 +55,7 @@ def load(path: str, options: argparse.Namespace) -> ConfigDict:
   """Reads a config and applies what the flags change."""
   config = config_lib.load(path, options.overrides)
   if options.dtype:
-    config.method.dtype = options.dtype
+    config.numerics.dtype = options.dtype
   if options.image_size:
     config.data.image_size = tuple(options.image_size)
   if getattr(options, "batch_pairs", None):
@@ -76,7 +77,7 @@ def _identities(pairs: int, images: int) -> int:
 
 def create_method(config: ConfigDict, identities: int) -> Method:
   """Builds the config's method."""
-  return methods.create(config.method, num_classes=identities, steps_per_epoch=STEPS_PER_EPOCH)
+  return make_method(config, num_classes=identities, steps_per_epoch=STEPS_PER_EPOCH)
 
 
 def create_optimizer(config: ConfigDict, method: Method) -> optax.GradientTransformation:
@@ -109,4 +110,4 @@ def on_devices(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
 
 def compute_dtype(config: ConfigDict) -> str:
   """Returns the dtype that the config's network computes in on this backend."""
-  return str(Numerics(dtype=config.method.dtype).compute_dtype)
+  return str(Numerics(dtype=config.numerics.dtype).compute_dtype)

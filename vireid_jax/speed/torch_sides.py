@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
 from vireid_jax.common.errors import UserError
-from vireid_jax.methods.agw import AGW
+from vireid_jax.methods.common import Metric
 from vireid_jax.speed import setting, torch_model
 from vireid_jax.speed.turns import Side
 
@@ -75,11 +75,10 @@ def build(config: ConfigDict, classes: int) -> torch_model.TwoStream:
 
 
 def agw_options(config: ConfigDict) -> dict:
-  """Returns pooling, metric loss and margin: an AGW config's own, else those of `agw_*:base`."""
-  chosen = {"pooling": "average", "metric_loss": "triplet", "margin": AGW.margin}
+  """Returns pooling and metric loss: an AGW config's own, else those of `agw_*:base`."""
   if config.method.name == "agw":
-    chosen = {name: config.method[name] for name in chosen}
-  return chosen
+    return {"pooling": config.method.pooling, "metric": Metric(**config.method.metric)}
+  return {"pooling": "average", "metric": Metric("triplet")}
 
 
 def make_optimizer(config: ConfigDict, network: torch.nn.Module) -> torch.optim.Optimizer:
@@ -111,7 +110,7 @@ def training_loss(
       pooled, logits = network(*images)
     labels = batch["label"].long().repeat(2)
     return torch_model.loss(
-      pooled, logits, labels, metric=options["metric_loss"], margin=options["margin"]
+      pooled, logits, labels, metric=options["metric"].name, margin=options["metric"].margin
     )
 
   return compute

@@ -8,18 +8,18 @@ by intra-modality learners (depthwise convolutions of several kernel sizes) and 
 learner (spatial pyramid), in a ratio set by a learned layer scale; the identity alignment loss, a
 triplet metric on the three modalities' identity centres; the modality alignment loss through
 prototypes with temporal accumulation, with the auxiliary modality as its bridge; identity loss over
-three modalities; nothing of it at test time.
+three modalities; not used at test time.
 
 Choices where the paper is silent: where the generator sits (`generator_stage`), how its learners
 are joined (methods/mun/generator.py), the formulas, weights and margins of the two alignment losses
 (losses/identity_alignment.py, losses/modality_alignment.py), WRT as the metric loss between visible
-and infrared, and all of AGW's training settings. Each is an option below.
+and infrared, batch statistics of their own for auxiliary maps, and all of AGW's training settings.
+docs/results.md has the alternatives that were tried.
 """
 
 import dataclasses
 from typing import Annotated
 
-import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
@@ -30,105 +30,80 @@ from vireid_jax.common.options import OneOf, Several, Share, Weight, Whole
 from vireid_jax.common.types import Batch, Variables
 from vireid_jax.losses.modality_alignment import (
   AUXILIARY,
+  FOURIER_FEATURES,
   INFRARED,
   VISIBLE,
   accumulate,
-  center_size,
   modality_alignment,
   modality_center,
   straight_through,
 )
-from vireid_jax.methods.base import LossOutput, MetricLoss
+from vireid_jax.methods import common
+from vireid_jax.methods.base import LossOutput
+from vireid_jax.methods.common import Metric
 from vireid_jax.methods.mun.auxiliary_image import IMAGE_MODALITIES
 from vireid_jax.methods.mun.generator import AuxiliaryGenerator
+from vireid_jax.methods.mun.network import MUNNetwork
 from vireid_jax.methods.mun.three_stream import ThreeStreamResNet
-from vireid_jax.models.head import PLACES, Head, Place, Pooling, pool
-from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
-from vireid_jax.models.resnet import Depth, Width, feature_size
+from vireid_jax.models.head import PLACES, Head, Place, Pooling
+from vireid_jax.models.numerics import Numerics
+from vireid_jax.models.resnet import Depth, Width
 from vireid_jax.models.two_stream import merge, split
 from vireid_jax.runtime.mesh import on_all_devices
 
 COLLECTION = "prototypes"
 AUXILIARIES = ("learned", "none", *IMAGE_MODALITIES)
-NO_LOSSES = {"identity_alignment": False, "modality_alignment": False}
+NO_IDENTITY = {"identity_alignment": {"weight": 0.0}}
+NO_MODALITY = {"modality_alignment": {"weight": 0.0}}
 # The rows of the ablation: what each one changes in the full method.
 VARIANTS = {
-  "base": {"auxiliary": "none", **NO_LOSSES},
-  "cross": {"intra": False, "layer_scale": False, **NO_LOSSES},
-  "intra": {"cross": False, "layer_scale": False, **NO_LOSSES},
-  "fixed_ratio": {"layer_scale": False, **NO_LOSSES},
-  "layer_scale": NO_LOSSES,
-  "identity_alignment": {"modality_alignment": False},
-  "modality_alignment": {"identity_alignment": False},
+  "base": {"auxiliary": "none", **NO_IDENTITY, **NO_MODALITY},
+  "cross": {"intra": False, "layer_scale": False, **NO_IDENTITY, **NO_MODALITY},
+  "intra": {"cross": False, "layer_scale": False, **NO_IDENTITY, **NO_MODALITY},
+  "fixed_ratio": {"layer_scale": False, **NO_IDENTITY, **NO_MODALITY},
+  "layer_scale": {**NO_IDENTITY, **NO_MODALITY},
+  "identity_alignment": NO_MODALITY,
+  "modality_alignment": NO_IDENTITY,
   "one_kernel": {"kernel_sizes": (3,)},
-  "no_accumulation": {"ma_prototype": "batch"},
-  "no_bridge": {"bridge": False},
+  "no_accumulation": {"modality_alignment": {"rate": 0.0}},
+  "no_bridge": {"modality_alignment": {"bridge": False}},
   "gray": {"auxiliary": "gray"},
   "pixel_mix": {"auxiliary": "pixel_mix"},
 }
 
 
-class MUNNetwork(nn.Module):
-  """A cut ResNet with the generator at the cut, pooling and head."""
+@dataclasses.dataclass(frozen=True)
+class IdentityAlignment:
+  """The identity alignment loss; see losses/identity_alignment.py.
 
-  backbone: ThreeStreamResNet
-  generator: AuxiliaryGenerator | None
-  head: Head
-  pooling: str
-  own_statistics: bool
+  Attributes:
+    weight: Weight of the term; 0 leaves it out.
+    margin: Margin, in the distance of unit vectors.
+  """
 
-  def __call__(self, visible: Array, infrared: Array, image: Array | None) -> dict:
-    """Maps paired images [b, h, w, 3] to all that the loss reads.
+  weight: Weight = 3.0
+  margin: Weight = 1.0
 
-    Args:
-      visible, infrared: of the same identities, row by row.
-      image: of the auxiliary modality, where it is one.
+  def __post_init__(self):
+    options.check(self)
 
-    Returns:
-      'before_neck' and 'after_neck' [k b, c] and 'logits' [k b, classes], merged over the k
-      modalities visible, infrared and, last, the auxiliary one where there is any; 'scales', see
-      `AuxiliaryGenerator`.
-    """
-    merged, scales = self.backbone.below(visible, infrared, image, train=True), {}
-    maps = split(merged, 2 if image is None else 3)
-    if self.generator is not None:
-      made, scales = self.generator(*maps, train=True)
-      maps = (*maps, made)
-    if self.own_statistics and len(maps) == 3 and not self.is_initializing():
-      return {**self._recognise_apart(*maps), "scales": scales}
-    return {**self.recognise(merge(*maps)), "scales": scales}
 
-  def recognise(self, merged: Array) -> dict[str, Array]:
-    """Maps the map at the cut [n, h', w', c'] to features and logits, by the batch's statistics."""
-    pooled = pool(self.backbone.above(merged, train=True), self.pooling)
-    after_neck, logits = self.head(pooled, train=True)
-    return {"before_neck": pooled, "after_neck": after_neck, "logits": logits}
+@dataclasses.dataclass(frozen=True)
+class ModalityAlignment:
+  """The modality alignment loss; see losses/modality_alignment.py.
 
-  def _recognise_apart(self, visible: Array, infrared: Array, auxiliary: Array) -> dict[str, Array]:
-    """As `recognise`; the auxiliary maps have batch statistics of their own, which are not kept."""
-    network, variables = self.unbind()
-    apart, _ = network.apply(
-      variables, auxiliary, mutable=["batch_stats"], method=MUNNetwork.recognise
-    )
-    pair = self.recognise(merge(visible, infrared))
-    return {name: merge(*split(rows), apart[name]) for name, rows in pair.items()}
+  Attributes:
+    weight: Weight of the term; 0 leaves it out.
+    rate: Share of the old prototype kept per step, in [0, 1]; 0 is no accumulation.
+    bridge: Align each modality with the auxiliary one, instead of with each other.
+  """
 
-  def embed(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] of one modality to the feature after the neck [n, c]."""
-    return self.head.embed(self.pool_single(images, modality))
+  weight: Weight = 5.0
+  rate: Share = 0.9
+  bridge: bool = True
 
-  def pool_single(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] of one modality to the feature before the neck [n, c]."""
-    return pool(self.forward_features(images, modality), self.pooling)
-
-  def forward_features(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
-    return self.backbone.single(images, modality)
-
-  def forward_head(self, forward_features: Array, after_neck: bool) -> Array:
-    """Maps what `forward_features` gives to the feature after or before the neck [n, c]."""
-    pooled = pool(forward_features, self.pooling)
-    return self.head.embed(pooled) if after_neck else pooled
+  def __post_init__(self):
+    options.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,39 +111,24 @@ class MUN:
   """L = identity + metric + identity alignment + modality alignment.
 
   Attributes:
-    num_classes: training identities.
-    steps_per_epoch: unused here.
-    depth: of the ResNet: 18, 34 or 50.
-    width: channels of its stem; 64 is the full size.
-    num_specific_stages: parts that exist per modality: 1 is the stem; at most generator_stage + 1.
+    num_classes: Number of training identities.
+    steps_per_epoch: Unused here.
+    depth: Depth of the ResNet: 18, 34 or 50.
+    width: Channels of its stem; 64 is the full size.
+    num_specific_stages: Number of modality-specific stages, the stem counted: 1 is the stem; at
+      most generator_stage + 1.
     pooling: 'gem' or 'average'.
-    feature: what retrieval uses, 'after_neck' or 'before_neck'.
+    feature: Retrieval feature, 'after_neck' or 'before_neck'.
     auxiliary: 'learned' by the generator; 'none'; or an image with a stem of its own: 'gray', of
       the visible image, or 'pixel_mix', the mean of both.
-    generator_stage: the generator follows the stem (0), stage 1 or stage 2.
-    intra, cross: with the intra-modality learners, with the cross-modality learner.
-    layer_scale: learn the ratio of the two; fixed without it.
-    kernel_sizes: of the intra-modality learners.
-    auxiliary_statistics: batch norm in the trunk and the neck sees auxiliary rows apart ('own'), so
-      that running statistics are those of the images met at test time, or with the others
-      ('shared').
-    metric_loss: 'wrt_legacy', 'wrt' or 'triplet'.
-    metric_modalities: of the metric loss: visible and infrared ('pair') or 'all' three.
-    metric_weight: of the metric loss.
-    margin: of 'triplet'.
-    identity_alignment, modality_alignment: with these terms.
-    ia_weight, ia_margin: weight and margin of the identity alignment.
-    ia_feature, ma_feature: what either alignment reads, 'before_neck' or 'after_neck'.
-    ia_normalize: L2-normalise the features of the identity alignment.
-    ia_anchor: 'all' modalities' centres are anchors, or the 'aux' ones alone.
-    ma_weight: of the modality alignment.
-    ma_metric: 'mean_l2', 'mean' or 'mmd'; see losses/modality_alignment.py.
-    ma_prototype: what is aligned: accumulated prototypes with this step's centres in them, which
-      get the gradient ('running'); the batch's centres with the prototypes from before this step
-      ('ema'); or with each other, of the 'batch' alone.
-    ma_rate: share of the old prototype kept per step.
-    bridge: align either modality with the auxiliary one; else with each other.
-    dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
+    generator_stage: Where the generator sits: after the stem (0), stage 1 or stage 2.
+    intra, cross: Use the intra-modality learners; use the cross-modality learner.
+    layer_scale: Learn the ratio of the two; it is fixed otherwise.
+    kernel_sizes: Kernel sizes of the intra-modality learners.
+    metric: Metric loss on visible and infrared features before the neck.
+    identity_alignment: Identity alignment loss on features after the neck.
+    modality_alignment: Modality alignment loss on features before the neck.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
   num_classes: int
@@ -184,46 +144,31 @@ class MUN:
   cross: bool = True
   layer_scale: bool = True
   kernel_sizes: Annotated[tuple, Several(OneOf(range(1, 32, 2)), 1, 16, distinct=True)] = (3, 5, 7)
-  auxiliary_statistics: Annotated[str, OneOf("own", "shared")] = "own"
-  metric_loss: MetricLoss = "wrt_legacy"
-  metric_modalities: Annotated[str, OneOf("pair", "all")] = "pair"
-  metric_weight: Weight = 1.0
-  margin: Weight = 0.3
-  identity_alignment: bool = True
-  ia_weight: Weight = 3.0
-  ia_margin: Weight = 1.0
-  ia_feature: Place = "after_neck"
-  ia_normalize: bool = True
-  ia_anchor: Annotated[str, OneOf("all", "aux")] = "all"
-  modality_alignment: bool = True
-  ma_weight: Weight = 5.0
-  ma_feature: Place = "before_neck"
-  ma_metric: Annotated[str, OneOf("mean_l2", "mean", "mmd")] = "mmd"
-  ma_prototype: Annotated[str, OneOf("running", "ema", "batch")] = "running"
-  ma_rate: Share = 0.9
-  bridge: bool = True
-  dtype: Dtype = "auto"
-  conv_impl: ConvImplementation = "auto"
-  unbiased_variance: bool = False
+  metric: Metric = Metric("wrt_legacy")
+  identity_alignment: IdentityAlignment = IdentityAlignment()
+  modality_alignment: ModalityAlignment = ModalityAlignment()
+  numerics: Numerics = Numerics()
 
   def __post_init__(self):
     options.check(self)
     if self.num_specific_stages > self.generator_stage + 1:
       raise UserError(
         f"method mun: generator_stage is {self.generator_stage} and num_specific_stages "
-        f"{self.num_specific_stages}; "
-        "allowed: generator_stage 0, 1 or 2, and num_specific_stages up to generator_stage + 1"
+        f"{self.num_specific_stages}; allowed: generator_stage 0, 1 or 2, and num_specific_stages "
+        "up to generator_stage + 1"
       )
     if self.auxiliary == "learned" and not (self.intra or self.cross):
       raise UserError("method mun: auxiliary 'learned' needs intra or cross; turn one on")
-    if self.auxiliary == "none" and (
-      (self.modality_alignment and self.bridge)
-      or (self.identity_alignment and self.ia_anchor == "aux")
-    ):
+    alignment = self.modality_alignment
+    if self.auxiliary == "none" and alignment.weight and alignment.bridge:
       raise UserError(
-        "method mun: auxiliary 'none' leaves no bridge and no auxiliary anchors; set "
-        "modality_alignment=False or bridge=False, and identity_alignment=False or ia_anchor='all'"
+        "method mun: auxiliary 'none' leaves no bridge; set method.modality_alignment.weight=0 or "
+        "method.modality_alignment.bridge=False"
       )
+
+  embed = common.embed
+  forward_features = common.forward_features
+  forward_head = common.forward_head
 
   @property
   def no_decay(self) -> tuple[str, ...]:
@@ -239,37 +184,34 @@ class MUN:
   @property
   def network(self) -> MUNNetwork:
     """The Linen module."""
-    numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
     with_image, cut = self.auxiliary in IMAGE_MODALITIES, self.generator_stage + 1
     backbone = ThreeStreamResNet(
-      self.depth, self.width, self.num_specific_stages, cut, with_image, numerics
+      self.depth, self.width, self.num_specific_stages, cut, with_image, self.numerics
     )
     generator = None
     if self.auxiliary == "learned":
-      kernel_sizes = tuple(self.kernel_sizes)
       generator = AuxiliaryGenerator(
-        self.intra, self.cross, self.layer_scale, kernel_sizes, numerics
+        self.intra, self.cross, self.layer_scale, tuple(self.kernel_sizes), self.numerics
       )
-    head, own = Head(self.num_classes, numerics), self.auxiliary_statistics == "own"
-    return MUNNetwork(backbone, generator, head, self.pooling, own)
+    return MUNNetwork(backbone, generator, Head(self.num_classes, self.numerics), self.pooling)
 
   @property
   def trivial_values(self) -> dict[str, float]:
-    """What terms are when all features are equal; see `methods.base.Method`."""
-    value = losses.trivial_value(self.metric_loss, margin=self.margin)
+    """Values of terms when all features are equal; see `methods.base.Method`."""
+    alignment = self.identity_alignment
     return {
-      self.metric_loss: self.metric_weight * value,
-      "identity_alignment": self.ia_weight * self.ia_margin,
+      **self.metric.trivial_values,
+      "identity_alignment": alignment.weight * alignment.margin,
     }
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
     image = self._image(batch)
     variables = dict(self.network.init(rng, batch["visible"], batch["infrared"], image))
-    if self.modality_alignment and self.ma_prototype != "batch":
-      size = center_size(feature_size(self.depth, self.width), self.ma_metric)
-      dtype = Numerics(self.dtype).param_dtype
-      prototypes = {name: jnp.zeros(size, dtype) for name in self.modalities}
+    if self.modality_alignment.weight:
+      prototypes = {
+        name: jnp.zeros(FOURIER_FEATURES, self.numerics.param_dtype) for name in self.modalities
+      }
       variables[COLLECTION] = {**prototypes, "started": jnp.zeros((), bool)}
     return variables
 
@@ -277,7 +219,7 @@ class MUN:
     """The four terms of a batch; see `methods.base.Method`."""
     del rngs, step
     outputs, updates = self.network.apply(
-      _of_network(variables),
+      variables,
       batch["visible"],
       batch["infrared"],
       self._image(batch),
@@ -289,88 +231,57 @@ class MUN:
     }
     labels = merge(*[batch["label"]] * len(self.modalities))
     terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
-    terms |= self._terms(by_modality, batch["label"])
-    if self.modality_alignment:
+    terms |= self._metric_terms(by_modality["before_neck"], batch["label"])
+    if self.identity_alignment.weight:
+      terms |= self._align_identities(by_modality["after_neck"], batch["label"])
+    if self.modality_alignment.weight:
       alignment, prototypes = self._align_modalities(
-        by_modality[self.ma_feature], variables.get(COLLECTION)
+        by_modality["before_neck"], variables[COLLECTION]
       )
-      terms["modality_alignment"] = self.ma_weight * alignment
-      updates |= prototypes
-    metrics = {"accuracy": (outputs["logits"].argmax(-1) == labels).mean()}
+      terms["modality_alignment"] = self.modality_alignment.weight * alignment
+      updates |= {COLLECTION: prototypes}
+    metrics = common.accuracy(outputs["logits"], labels)
     return LossOutput(
       terms=terms,
       metrics=metrics | _distances(by_modality["before_neck"]) | _ratio(outputs["scales"]),
-      collections={k: v for k, v in variables.items() if k != "params"} | updates,
-    )
-
-  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The feature after or before the neck; see `methods.base.Method`."""
-    name = MUNNetwork.embed if self.feature == "after_neck" else MUNNetwork.pool_single
-    return self.network.apply(_of_network(variables), images, modality, method=name)
-
-  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The map before pooling; see `methods.base.Method`."""
-    variables = _of_network(variables)
-    return self.network.apply(variables, images, modality, method=MUNNetwork.forward_features)
-
-  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
-    """The feature from the map before pooling; see `methods.base.Method`."""
-    del modality
-    variables, after_neck = _of_network(variables), self.feature == "after_neck"
-    return self.network.apply(
-      variables, forward_features, after_neck, method=MUNNetwork.forward_head
+      collections=common.collections(variables, updates),
     )
 
   def _image(self, batch: Batch) -> Array | None:
     mix = IMAGE_MODALITIES.get(self.auxiliary)
     return mix(batch["visible"], batch["infrared"]) if mix else None
 
-  def _terms(self, by_modality: dict[str, dict[str, Array]], label: Array) -> dict[str, Array]:
-    """The metric loss between visible and infrared features, and the identity alignment."""
-    features = list(by_modality["before_neck"].values())
-    features = features if self.metric_modalities == "all" else features[:2]
-    rows, labels = merge(*features), merge(*[label] * len(features))
-    metric = losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
-    terms = {self.metric_loss: self.metric_weight * metric}
-    if self.identity_alignment:
-      rows = [
-        losses.unit(x) if self.ia_normalize else x for x in by_modality[self.ia_feature].values()
-      ]
-      anchors = None if self.ia_anchor == "all" else [self.modalities.index(AUXILIARY)]
-      rows = [on_all_devices(x) for x in rows]
-      aligned = losses.identity_alignment(rows, label, margin=self.ia_margin, anchors=anchors)
-      terms["identity_alignment"] = self.ia_weight * aligned
-    return terms
+  def _metric_terms(self, features: dict[str, Array], label: Array) -> dict[str, Array]:
+    """The metric loss between visible and infrared features."""
+    rows = merge(features[VISIBLE], features[INFRARED])
+    return self.metric.terms(rows, merge(label, label))
 
-  def _align_modalities(self, features: dict[str, Array], stored: dict | None):
-    """Returns the loss and the collection of moved prototypes."""
-    centers = {name: modality_center(x, self.ma_metric) for name, x in features.items()}
-    if stored is None:
-      return modality_alignment(centers, centers, bridge=self.bridge), {}
-    started = stored["started"]
+  def _align_identities(self, features: dict[str, Array], label: Array) -> dict[str, Array]:
+    rows = [on_all_devices(losses.unit(x)) for x in features.values()]
+    aligned = losses.identity_alignment(rows, label, margin=self.identity_alignment.margin)
+    return {"identity_alignment": self.identity_alignment.weight * aligned}
+
+  def _align_modalities(
+    self, features: dict[str, Array], stored: dict[str, Array]
+  ) -> tuple[Array, dict[str, Array]]:
+    """Returns the loss, and the prototypes after this step."""
+    alignment, started = self.modality_alignment, stored["started"]
+    centers = {name: modality_center(x) for name, x in features.items()}
     after = {
-      name: accumulate(stored[name], center, started, rate=self.ma_rate, metric=self.ma_metric)
+      name: accumulate(stored[name], center, started, rate=alignment.rate)
       for name, center in centers.items()
     }
-    if self.ma_prototype == "running":
-      prototypes = after
-      centers = {name: straight_through(after[name], center) for name, center in centers.items()}
-    else:
-      prototypes = {name: jnp.where(started, stored[name], x) for name, x in centers.items()}
-    loss = modality_alignment(centers, prototypes, bridge=self.bridge)
-    return loss, {COLLECTION: {**after, "started": jnp.ones_like(started)}}
-
-
-def _of_network(variables: Variables) -> Variables:
-  return {name: values for name, values in variables.items() if name != COLLECTION}
+    centers = {name: straight_through(after[name], center) for name, center in centers.items()}
+    loss = modality_alignment(centers, after, bridge=alignment.bridge)
+    return loss, {**after, "started": jnp.ones_like(started)}
 
 
 def _distances(features: dict[str, Array]) -> dict[str, Array]:
   """Distances in [0, 2] between the modalities' mean directions."""
-  centers = {name: modality_center(x) for name, x in features.items()}
-  names = list(centers)
+  means = {name: losses.unit(jnp.mean(losses.unit(x), axis=0)) for name, x in features.items()}
+  names = list(means)
   return {
-    f"distance/{first}_{second}": losses.paired_distance(centers[first], centers[second])
+    f"distance/{first}_{second}": losses.paired_distance(means[first], means[second])
     for index, first in enumerate(names)
     for second in names[index + 1 :]
   }

@@ -10,20 +10,20 @@ What the paper says: region-based mixing of corresponding pedestrian regions wit
 features that integrates cross attention and convolution (MFT); identity, WRT and MSS losses with
 balance weights; fewer parameters than earlier compensation models.
 
-Choices where the paper, as far as it is known to us, is silent; each is an option:
-  PedMix: where the region comes from (`region`), bands and how they are laid on each other
-    (`strategy`, `bands`, `align`, `overlap`), `probability`; both directions with one draw.
-  MFE: the depth at which extractors part (`split`); shared and specific stages have equal form.
-  MSS: its formula, the weights of its parts (`mss_specific_weight`, `mss_decoupling_weight`), and
-    that it reads features after the neck (`mss_feature`).
+Choices where the paper, as far as it is known to us, is silent:
+  PedMix: the source of the region (`pedmix.region`), bands and how they are mapped to each other,
+    `pedmix.probability`; both directions with one draw.
+  MFE: the depth at which the extractors branch (`branch_stage`); shared and specific stages have
+    equal form.
+  MSS: its formula (losses/shared_specific.py), and that it reads features after the neck: before it
+    all features point nearly the same way, so that nothing is learned.
   MFT: it reads one image's own maps, since there is no partner at test; queries from the shared
-    map; the widths (`reduction`, `heads`); its supervision: distance to the other modality's
-    identity centre (`mft_feature`, `mft_target`), and that modality's classifier, which does not
-    learn from it.
-  The feature: shared, visible, infrared (`fusion`), the last two at a tenth of the scale after
-    the neck at first (`specific_scale`). Without MFT it is the shared one alone. WRT on the shared
-    one (`metric_feature`).
-  The weights of all terms.
+    map; the widths (`reduction`, `heads`); its supervision: the distance to the other modality's
+    identity mean after the neck, and that modality's classifier, which does not learn from it.
+  The feature: shared, visible, infrared, concatenated; the last two start at a tenth of the scale
+    after the neck, since two parts of which one is transferred would outweigh the shared one.
+    Without MFT it is the shared one alone. WRT reads the shared one.
+  The weights of all terms. docs/results.md has the alternatives that were tried.
 """
 
 import dataclasses
@@ -35,33 +35,41 @@ from jax import Array
 
 from vireid_jax import losses
 from vireid_jax.common import options
+from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
-from vireid_jax.common.options import Number, OneOf, Share, Weight, Whole
+from vireid_jax.common.options import OneOf, Weight, Whole
 from vireid_jax.common.records import MODALITIES, mask_name
 from vireid_jax.common.types import Batch, Variables
 from vireid_jax.data.training import augment
 from vireid_jax.losses.shared_specific import SharedSpecific
-from vireid_jax.losses.transfer import transfer_angle, transfer_distance
-from vireid_jax.methods.base import LossOutput, MetricLoss
+from vireid_jax.losses.transfer import transfer_distance
+from vireid_jax.methods import common
+from vireid_jax.methods.base import LossOutput
+from vireid_jax.methods.common import Metric
 from vireid_jax.methods.tmpa import region as region_lib
-from vireid_jax.methods.tmpa.fusion import FUSIONS, Fusion
-from vireid_jax.methods.tmpa.mfe import MFE, SPLITS
+from vireid_jax.methods.tmpa.mfe import BRANCH_STAGES, MFE
 from vireid_jax.methods.tmpa.mft import ATTENTION, MFT, PATHS, transfer_width
 from vireid_jax.methods.tmpa.network import TMPANetwork
-from vireid_jax.methods.tmpa.pedmix import ALIGNMENTS, OVERLAPS, STRATEGIES, PedMix
+from vireid_jax.methods.tmpa.pedmix import PedMix
 from vireid_jax.models.head import Head, Place, Pooling, scale_by_part
-from vireid_jax.models.numerics import ConvImplementation, Dtype, Numerics
+from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width, feature_size
 from vireid_jax.models.two_stream import merge, split
 
 NO_TRANSFER = "none"
+# Weights of the identity losses of the feature and of its shared part. Without a transfer these are
+# one, and its weight is their sum: the variants then differ in their parts and not in how much the
+# other terms count against identity.
+FEATURE_WEIGHT = SHARED_WEIGHT = 0.5
+TRANSFERRED_SCALE = 0.1  # initial scale of the visible and infrared parts after the neck
+UNMIXED = {"pedmix": {"strategy": "none"}}
 # The ablation: what each row changes of the whole method.
 VARIANTS = {
-  "base": {"mfe": False, "mft": NO_TRANSFER, "strategy": "none"},
-  "mfe": {"mft": NO_TRANSFER, "strategy": "none"},
-  "attention": {"mft": "attention", "strategy": "none"},
-  "convolution": {"mft": "convolution", "strategy": "none"},
-  "mft": {"strategy": "none"},
+  "base": {"mfe": False, "mft": NO_TRANSFER, **UNMIXED},
+  "mfe": {"mft": NO_TRANSFER, **UNMIXED},
+  "attention": {"mft": "attention", **UNMIXED},
+  "convolution": {"mft": "convolution", **UNMIXED},
+  "mft": UNMIXED,
   "pedmix": {"mfe": False, "mft": NO_TRANSFER},
 }
 
@@ -71,83 +79,39 @@ class TMPA:
   """L = identity + shared identity + specific identity + metric + MSS + MFT, on mixed pairs.
 
   Attributes:
-    num_classes: training identities.
-    steps_per_epoch: unused here.
-    depth: of the ResNet: 18, 34 or 50.
-    width: channels of its stem; 64 is the full size.
-    split: after which stage the extractors part: 'stage2' or 'stage3'; see `methods.tmpa.mfe`.
-    mfe: with the specific extractors, their classifiers and the MSS loss.
-    mft: with the transfer, by 'both' paths, 'attention' or 'convolution' alone; or 'none'.
-    reduction, heads: of the transfer; see `methods.tmpa.mft`.
-    fusion: of the modality-complete feature, 'concat3' or 'weighted'.
+    num_classes: Number of training identities.
+    steps_per_epoch: Number of steps in an epoch, for `pedmix.cam_warmup`.
+    depth: Depth of the ResNet: 18, 34 or 50.
+    width: Channels of its stem; 64 is the full size.
+    branch_stage: Stage after which shared and specific extractors branch: 2 or 3.
+    mfe: Use the specific extractors, with their classifiers and the MSS loss.
+    mft: Paths of the transfer: 'both', 'attention', 'convolution', or 'none' for no transfer.
+    reduction: Factor by which the transfer's projections narrow the channels.
+    heads: Number of attention heads of the transfer.
     pooling: 'gem' or 'average'.
-    feature: what retrieval uses, 'after_neck' or 'before_neck'.
-    metric_loss: 'wrt', 'wrt_legacy' or 'triplet'.
-    margin: of 'triplet'.
-    specific_scale: of the visible and infrared parts of 'concat3' after the neck, where the shared
-      part starts with 1; learned from there. All three at 1, two parts of which one is made would
-      outweigh the shared one.
-    metric_feature: what the metric loss reads, before the neck: the 'shared' part, 'each' part, of
-      which the losses add up, or the whole 'feature', in which the made parts teach the shared one
-      their mistakes.
-    identity_weight, shared_weight: of the identity losses of the feature and of its shared part.
-      Without a transfer these are one, and its weight is their sum: the variants then differ in
-      their parts and not in how much the other terms count beside identity.
-    metric_weight, specific_weight, mss_weight, mft_weight: of the other terms.
-    mss_feature: what MSS reads. 'before_neck' all features point nearly the same way, so that
-      shared ones are always together and nothing is learned; 'after_neck' they are centred.
-    mss_margin, mss_specific_weight, mss_decoupling_weight: within MSS; see
-      `losses.shared_specific`.
-    mft_feature: where made features are compared with true ones: 'after_neck' as directions,
-      'before_neck' by their mean absolute difference.
-    mft_target: true features are 'fixed', or come towards made ones too ('joint'), which can
-      end with all of them in one point.
-    strategy, ratio, probability, bands, align, overlap: of PedMix; see `methods.tmpa.pedmix`.
-    region: of the pedestrian: 'prior', 'mask' (the data set's) or 'cam' (the network's own
-      activation, above its mean).
-    cam_warmup: steps for which 'cam' takes the prior, until the network looks at people.
-    dtype, conv_impl, unbiased_variance: see `models.numerics.Numerics`.
+    feature: Retrieval feature, 'after_neck' or 'before_neck'.
+    metric: Metric loss on the shared features before the neck.
+    mss_weight, mft_weight: Weights of the MSS loss and of the transfer's supervision.
+    pedmix: How the images of a pair are mixed.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
   num_classes: int
   steps_per_epoch: int
   depth: Depth = 50
   width: Width = 64
-  split: Annotated[str, OneOf(SPLITS)] = "stage2"
+  branch_stage: Annotated[int, OneOf(BRANCH_STAGES)] = 2
   mfe: bool = True
   mft: Annotated[str, OneOf(*PATHS, NO_TRANSFER)] = "both"
   reduction: Annotated[int, Whole(1, 8192)] = 8
   heads: Annotated[int, Whole(1, 8192)] = 4
-  fusion: Annotated[str, OneOf(FUSIONS)] = "concat3"
-  specific_scale: Annotated[float, Number(0, 1e6, open_low=True)] = 0.1
   pooling: Pooling = "gem"
   feature: Place = "after_neck"
-  metric_loss: MetricLoss = "wrt"
-  margin: Weight = 0.3
-  metric_feature: Annotated[str, OneOf("shared", "each", "feature")] = "shared"
-  metric_weight: Weight = 1.0
-  identity_weight: Weight = 0.5
-  shared_weight: Weight = 0.5
-  specific_weight: Weight = 1.0
+  metric: Metric = Metric("wrt")
   mss_weight: Weight = 1.0
-  mss_feature: Place = "after_neck"
-  mss_margin: Weight = 1.0
-  mss_specific_weight: Weight = 0.5
-  mss_decoupling_weight: Weight = 0.5
   mft_weight: Weight = 1.0
-  mft_feature: Place = "after_neck"
-  mft_target: Annotated[str, OneOf("fixed", "joint")] = "fixed"
-  strategy: Annotated[str, OneOf(STRATEGIES)] = "swap"
-  region: Annotated[str, OneOf(region_lib.SOURCES)] = "prior"
-  cam_warmup: Annotated[int, Whole(0)] = 2000
-  ratio: Share = 0.5
-  probability: Share = 0.5
-  bands: Annotated[int, Whole(1, 1000)] = 6
-  align: Annotated[str, OneOf(ALIGNMENTS)] = "rows"
-  overlap: Annotated[str, OneOf(OVERLAPS)] = "both"
-  dtype: Dtype = "auto"
-  conv_impl: ConvImplementation = "auto"
-  unbiased_variance: bool = False
+  pedmix: PedMix = PedMix()
+  numerics: Numerics = Numerics()
 
   def __post_init__(self):
     options.check(self)
@@ -158,17 +122,16 @@ class TMPA:
       )
     if self._transfers:
       transfer_width(feature_size(self.depth, self.width), self.reduction, self.heads)
-    _ = self.pedmix  # checks its own arguments
+    _ = self._cam_warmup  # an impossible duration is refused before anything compiles
 
-  @property
-  def pedmix(self) -> PedMix:
-    """How pairs are mixed."""
-    return PedMix(self.strategy, self.ratio, self.probability, self.bands, self.align, self.overlap)
+  embed = common.embed
+  forward_features = common.forward_features
+  forward_head = common.forward_head
 
   @property
   def needs_masks(self) -> bool:
     """Whether `mix` reads the data set's pedestrian masks."""
-    return self.pedmix.is_regional and self.region == "mask"
+    return self.pedmix.needs_masks
 
   @property
   def no_decay(self) -> tuple[str, ...]:
@@ -178,22 +141,19 @@ class TMPA:
   @property
   def network(self) -> TMPANetwork:
     """The Linen module."""
-    numerics = Numerics(self.dtype, self.conv_impl, self.unbiased_variance)
+    numerics = self.numerics
 
     def head(wanted: bool) -> Head | None:
       return Head(self.num_classes, numerics) if wanted else None
 
     def transfer() -> MFT | None:
-      if not self._transfers:
-        return None
-      return MFT(self.reduction, self.heads, self.mft, numerics)
+      return MFT(self.reduction, self.heads, self.mft, numerics) if self._transfers else None
 
     return TMPANetwork(
-      backbone=MFE(self.depth, self.width, self.split, self.mfe, numerics),
+      backbone=MFE(self.depth, self.width, self.branch_stage, self.mfe, numerics),
       from_visible=transfer(),
       from_infrared=transfer(),
-      fusion=Fusion(self.fusion, numerics) if self._transfers else None,
-      head=self._head(numerics),
+      head=self._feature_head(),
       shared_head=head(self._transfers),
       visible_head=head(self.mfe),
       infrared_head=head(self.mfe),
@@ -202,10 +162,8 @@ class TMPA:
 
   @property
   def trivial_values(self) -> dict[str, float]:
-    """What terms are when all features are equal; see `methods.base.Method`."""
-    value = losses.trivial_value(self.metric_loss, margin=self.margin)
-    count = 3 if self._transfers and self.metric_feature == "each" else 1
-    return {self.metric_loss: self.metric_weight * count * value}
+    """Values of terms when all features are equal; see `methods.base.Method`."""
+    return self.metric.trivial_values
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics; see `methods.base.Method`."""
@@ -226,114 +184,81 @@ class TMPA:
     )
     label = batch["label"]
     labels = merge(label, label)
-    metric = sum(
-      losses.metric_loss(self.metric_loss, rows, labels, margin=self.margin)
-      for rows in self._metric_rows(outputs)
-    )
-    identity_weight = self.identity_weight + (0 if self._transfers else self.shared_weight)
-    terms = {
-      "identity": identity_weight * losses.cross_entropy(outputs["logits"], labels),
-      self.metric_loss: self.metric_weight * metric,
-    }
-    metrics = {"accuracy": (outputs["logits"].argmax(-1) == labels).mean()}
+    identity = losses.cross_entropy(outputs["logits"], labels)
+    weight = FEATURE_WEIGHT if self._transfers else FEATURE_WEIGHT + SHARED_WEIGHT
+    terms = {"identity": weight * identity, **self.metric.terms(outputs["shared"], labels)}
+    metrics = common.accuracy(outputs["logits"], labels)
     for add in (self._add_specific, self._add_transfer):
       add(outputs, label, terms, metrics)
     return LossOutput(
-      terms=terms,
-      metrics=metrics,
-      collections={k: v for k, v in variables.items() if k != "params"} | updates,
+      terms=terms, metrics=metrics, collections=common.collections(variables, updates)
     )
 
-  def embed(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The feature of images of one modality, from nothing else; see `methods.base.Method`."""
-    name = TMPANetwork.embed if self.feature == "after_neck" else TMPANetwork.pool_single
-    return self.network.apply(variables, images, modality, method=name)
-
   def attention(self, variables: Variables, images: Array, modality: str) -> dict[str, Array]:
-    """What each position of the specific map gets from the shared map's; see `Method`.
+    """The attention that each position of the specific map receives; see `methods.base.Method`.
 
     Empty where the transfer has no attention.
     """
     if self.mft not in ("both", "attention"):
       return {}
+    features = self.forward_features(variables, images, modality)
     _, seen = self.network.apply(
-      variables,
-      images,
-      modality,
-      method=TMPANetwork.pool_single,
-      mutable=["intermediates"],
+      variables, features, modality, self.feature, method="forward_head", mutable=["intermediates"]
     )
     (weights,) = seen["intermediates"][f"from_{modality}"][ATTENTION]
     return {"attention": weights}
-
-  def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The shared and the specific map before the transfer; see `methods.base.Method`."""
-    return self.network.apply(variables, images, modality, method=TMPANetwork.forward_features)
-
-  def forward_head(self, variables: Variables, forward_features: Array, modality: str) -> Array:
-    """The feature from the maps before the transfer; see `methods.base.Method`."""
-    after_neck, name = self.feature == "after_neck", TMPANetwork.forward_head
-    return self.network.apply(variables, forward_features, modality, after_neck, method=name)
 
   @property
   def _transfers(self) -> bool:
     return self.mft != NO_TRANSFER
 
-  def _head(self, numerics: Numerics) -> Head:
-    """Makes the head of the feature that retrieval uses."""
-    if not self._transfers or self.fusion != "concat3":
-      return Head(self.num_classes, numerics)
-    scales = scale_by_part(1.0, self.specific_scale, self.specific_scale)
-    return Head(self.num_classes, numerics, scale_init=scales)
+  @property
+  def _cam_warmup(self) -> int:
+    """Steps before the network's own activation gives the region."""
+    clock = Clock(self.steps_per_epoch, batch_images=None)
+    return clock.steps(self.pedmix.cam_warmup, key="method.pedmix.cam_warmup")
 
-  def _metric_rows(self, outputs: dict) -> tuple[Array, ...]:
-    """What the metric loss reads, one after the other."""
-    return outputs["parts"] if self.metric_feature == "each" else (outputs[self.metric_feature],)
+  def _feature_head(self) -> Head:
+    """Makes the head of the retrieval feature."""
+    if not self._transfers:
+      return Head(self.num_classes, self.numerics)
+    scales = scale_by_part(1.0, TRANSFERRED_SCALE, TRANSFERRED_SCALE)
+    return Head(self.num_classes, self.numerics, scale_init=scales)
 
   def _add_specific(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
     if not self.mfe:
       return
-    own = _mean([losses.cross_entropy(logits, label) for logits in outputs["own_logits"]])
-    place = "_after_neck" if self.mss_feature == "after_neck" else ""
-    parts = losses.shared_specific(
-      split(outputs[f"shared{place}"]), outputs[f"own{place}"], label, margin=self.mss_margin
-    )
-    total = parts.total(
-      specific_weight=self.mss_specific_weight, decoupling_weight=self.mss_decoupling_weight
-    )
-    terms["specific_identity"] = self.specific_weight * own
-    terms["mss"] = self.mss_weight * total
-    names = SharedSpecific._fields
-    metrics |= {f"mss/{name}": part for name, part in zip(names, parts, strict=True)}
+    identity = [losses.cross_entropy(logits, label) for logits in outputs["specific_logits"]]
+    terms["specific_identity"] = _mean(identity)
+    if self.mss_weight:
+      shared = split(outputs["shared_after_neck"])
+      parts = losses.shared_specific(shared, outputs["specific_after_neck"], label)
+      terms["mss"] = self.mss_weight * parts.total()
+      names = SharedSpecific._fields
+      metrics |= {f"mss/{name}": part for name, part in zip(names, parts, strict=True)}
 
   def _add_transfer(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
     if not self._transfers:
       return
-    labels = merge(label, label)
-    distance = self._distance(outputs, label)
-    judged = _mean([losses.cross_entropy(logits, label) for logits in outputs["made_logits"]])
-    shared = losses.cross_entropy(outputs["shared_logits"], labels)
-    terms["shared_identity"] = self.shared_weight * shared
-    terms["mft"] = self.mft_weight * (distance + judged)
-    metrics |= {"mft/distance": distance, "mft/identity": judged}
-
-  def _distance(self, outputs: dict, label: Array) -> Array:
-    """How far made features are from true ones, the mean of both directions."""
-    place = "_after_neck" if self.mft_feature == "after_neck" else ""
-    apart = transfer_angle if place else transfer_distance
-    both = zip(outputs[f"made{place}"], outputs[f"own{place}"], strict=True)
-    fixed = self.mft_target == "fixed"
-    return _mean([apart(made, own, label, fixed=fixed) for made, own in both])
+    shared = losses.cross_entropy(outputs["shared_logits"], merge(label, label))
+    terms["shared_identity"] = SHARED_WEIGHT * shared
+    if self.mft_weight:
+      pairs = zip(outputs["transferred_after_neck"], outputs["specific_after_neck"], strict=True)
+      distance = _mean([transfer_distance(made, true, label) for made, true in pairs])
+      logits = outputs["transferred_logits"]
+      identity = _mean([losses.cross_entropy(x, label) for x in logits])
+      terms["mft"] = self.mft_weight * (distance + identity)
+      metrics |= {"mft/distance": distance, "mft/identity": identity}
 
   def _regions(self, variables: Variables, batch: Batch, step: Array):
-    if self.region == "mask":
+    if self.pedmix.region == "mask":
       return tuple(region_lib.from_masks(batch[mask_name(name)]) for name in MODALITIES)
     shape = batch["visible"].shape[:3]
     prior = jnp.asarray(region_lib.prior(*shape[1:]))
-    if self.region == "prior":
+    if self.pedmix.region == "prior":
       return prior
     return jax.lax.cond(
-      step < self.cam_warmup,
+      step < self._cam_warmup,
       lambda: (jnp.broadcast_to(prior, shape),) * 2,
       lambda: tuple(self.attended_region(variables, batch[name], name) for name in MODALITIES),
     )

@@ -1,44 +1,43 @@
-"""Modality feature extractors of TMPA: what the modalities share, and what each has alone."""
+"""Modality feature extractors of TMPA: shared by the modalities, and specific to each."""
 
 import flax.linen as nn
 from jax import Array
 
-from vireid_jax.common.errors import choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, ResNet
 from vireid_jax.models.two_stream import merge, split
 
-# The first part that exists for shared and specific features apart.
-SPLITS = {"stage2": 3, "stage3": 4}
+# The stages after which shared and specific extractors may branch.
+BRANCH_STAGES = (2, 3)
 STREAM_PARTS = 3  # stem and stages 1 and 2 belong to a modality
 
 
 class MFE(nn.Module):
-  """A stream per modality, then shared stages and, beside them, specific ones per modality.
+  """A stream per modality, then shared stages and specific ones per modality in parallel.
 
-  The maps are kept, not pooled: what they are transferred by looks at positions.
+  The maps are not pooled: the transfer looks at positions.
 
   Attributes:
     depth: of the ResNet: 18, 34 or 50.
     width: channels of its stem; 64 is the full size.
-    split_after: 'stage2': the streams end in a shared and a specific pair of stages 3-4; 'stage3':
-      stage 3 is common to all and only stage 4 exists three times.
+    branch_stage: 2: the streams end in shared and specific stages 3 and 4; 3: stage 3 is common to
+      all, and only stage 4 exists three times.
     specific: with the specific stages; without them this is a two-stream ResNet.
     numerics: dtype, lowering, batch-norm statistics.
 
   Reference:
-    TMPA (arXiv 2312.07021); at which depth the extractors part is our choice.
+    TMPA (arXiv 2312.07021); at which depth the extractors branch is our choice.
   """
 
   depth: int = 50
   width: int = 64
-  split_after: str = "stage2"
+  branch_stage: int = 2
   specific: bool = True
   numerics: Numerics = Numerics()
 
   def setup(self):
-    first = choose(self.split_after, SPLITS, "split")
+    first = self.branch_stage + 1  # part 0 is the stem
     self.visible = self._parts(0, STREAM_PARTS)
     self.infrared = self._parts(0, STREAM_PARTS)
     self.common = self._parts(STREAM_PARTS, first)
@@ -65,23 +64,23 @@ class MFE(nn.Module):
     shared = self.shared(merged, train=train)
     if not self.specific:
       return shared, None
-    own = split(merged)
+    visible, infrared = split(merged)
     return shared, (
-      self.specific_visible(own[0], train=train),
-      self.specific_infrared(own[1], train=train),
+      self.specific_visible(visible, train=train),
+      self.specific_infrared(infrared, train=train),
     )
 
   def shared_map(self, images: Array, modality: str) -> Array:
     """Maps images [n, h, w, 3] of one modality to their shared map, with running statistics."""
-    return self.shared(self._before_split(images, modality), train=False)
+    return self.shared(self._before_branch(images, modality), train=False)
 
   def single(self, images: Array, modality: str) -> tuple[Array, Array]:
-    """Maps images [n, h, w, 3] of one modality to their shared and their own specific map."""
-    x = self._before_split(images, modality)
-    own = self.specific_visible if modality == MODALITIES[0] else self.specific_infrared
-    return self.shared(x, train=False), own(x, train=False)
+    """Maps images [n, h, w, 3] of one modality to their shared and their specific map."""
+    x = self._before_branch(images, modality)
+    specific = self.specific_visible if modality == MODALITIES[0] else self.specific_infrared
+    return self.shared(x, train=False), specific(x, train=False)
 
-  def _before_split(self, images: Array, modality: str) -> Array:
+  def _before_branch(self, images: Array, modality: str) -> Array:
     stream = self.visible if modality == MODALITIES[0] else self.infrared
     return self.common(stream(images, train=False), train=False)
 

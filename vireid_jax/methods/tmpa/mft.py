@@ -67,7 +67,7 @@ class MFT(nn.Module):
   def _mix(self, query: Array, key: Array, value: Array) -> Array:
     if self.path != "convolution" and self.is_mutable_collection("intermediates"):
       # For people to look at; nothing is computed where nobody asks.
-      self.sow("intermediates", ATTENTION, received(query, key, heads=self.heads))
+      self.sow("intermediates", ATTENTION, attention_received(query, key, heads=self.heads))
     if self.path == "attention":
       return attend(query, key, value, heads=self.heads)
     # The module makes its parameters when called, and only where its path is used.
@@ -122,7 +122,7 @@ def attend(query: Array, key: Array, value: Array, *, heads: int) -> Array:
   return jnp.einsum("nipq,nqid->npid", weight, v).reshape(query.shape)
 
 
-def received(query: Array, key: Array, *, heads: int) -> Array:
+def attention_received(query: Array, key: Array, *, heads: int) -> Array:
   """Returns the attention that each position gets: [n, h, w], with sum 1 over h and w.
 
   The mean over heads and over the positions that ask; arguments as for `attend`.

@@ -16,15 +16,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.common import options
+from vireid_jax.common.durations import Duration
 from vireid_jax.common.options import OneOf, Share, Whole
 from vireid_jax.methods.tmpa import region as region_lib
 
 # Those that look at the pedestrian's region, and the controls that do not.
 REGIONAL = ("swap", "blend")
 STRATEGIES = ("none", "mixup", "cutmix", "global", *REGIONAL)
-ALIGNMENTS = ("rows", "box")
 SMOOTHED_ROWS = 0.05  # of the height, to either side
-OVERLAPS = ("both", "own")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,23 +42,20 @@ class PedMix:
       'cutmix': a rectangle that covers `ratio` of the image (less where the border cuts it off) is
         exchanged, at the same place.
       'none': nothing.
-    ratio: share of the other modality, in [0, 1].
-    probability: of mixing a pair at all, in [0, 1].
-    bands: that 'swap' cuts a pedestrian into.
-    align: how the other's pedestrian is laid on this one. 'box' maps box to box; 'rows' then maps
-      every row's leftmost and rightmost pedestrian pixel likewise, so that outlines fit whatever
-      pose or bag. The prior, one region for all, needs neither.
-    overlap: 'both' pastes where the pixel belongs to the pedestrian in this image and the one it
-      comes from does in the other; 'own' asks for the first only, and pastes the other's background
-      where the outlines differ.
+    region: Source of the pedestrian's region: 'prior', 'mask' (the data set's) or 'cam' (the
+      network's own activation, above its mean).
+    cam_warmup: How long 'cam' uses the prior, until the network looks at people; a duration.
+    ratio: Share of the other modality, in [0, 1].
+    probability: Probability that a pair is mixed at all, in [0, 1].
+    bands: Number of bands that 'swap' cuts a pedestrian into.
   """
 
   strategy: Annotated[str, OneOf(STRATEGIES)] = "swap"
+  region: Annotated[str, OneOf(region_lib.SOURCES)] = "prior"
+  cam_warmup: Annotated[str, Duration()] = "2000 steps"
   ratio: Share = 0.5
   probability: Share = 0.5
   bands: Annotated[int, Whole(1, 1000)] = 6
-  align: Annotated[str, OneOf(ALIGNMENTS)] = "rows"
-  overlap: Annotated[str, OneOf(OVERLAPS)] = "both"
 
   def __post_init__(self):
     options.check(self)
@@ -68,6 +64,11 @@ class PedMix:
   def is_regional(self) -> bool:
     """Whether the regions matter."""
     return self.strategy in REGIONAL
+
+  @property
+  def needs_masks(self) -> bool:
+    """Whether the regions come from the data set's masks."""
+    return self.is_regional and self.region == "mask"
 
   @property
   def moved_bands(self) -> int:
@@ -138,8 +139,9 @@ class PedMix:
   def _paste(self, place, image: Array, region: Array, other: Array, other_region: Array) -> Array:
     """Lays the other image over this one where the place and the regions allow."""
     layers = jnp.concatenate([other.astype(jnp.float32), other_region[..., None]], axis=-1)
-    layers = _resample(layers, other_region, region, self.align)
-    share = region if self.overlap == "own" else jnp.minimum(region, layers[..., 3])
+    layers = _resample(layers, other_region, region)
+    # Only where a pixel belongs to the pedestrian in both images: no background is pasted.
+    share = jnp.minimum(region, layers[..., 3])
     return _lay_over(image, share * place(region), layers[..., :3])
 
 
@@ -163,14 +165,16 @@ def _rectangle(key: Array, size: tuple[int, int], share: float) -> Array:
   return (sides[0][:, None] & sides[1][None, :]).astype(jnp.float32)
 
 
-def _resample(image: Array, source: Array, target: Array, align: str) -> Array:
-  """Lays the other's pedestrian on this one's place, bilinearly: [h, w, c] to [h, w, c].
+def _resample(image: Array, source: Array, target: Array) -> Array:
+  """Moves the other's pedestrian to this one's place, bilinearly: [h, w, c] to [h, w, c].
+
+  Box is mapped to box, then every row's leftmost and rightmost pedestrian pixel, so that outlines
+  fit in any pose.
 
   Args:
     image: float.
     source: its region [h, w].
     target: region [h, w] of the image that receives.
-    align: see `PedMix`.
   """
   height, width, _ = image.shape
   top, bottom, left, right = region_lib.box(source)
@@ -179,9 +183,6 @@ def _resample(image: Array, source: Array, target: Array, align: str) -> Array:
   # A small matrix product instead of a gather: two weights per row, so exact in any order, and
   # what accelerators are good at.
   image = jnp.einsum("yj,jkc->ykc", _weights(rows, height), image, precision="highest")
-  if align == "box":
-    columns = _positions(width, (left, right), (low, high))
-    return jnp.einsum("xk,ykc->yxc", _weights(columns, width), image, precision="highest")
   moved = jnp.einsum("yj,jk->yk", _weights(rows, height), source, precision="highest")
   columns = jax.vmap(functools.partial(_positions, width))(
     _row_extents(moved, left, right), _row_extents(target, low, high)

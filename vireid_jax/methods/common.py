@@ -1,0 +1,76 @@
+"""What several methods share: options, members, and what they return to the trainer."""
+
+import dataclasses
+from typing import Annotated
+
+from jax import Array
+
+from vireid_jax import losses
+from vireid_jax.common import options
+from vireid_jax.common.options import OneOf, Weight
+from vireid_jax.common.types import Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+  """The metric loss of a method.
+
+  Attributes:
+    name: 'wrt', 'wrt_legacy' (as AGW's published code computes it) or 'triplet'.
+    weight: Weight of the term; 0 leaves it out.
+    margin: Margin of 'triplet'.
+  """
+
+  name: Annotated[str, OneOf(losses.METRIC_LOSSES, noun="metric loss")] = "wrt"
+  weight: Weight = 1.0
+  margin: Weight = 0.3
+
+  def __post_init__(self):
+    options.check(self)
+
+  def terms(self, features: Array, labels: Array) -> dict[str, Array]:
+    """Returns the weighted term by its name, for features [n, d] before the neck and labels [n]."""
+    if not self.weight:
+      return {}
+    loss = losses.metric_loss(self.name, features, labels, margin=self.margin)
+    return {self.name: self.weight * loss}
+
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """The term's value when all features are equal; see `methods.base.Method`."""
+    if not self.weight:
+      return {}
+    return {self.name: self.weight * losses.trivial_value(self.name, margin=self.margin)}
+
+
+# Members of a method whose `network` is a Linen module with two methods:
+#   forward_features(images, modality) -> the last map [n, h/16, w/16, c];
+#   forward_head(map, modality, place) -> the feature [n, d] after or before the neck;
+# and which has the option `feature`, one of `models.head.PLACES`. A method takes them over by
+# assignment: `embed = common.embed`.
+
+
+def embed(self, variables: Variables, images: Array, modality: str) -> Array:
+  """Maps images [n, h, w, 3] of one modality to the retrieval feature [n, d]; see `Method`."""
+  features = self.forward_features(variables, images, modality)
+  return self.forward_head(variables, features, modality)
+
+
+def forward_features(self, variables: Variables, images: Array, modality: str) -> Array:
+  """Maps images [n, h, w, 3] of one modality to the last map [n, h/16, w/16, c]; see `Method`."""
+  return self.network.apply(variables, images, modality, method="forward_features")
+
+
+def forward_head(self, variables: Variables, features: Array, modality: str) -> Array:
+  """Maps the last map [n, h/16, w/16, c] to the retrieval feature [n, d]; see `Method`."""
+  return self.network.apply(variables, features, modality, self.feature, method="forward_head")
+
+
+def accuracy(logits: Array, labels: Array) -> dict[str, Array]:
+  """Returns the share of rows [n, classes] whose largest logit is that of the label [n]."""
+  return {"accuracy": (logits.argmax(-1) == labels).mean()}
+
+
+def collections(variables: Variables, updates: Variables) -> Variables:
+  """Returns every collection but 'params', with the updates of a training pass."""
+  return {name: values for name, values in variables.items() if name != "params"} | updates
