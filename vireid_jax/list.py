@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from vireid_jax.cli import app
 from vireid_jax.cli.listing import listing
+from vireid_jax.config import reference
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,13 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     description="Lists methods, configs, data sets (prepared or not) and protocols.",
   )
   parser.add_argument(
+    "what", nargs="?", choices=("config",), help="print the reference of all config keys instead"
+  )
+  parser.add_argument(
     "--data_dir",
     type=app.place,
     help="where prepared data sets are; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
 
   def call(given: argparse.Namespace) -> None:
-    print(listing(given.data_dir))
+    print(reference.markdown() if given.what else listing(given.data_dir))
 
   return app.run(parser, call, arguments, compiles=False)
 

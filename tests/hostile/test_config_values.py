@@ -388,7 +388,7 @@ def test_a_chosen_name_gives_its_value_and_a_wrong_one_those_near_it():
 
 def test_every_option_of_every_method_has_a_rule_that_takes_its_default():
   for name in methods.names():
-    declared = options.declared(methods._find(name))
+    declared = options.declared(methods.find(name))
     for key, value in methods.defaults(name).items():
       assert type(declared[key].rule) is not options.Rule, (name, key)
       assert declared[key].rule.accepts(value), (name, key)

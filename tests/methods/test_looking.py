@@ -8,7 +8,7 @@ import pytest
 from vireid_jax import methods
 
 TINY = {"depth": 18, "width": 8, "dtype": "float32"}
-NAMES = [name for name in methods.names() if hasattr(methods._find(name), "forward_features")]
+NAMES = [name for name in methods.names() if hasattr(methods.find(name), "forward_features")]
 
 
 FEATURES = ("after_neck", "before_neck")

@@ -12,7 +12,7 @@ from vireid_jax.common.errors import UserError, choose, origin, printable, shown
 from vireid_jax.methods.base import LossOutput, Method
 from vireid_jax.models.numerics import Numerics
 
-__all__ = ["LossOutput", "Method", "create", "defaults", "names"]
+__all__ = ["LossOutput", "Method", "create", "defaults", "find", "names"]
 
 # Given by the trainer, never by a config.
 GIVEN = ("num_classes", "steps_per_epoch", "numerics")
@@ -49,7 +49,7 @@ def create(
       method does not allow.
   """
   arguments = {key: value for key, value in _plain(config).items() if key != "name"}
-  method = _find(config["name"])
+  method = find(config["name"])
   allowed = _options(method)
   for key in arguments:
     choose(key, allowed, said=f"method {shown(config['name'])} has no option {shown(key)}")
@@ -61,7 +61,7 @@ def create(
 
 def defaults(name: str) -> dict[str, Any]:
   """Returns every option of a method with its default value; a dictionary for a section."""
-  found = {key: options.default(field) for key, field in _options(_find(name)).items()}
+  found = {key: options.default(field) for key, field in _options(find(name)).items()}
   missing = [key for key, value in found.items() if value is options.MISSING]
   if missing:
     raise UserError(f"method {name!r}: its option {missing[0]!r} has no default; give it one there")
@@ -80,8 +80,12 @@ def _options(method: type) -> dict[str, dataclasses.Field]:
   return {field.name: field for field in dataclasses.fields(method) if field.name not in GIVEN}
 
 
-def _find(name: str) -> type:
-  """Imports `vireid_jax.methods.<name>`, or the module of that dotted name for a plug-in."""
+def find(name: str) -> type:
+  """Returns the dataclass of a method, from this package or a module of that dotted name.
+
+  Raises:
+    UserError: no such module, one that cannot be imported, or one without that class.
+  """
   parts = name.split(".") if isinstance(name, str) else []
   plugged_in = len(parts) > 1 and all(part.isidentifier() for part in parts)
   module_name = name if plugged_in else f"{__name__}.{choose(name, names(), 'method')}"

@@ -28,11 +28,16 @@ def create(name: str, **kwargs):
     UserError: an unknown protocol, argument or value.
   """
   choose(name, names(), "evaluation protocol")
-  protocol = _module(name).Protocol
+  protocol = find(name)
   fields = [field.name for field in dataclasses.fields(protocol)]
   for key in kwargs:
     choose(key, fields, said=f"protocol {name} has no argument {key!r}")
   return protocol(**kwargs)
+
+
+def find(name: str) -> type:
+  """Returns the dataclass of a protocol that `names` has."""
+  return _module(name).Protocol
 
 
 def _module(name):

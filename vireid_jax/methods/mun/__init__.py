@@ -122,7 +122,8 @@ class MUN:
     auxiliary: 'learned' by the generator; 'none'; or an image with a stem of its own: 'gray', of
       the visible image, or 'pixel_mix', the mean of both.
     generator_stage: Where the generator sits: after the stem (0), stage 1 or stage 2.
-    intra, cross: Use the intra-modality learners; use the cross-modality learner.
+    intra: Use the intra-modality learners.
+    cross: Use the cross-modality learner.
     layer_scale: Learn the ratio of the two; it is fixed otherwise.
     kernel_sizes: Kernel sizes of the intra-modality learners.
     metric: Metric loss on visible and infrared features before the neck.

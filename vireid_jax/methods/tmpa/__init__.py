@@ -91,7 +91,8 @@ class TMPA:
     pooling: 'gem' or 'average'.
     feature: Retrieval feature, 'after_neck' or 'before_neck'.
     metric: Metric loss on the shared features before the neck.
-    mss_weight, mft_weight: Weights of the MSS loss and of the transfer's supervision.
+    mss_weight: Weight of the MSS loss. A weight of 0 leaves its term out.
+    mft_weight: Weight of the transfer's supervision.
     pedmix: How the images of a pair are mixed.
     numerics: Dtype, convolution lowering and batch-norm statistics.
   """

@@ -30,18 +30,21 @@ SMOOTHED_ROWS = 0.05  # of the height, to either side
 class PedMix:
   """How the two images of a pair are mixed. Labels are equal within a pair and do not change.
 
+  For each of the two images:
+    'swap': the pedestrians' boxes are cut into horizontal bands of equal height; round(ratio *
+      bands) adjacent ones are resampled from the other's box to this one, band k to band k, and
+      pasted inside the pedestrian region.
+    'blend': (1 - ratio) of the image and `ratio` of the other one, box mapped to box, inside the
+      region.
+    'global': 'swap' with the whole image for region and box.
+    'mixup': (1 - ratio) of the image and `ratio` of the other one, everywhere.
+    'cutmix': a rectangle that covers `ratio` of the image (less where the border cuts it off) is
+      exchanged, at the same place.
+    'none': nothing.
+
   Attributes:
-    strategy: of two images and for each of them:
-      'swap': the pedestrians' boxes are cut into horizontal bands of equal height; round(ratio *
-        bands) adjacent ones are resampled from the other's box to this one, band k to band k, and
-        pasted inside the pedestrian region.
-      'blend': (1 - ratio) of the image and `ratio` of the other one, box laid on box, inside the
-        region.
-      'global': 'swap' with the whole image for region and box.
-      'mixup': (1 - ratio) of the image and `ratio` of the other one, everywhere.
-      'cutmix': a rectangle that covers `ratio` of the image (less where the border cuts it off) is
-        exchanged, at the same place.
-      'none': nothing.
+    strategy: What is mixed: 'swap' bands of the pedestrian, 'blend' inside the region, or the
+      controls 'global', 'mixup', 'cutmix' and 'none'.
     region: Source of the pedestrian's region: 'prior', 'mask' (the data set's) or 'cam' (the
       network's own activation, above its mean).
     cam_warmup: How long 'cam' uses the prior, until the network looks at people; a duration.
