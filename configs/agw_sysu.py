@@ -1,7 +1,12 @@
 """AGW on SYSU-MM01, with the settings of its published code.
 
-Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021:
-8 identities x (4 visible + 4 infrared) images, SGD, 80 epochs, crop and flip only.
+  python -m vireid_jax.main --config configs/agw_sysu.py
+
+8 identities x (4 visible + 4 infrared) images, SGD, 80 epochs, crop and flip only. Not run on the
+real data yet.
+
+Reference:
+  Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021.
 """
 
 from vireid_jax import config as config_lib
@@ -30,11 +35,4 @@ def get_config(arg: str = ""):
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "80 epochs"
   config.train.steps_per_epoch = 696  # floor(22,258 visible images / 32) + 1, as published
-  return config_lib.apply_variants(config, arg, base=base, val=config_lib.hold_out_val)
-
-
-def base(config) -> None:
-  """The plain two-stream baseline."""
-  config.method.non_local = (0, 0, 0, 0)
-  config.method.pooling = "average"
-  config.method.metric.name = "triplet"
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val)

@@ -1,11 +1,15 @@
 """MPANet on SYSU-MM01, with the settings of its published code.
 
-Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification", CVPR
-2021: 16 identities x (4 visible + 4 infrared) images, Adam, 140 epochs.
+  python -m vireid_jax.main --config configs/mpanet_sysu.py
+
+16 identities x (4 visible + 4 infrared) images, Adam, 140 epochs. Not run on the real data yet.
+
+Reference:
+  Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification", CVPR
+  2021.
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import mpanet
 
 
 def get_config(arg: str = ""):
@@ -31,5 +35,4 @@ def get_config(arg: str = ""):
   config.optim.decay_at = ("80 epochs", "120 epochs")
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "140 epochs"
-  build_up = config_lib.build_up(mpanet.WITHOUT)
-  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **build_up)
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val)

@@ -1,36 +1,16 @@
-"""MUN on LLCM, with the settings of `mun_sysu.py`."""
+"""MUN on LLCM, with the settings of `mun_sysu.py`.
+
+  python -m vireid_jax.main --config configs/mun_llcm.py
+
+Not run on the real data yet.
+"""
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import mun
 
 
 def get_config(arg: str = ""):
   """Variants: `:base`, `:cross`, `:intra`, `:fixed_ratio`, `:layer_scale`, `:identity_alignment`,
   `:modality_alignment`, `:one_kernel`, `:no_accumulation`, `:no_bridge`, `:gray`, `:pixel_mix` (the
   ablation, docs/methods.md), `:smoke` (seconds, on rendered images)."""
-  config = config_lib.default_config("mun", "llcm")
-  config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
-  config.augment.visible = (
-    "pad_crop(padding=10)",
-    "flip()",
-    "channel_adap_gray()",
-    "normalize()",
-    "random_erasing()",
-  )
-  config.augment.infrared = ("pad_crop(padding=10)", "flip()", "normalize()", "random_erasing()")
-
-  config.method.depth = 50
-  config.method.pooling = "gem"
-  config.method.metric.name = "wrt"
-
-  config.optim.name = "sgd"
-  config.optim.lr = 0.1  # of the generator, neck and classifier
-  config.optim.lr_multipliers = {"backbone": 0.1}
-  config.optim.weight_decay = 5e-4
-  config.optim.warmup = "10 epochs"
-  config.optim.decay_at = ("20 epochs", "50 epochs")
-  config.optim.decay_to = (0.1, 0.01)
-  config.train.duration = "80 epochs"
-  variants = config_lib.method_variants(mun.VARIANTS)
-  return config_lib.apply_variants(config, arg, **variants)
+  config = config_lib.on_dataset("mun_sysu", "llcm")
+  return config_lib.apply_variants(config, arg)

@@ -1,11 +1,15 @@
 """MUN on SYSU-MM01.
 
-Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023. The
-settings around the method are those of AGW, with erasing and grey or single-channel visible images.
+  python -m vireid_jax.main --config configs/mun_sysu.py
+
+The settings around the method are those of AGW, with erasing and grey or single-channel visible
+images. Not run on the real data yet.
+
+Reference:
+  Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023.
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import mun
 
 
 def get_config(arg: str = ""):
@@ -37,5 +41,4 @@ def get_config(arg: str = ""):
   config.optim.decay_at = ("20 epochs", "50 epochs")
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "80 epochs"
-  variants = config_lib.method_variants(mun.VARIANTS)
-  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **variants)
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val)

@@ -1,37 +1,17 @@
-"""TMPA on RegDB, with AGW's schedule; the authors' settings are not known to us.
+"""TMPA on RegDB, with the settings of `tmpa_sysu.py`. Not run on the real data yet.
 
-A full result is the mean over ten models: `python -m vireid_jax.splits`.
+A full result is the mean over ten trials, each with a model of its own:
+
+  python -m vireid_jax.splits --config configs/tmpa_regdb.py
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import tmpa
 
 
 def get_config(arg: str = ""):
   """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
-  docs/methods.md), `:smoke` (seconds, on rendered images). Other
-  settings are values: --config.method.pedmix.strategy=cutmix, .region=mask, .ratio=0.3."""
-  config = config_lib.default_config("tmpa", "regdb")
-  config.data.image_size = (288, 144)
-  config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
-  operations = ("pad_crop(padding=10)", "normalize()", "random_erasing()")
-  config.augment.pair = ("flip()",)  # before PedMix, so that the two pedestrians still correspond
-  config.augment.visible = config.augment.infrared = operations
+  docs/methods.md), `:smoke` (seconds, on rendered images).
 
-  config.method.depth = 50
-  config.method.metric.name = "wrt"
-  config.method.pedmix.strategy = "swap"
-  config.method.pedmix.region = "prior"
-  config.method.pedmix.ratio = 0.5
-  config.method.pedmix.cam_warmup = "10 epochs"
-
-  config.optim.name = "sgd"
-  config.optim.lr = 0.1  # of transfers, necks and classifiers
-  config.optim.lr_multipliers = {"backbone": 0.1}
-  config.optim.weight_decay = 5e-4
-  config.optim.warmup = "10 epochs"
-  config.optim.decay_at = ("20 epochs", "50 epochs")
-  config.optim.decay_to = (0.1, 0.01)
-  config.train.duration = "80 epochs"
-  variants = config_lib.method_variants(tmpa.VARIANTS)
-  return config_lib.apply_variants(config, arg, **variants)
+  Other rows are values, such as `--config.method.pedmix.strategy=cutmix`."""
+  config = config_lib.on_dataset("tmpa_sysu", "regdb")
+  return config_lib.apply_variants(config, arg)

@@ -1,16 +1,19 @@
 """TMPA, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
 
-Minutes on two cores, in the frame of agw_synthetic.py. Its numbers say nothing about real images.
+  python -m vireid_jax.main --config configs/tmpa_synthetic.py
+
+Five minutes on one core. Expected all-search single-shot rank-1: 49.8 % (seed 0, docs/results.md).
+Its numbers say nothing about real images.
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import tmpa
 
 
 def get_config(arg: str = ""):
   """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
-  docs/methods.md), `:smoke` (seconds). Other
-  settings are values: --config.method.pedmix.strategy=cutmix, .region=mask, .ratio=0.3."""
+  docs/methods.md), `:smoke` (seconds).
+
+  Other rows are values, such as `--config.method.pedmix.strategy=cutmix`."""
   config = config_lib.default_config("tmpa", "vireid_synthetic")
   config.data.image_size = (96, 48)
   config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
@@ -36,5 +39,4 @@ def get_config(arg: str = ""):
 
   config.checkpoint.every = "100 steps"
   config.eval.at_start = True
-  variants = config_lib.method_variants(tmpa.VARIANTS)
-  return config_lib.apply_variants(config, arg, **variants)
+  return config_lib.apply_variants(config, arg)

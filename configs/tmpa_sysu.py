@@ -1,14 +1,23 @@
-"""TMPA on SYSU-MM01, with AGW's schedule; the authors' settings are not known to us."""
+"""TMPA on SYSU-MM01, with AGW's schedule; the authors' settings are not known to us.
+
+  python -m vireid_jax.main --config configs/tmpa_sysu.py
+
+Not run on the real data yet.
+
+Reference:
+  "Transferring Modality-Aware Pedestrian Attentive Learning for Visible-Infrared Person
+  Re-identification", arXiv 2312.07021.
+"""
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import tmpa
 
 
 def get_config(arg: str = ""):
   """Variants: `:base`, `:mfe`, `:attention`, `:convolution`, `:mft`, `:pedmix` (the ablation,
   docs/methods.md); `:val` (the 99 val identities are held out and
-  evaluated instead of the test set), `:smoke` (seconds, on rendered images). Other
-  settings are values: --config.method.pedmix.strategy=cutmix, .region=mask, .ratio=0.3."""
+  evaluated instead of the test set), `:smoke` (seconds, on rendered images).
+
+  Other rows are values, such as `--config.method.pedmix.strategy=cutmix`."""
   config = config_lib.default_config("tmpa", "sysu_mm01")
   config.data.image_size = (288, 144)
   config.sampler = {"name": "pairs", "num_identities": 8, "num_instances": 4}
@@ -31,5 +40,4 @@ def get_config(arg: str = ""):
   config.optim.decay_at = ("20 epochs", "50 epochs")
   config.optim.decay_to = (0.1, 0.01)
   config.train.duration = "80 epochs"
-  variants = config_lib.method_variants(tmpa.VARIANTS)
-  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **variants)
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val)

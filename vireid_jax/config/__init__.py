@@ -12,13 +12,11 @@ from vireid_jax.config.compare import (
 )
 from vireid_jax.config.datasets import DATASETS, use_own
 from vireid_jax.config.defaults import AUGMENTATIONS, default_config, evaluation_defaults
-from vireid_jax.config.file import RUNS, load, workdir
+from vireid_jax.config.file import RUNS, load, on_dataset, workdir
 from vireid_jax.config.overrides import override
 from vireid_jax.config.variants import (
   apply_variants,
-  build_up,
   hold_out_val,
-  method_variants,
   smoke,
 )
 
@@ -28,13 +26,12 @@ __all__ = [
   "FREE_TO_CHANGE",
   "RUNS",
   "apply_variants",
-  "build_up",
   "default_config",
   "differences",
   "evaluation_defaults",
   "hold_out_val",
   "load",
-  "method_variants",
+  "on_dataset",
   "override",
   "refuse_old",
   "save",

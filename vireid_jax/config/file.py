@@ -11,6 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from vireid_jax.common.errors import UserError, origin, printable, shown
 from vireid_jax.config import places
+from vireid_jax.config.datasets import DATASETS
 from vireid_jax.config.overrides import override
 
 RUNS = pathlib.Path("runs")
@@ -57,6 +58,19 @@ def _load(path: str) -> ConfigDict:
       "ConfigDict that vireid_jax.config.default_config makes"
     )
   return config.as_configdict() if isinstance(config, FrozenConfigDict) else config
+
+
+def on_dataset(name: str, dataset: str) -> ConfigDict:
+  """Returns a config of this package with another data set: its splits and its protocol.
+
+  Args:
+    name: of a config, such as 'mun_sysu'.
+    dataset: a key of `config.DATASETS`, such as 'regdb'.
+  """
+  config = load(str(places.installed() / f"{name}.py"))
+  config.train.steps_per_epoch = 0  # the epoch's length is that of the other data set
+  DATASETS[dataset](config)
+  return config
 
 
 def workdir(path: str, suffix: str = "") -> pathlib.Path:

@@ -46,7 +46,8 @@ def apply_variants(
 
   Args:
     config: changed in place.
-    arg: names separated by commas; may be empty. 'smoke' and 'own' always exist.
+    arg: names separated by commas; may be empty. 'smoke', 'own' and what the method's module has in
+      `VARIANTS` always exist.
     **variants: name -> function that changes the config.
 
   Returns:
@@ -55,34 +56,17 @@ def apply_variants(
   Raises:
     UserError: for an unknown variant.
   """
-  variants = {"smoke": smoke, "own": use_own, **variants}
+  from vireid_jax import methods  # here, as in `default_config`
+
+  of_method = _method_variants(methods.variants(config.method.name))
+  variants = {"smoke": smoke, "own": use_own, **of_method, **variants}
   for name in filter(None, arg.split(",")):
     choose(name, variants, "config variant")(config)
   return config
 
 
-def build_up(without: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
-  """Returns the variants of an ablation that adds a method's parts in turn.
-
-  Args:
-    without: name of a part -> the method's options that leave it out, in the order in which the
-      parts are added.
-
-  Returns:
-    'base', without any of them, and all but the last part's name, with it and those before it. The
-    config without a variant has them all.
-  """
-  names = list(without)
-
-  def leave_out(absent: list[str]) -> Callable[[ConfigDict], None]:
-    options = {key: value for name in absent for key, value in without[name].items()}
-    return lambda config: config.method.update(options)
-
-  return {name: leave_out(names[count:]) for count, name in enumerate(("base", *names[:-1]))}
-
-
-def method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
-  """Returns a variant per entry of a table: its name -> the method's options that it changes."""
+def _method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
+  """Returns a variant per entry of a method's `VARIANTS`: its name -> the options it changes."""
   return {
     name: functools.partial(lambda config, options: config.method.update(options), options=options)
     for name, options in table.items()

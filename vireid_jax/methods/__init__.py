@@ -80,24 +80,29 @@ def _options(method: type) -> dict[str, dataclasses.Field]:
   return {field.name: field for field in dataclasses.fields(method) if field.name not in GIVEN}
 
 
+def variants(name: str) -> Mapping[str, Mapping[str, Any]]:
+  """Returns the rows of a method's ablation, `VARIANTS` of its module: name -> changed options."""
+  return getattr(_module(name), "VARIANTS", {})
+
+
 def find(name: str) -> type:
   """Returns the dataclass of a method, from this package or a module of that dotted name.
 
   Raises:
     UserError: no such module, one that cannot be imported, or one without that class.
   """
-  parts = name.split(".") if isinstance(name, str) else []
-  plugged_in = len(parts) > 1 and all(part.isidentifier() for part in parts)
-  module_name = name if plugged_in else f"{__name__}.{choose(name, names(), 'method')}"
-  module = _import(name, module_name)
-  wanted = module_name.rpartition(".")[2].replace("_", "")
+  module = _module(name)
+  wanted = module.__name__.rpartition(".")[2].replace("_", "")
   for key, value in vars(module).items():
     if isinstance(value, type) and key.lower() == wanted and dataclasses.is_dataclass(value):
       return value
-  raise UserError(f"{module_name} defines no dataclass named {wanted!r} (in any case)")
+  raise UserError(f"{module.__name__} defines no dataclass named {wanted!r} (in any case)")
 
 
-def _import(name: str, module_name: str) -> types.ModuleType:
+def _module(name: str) -> types.ModuleType:
+  parts = name.split(".") if isinstance(name, str) else []
+  plugged_in = len(parts) > 1 and all(part.isidentifier() for part in parts)
+  module_name = name if plugged_in else f"{__name__}.{choose(name, names(), 'method')}"
   try:
     return importlib.import_module(module_name)
   except UserError:

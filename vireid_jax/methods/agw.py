@@ -30,6 +30,11 @@ from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, Depth, Width
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
 
+# The plain two-stream baseline.
+VARIANTS = {
+  "base": {"non_local": (0, 0, 0, 0), "pooling": "average", "metric": {"name": "triplet"}}
+}
+
 
 class AGWNetwork(nn.Module):
   """Two-stream ResNet, pooling and head."""

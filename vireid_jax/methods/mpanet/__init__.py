@@ -36,13 +36,16 @@ from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, ResNet, Width
 from vireid_jax.models.two_stream import merge, split
 
-# The parts of the method in the order in which the ablation adds them, with what leaves them out.
-WITHOUT = {
-  "mam": {"mam": False},
-  "pam": {"pam": False},
-  "separation": {"separation_weight": 0.0},
-  "center_cluster": {"center_cluster_weight": 0.0},
-  "mutual": {"modality_weight": 0.0, "mutual_weight": 0.0},
+NO_MUTUAL = {"modality_weight": 0.0, "mutual_weight": 0.0}
+NO_CLUSTER = {"center_cluster_weight": 0.0, **NO_MUTUAL}
+NO_SEPARATION = {"separation_weight": 0.0, **NO_CLUSTER}
+# The ablation: each row has the parts of the rows before it and one more.
+VARIANTS = {
+  "base": {"mam": False, "pam": False, **NO_SEPARATION},
+  "mam": {"pam": False, **NO_SEPARATION},
+  "pam": NO_SEPARATION,
+  "separation": NO_CLUSTER,
+  "center_cluster": NO_MUTUAL,
 }
 
 
