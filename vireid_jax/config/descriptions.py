@@ -25,7 +25,7 @@ DESCRIPTIONS = {
   "sampler.num_instances": "Number of images of each identity and modality in a batch (K).",
   "augment.pair": "Operations that both images of a pair share; they come first.",
   "augment.visible": "Operations on visible images, in order.",
-  "augment.visible_2": "Operations on a second view of visible images, drawn independently; () is none.",
+  "augment.visible_2": "Operations on a second view of visible images; () is none.",
   "augment.infrared": "Operations on infrared images, in order.",
   "method.name": "Name of the method, as `vireid list` prints it, or of a module of your own.",
   "numerics.dtype": (
@@ -54,7 +54,7 @@ DESCRIPTIONS = {
   "optim.decay_at": "When the rate falls, durations from the start; one for 'cosine', 'one_cycle'.",
   "optim.decay_to": "Factors of the rate from these moments on.",
   "train.duration": "Length of the training; a duration.",
-  "train.steps_per_epoch": "Number of steps in an epoch; 0 is what the sampler needs to see all images.",
+  "train.steps_per_epoch": "Number of steps in an epoch; 0 is what the sampler needs.",
   "train.accumulate": (
     "Number of blocks of identities that a batch is cut into to save memory; losses see one block "
     "at a time."
