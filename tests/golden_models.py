@@ -10,6 +10,7 @@ import numpy as np
 
 from vireid_jax import methods
 from vireid_jax.models import convert
+from vireid_jax.models.numerics import Numerics
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 CLASSES = 10
@@ -55,10 +56,12 @@ def abstract(method):
   return jax.eval_shape(method.init, jax.random.key(0), batch)
 
 
-def official(name, dtype, **options):
+def official(name, dtype, conv_impl="auto", **options):
   """Returns a method and its variables, filled from the official names by the importer."""
-  config = {"name": name, "dtype": dtype, "unbiased_variance": True, **options}
-  method = methods.create(config, num_classes=CLASSES, steps_per_epoch=5)
+  numerics = Numerics(dtype, conv_impl, unbiased_variance=True)
+  method = methods.create(
+    {"name": name, **options}, num_classes=CLASSES, steps_per_epoch=5, numerics=numerics
+  )
   table = convert.name_table(name)
   variables, ignored = convert.import_weights(
     abstract(method), state_dict(name), table, as_published=True

@@ -5,8 +5,8 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import small_methods
 
-from vireid_jax import methods
 from vireid_jax.runtime import mesh as mesh_lib
 
 PAIRS, SIZE = 8, (48, 24)
@@ -26,12 +26,10 @@ def batch() -> dict[str, np.ndarray]:
   return drawn
 
 
-def mixed(**options) -> dict[str, jax.Array]:
+def mixed(**pedmix) -> dict[str, jax.Array]:
   """Mixes the batch, split over all devices, by TMPA's own hook."""
   mesh = mesh_lib.make_mesh()
-  method = methods.create(
-    {"name": "tmpa", "depth": 18, "width": 8, **options}, num_classes=4, steps_per_epoch=1
-  )
+  method = small_methods.make("tmpa", pedmix=pedmix)
   mix = jax.jit(lambda key, given: method.mix({}, given, rngs=key, step=jnp.int32(0)))
   return mix(jax.random.key(3), mesh_lib.to_global(batch(), mesh))
 

@@ -9,6 +9,7 @@ from PIL import Image
 from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.durations import Clock
+from vireid_jax.config.parts import make_method
 from vireid_jax.runtime import compilation
 from vireid_jax.training import optim
 from vireid_jax.training import state as state_lib
@@ -32,7 +33,7 @@ def save(workdir, name="agw", *, step=7, seed=0, change=None, **options):
   if "." in name:
     config.method = {"name": name, **methods.defaults(name)}
   config.method.update(options)
-  method = methods.create(config.method, num_classes=len(IDENTITIES), steps_per_epoch=4)
+  method = make_method(config, num_classes=len(IDENTITIES), steps_per_epoch=4)
   height, width = config.data.image_size
   images = jnp.zeros((2, height, width, 3))
   batch = {"visible": images, "infrared": images, "label": jnp.zeros(2, jnp.int32)}

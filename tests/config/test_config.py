@@ -8,6 +8,7 @@ from vireid_jax import methods
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import checks, parts
+from vireid_jax.config.parts import make_method
 from vireid_jax.data.training.augment import make_pipeline
 from vireid_jax.experiment import train
 from vireid_jax.training import first_state, optim
@@ -17,7 +18,7 @@ from vireid_jax.training import first_state, optim
 def test_config_is_valid_and_its_network_can_be_built(name):
   config = config_files.load(name)
   checks.validate(config)
-  method = methods.create(config.method, num_classes=395, steps_per_epoch=696)
+  method = make_method(config, num_classes=395, steps_per_epoch=696)
   variables = first_state.abstract_variables(config.data.image_size, 0, method)
   optim.check_names(config.optim, variables["params"])
   schedule = optim.make_schedule(config.optim, Clock(696, 64))
@@ -87,7 +88,7 @@ def test_base_variant_is_the_plain_baseline():
   config = config_files.load("agw_sysu", "base")
   assert config.method.non_local == (0, 0, 0, 0)
   assert config.method.pooling == "average"
-  assert config.method.metric_loss == "triplet"
+  assert config.method.metric.name == "triplet"
 
 
 def test_val_variant_keeps_val_out_of_training():
@@ -118,7 +119,7 @@ def test_variants_combine_and_unknown_ones_are_named():
   "key, value, message",
   [
     ("method.name", "agv", "unknown method 'agv'; did you mean 'agw'"),
-    ("method.metric_loss", "wtr", "unknown metric_loss 'wtr'; did you mean 'wrt'"),
+    ("method.metric.name", "wtr", "unknown metric loss 'wtr'; did you mean 'wrt'"),
     ("train.duration", "80", "train.duration = '80' is not a valid duration"),
     ("checkpoint.every", "often", "checkpoint.every = 'often' is not a valid duration"),
     ("eval.protocol.name", "sysu", "unknown evaluation protocol 'sysu'"),

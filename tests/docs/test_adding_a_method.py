@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from vireid_jax import config as config_lib
-from vireid_jax import methods
 from vireid_jax.config import checks
+from vireid_jax.config.parts import make_method
 
 GUIDE = "adding_a_method.md"
 METHOD, CONFIG = "my_methods/centers.py", "centers_synthetic.py"
@@ -34,7 +34,7 @@ def test_the_files_of_the_guide_are_a_method_and_a_config(folder, monkeypatch):
   config = config_lib.load(f"{folder / CONFIG}:smoke")
   checks.validate(config)
   assert config_lib.load(f"{folder / CONFIG}:identity").method.weight == 0
-  method = methods.create(config.method, num_classes=4, steps_per_epoch=9)
+  method = make_method(config, num_classes=4, steps_per_epoch=9)
   images = jax.ShapeDtypeStruct((8, 48, 24, 3), jnp.float32)
   batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((8,), jnp.int32)}
   variables = jax.eval_shape(method.init, jax.random.key(0), batch)

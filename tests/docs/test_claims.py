@@ -9,6 +9,7 @@ import pytest
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
+from vireid_jax.config import keys as keys_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -46,7 +47,7 @@ OTHERS = {"method.weight"}
 def test_config_keys_exist(name):
   flags = re.findall(r"--config\.([\w.]+\w)", read(name))
   inline = re.findall(
-    r"`(?:config\.)?((?:eval|data|sampler|train|checkpoint|method|optim|augment|log)\.[\w.]+\w)",
+    r"`(?:config\.)?((?:eval|data|sampler|train|checkpoint|method|optim|augment|log|numerics)\.[\w.]+\w)",
     read(name),
   )
   wrong = {key for key in flags + inline if key not in KNOWN | OTHERS}
@@ -96,12 +97,12 @@ def test_variants_of_the_configs_are_those_their_docstrings_list():
 )
 def test_options_of_a_method_have_the_defaults_that_are_given(section, method):
   text = re.search(rf"^## {section}$(.*?)(?=^## |\Z)", read("methods.md"), re.M | re.S)[1]
-  defaults = methods.defaults(method)
-  given = re.findall(r"`(\w+)` (\d+(?:\.\d+)?)(?= |\)|\||,|\.)", text)
+  defaults = keys_lib.flatten(methods.defaults(method))
+  given = re.findall(r"`([\w.]+)` (\d+(?:\.\d+)?)(?= |\)|\||,|\.)", text)
   checked = {name: float(value) for name, value in given if name in defaults}
   assert len(checked) >= 3
   assert {name: float(defaults[name]) for name in checked} == checked
-  assigned = re.findall(r"`(\w+)=(\w+)`", text)
+  assigned = re.findall(r"`([\w.]+)=(\w+)`", text)
   assert {name for name, _ in assigned} <= set(defaults)
 
 

@@ -8,8 +8,8 @@ import pytest
 import trained_models
 
 import vireid_jax
-from vireid_jax import methods
 from vireid_jax.common.errors import UserError
+from vireid_jax.config.parts import make_method
 from vireid_jax.experiment import evaluate, train
 from vireid_jax.experiment import imported as imported_lib
 from vireid_jax.models import convert
@@ -21,7 +21,7 @@ IDENTITIES = 10
 
 def official_weights(config, path):
   """Saves drawn weights under the official names of the config's method; returns the variables."""
-  method = methods.create(config.method, num_classes=IDENTITIES, steps_per_epoch=1)
+  method = make_method(config, num_classes=IDENTITIES, steps_per_epoch=1)
   shapes = first_state.abstract_variables(config.data.image_size, config.seed, method)
   table = convert.name_table(config.method.name)
   names = convert.export_weights(jax.tree.map(lambda x: np.zeros(x.shape), shapes), table)

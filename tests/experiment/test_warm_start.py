@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from vireid_jax import methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import checks
+from vireid_jax.config.parts import make_method
 from vireid_jax.experiment import warm_start
 from vireid_jax.models import convert
 from vireid_jax.runtime import mesh as mesh_lib
@@ -20,7 +20,7 @@ SHARDING = mesh_lib.replicated(mesh_lib.make_mesh())
 
 
 def make_state(config):
-  method = methods.create(config.method, num_classes=5, steps_per_epoch=3)
+  method = make_method(config, num_classes=5, steps_per_epoch=3)
   images = jax.numpy.zeros((2, 32, 16, 3))
   batch = {"visible": images, "infrared": images, "label": jax.numpy.zeros(2, jax.numpy.int32)}
   optimizer = optim.create(config.optim, lambda step: 1e-3)

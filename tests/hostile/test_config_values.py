@@ -64,11 +64,14 @@ REFUSED = {
   "method.pooling": ("max", "", None, 3),
   "method.feature": ("neck", None),
   "method.non_local": ((0, 2), (0, 2, 3, 0, 0), (-1, 0, 0, 0), ("a",) * 4, 3, None),
-  "method.metric_weight": (-1.0, NAN, INF, "1", None, 10**400),
+  "method.metric.weight": (-1.0, NAN, INF, "1", None, 10**400),
+  "method.metric.name": ("wtr", "", None, 3),
+  "method.metric.margin": (-1.0, NAN),
+  "method.metric": (None, 5, "wrt", ("wrt",)),
   "method.label_smoothing": (1.0, -0.1, NAN),
-  "method.dtype": ("float16", "float64", "", None),
-  "method.conv_impl": ("fast", None),
-  "method.unbiased_variance": (1, "yes", None),
+  "numerics.dtype": ("float16", "float64", "", None),
+  "numerics.conv_impl": ("fast", None),
+  "numerics.unbiased_variance": (1, "yes", None),
   "optim.name": ("adamax", "", None),
   "optim.schedule": ("step", "cosine", "one_cycle", "", None),  # two moments, where it needs one
   "optim.lr": (-0.1, NAN, INF, "0.1", None, 1e30),
@@ -130,17 +133,16 @@ OF_METHODS = {
     "method.kernel_sizes": ((), (2,), (3, 3), (0,), (-3,), 3, ("3",), (33,)),
     "method.generator_stage": (3, -1, "0"),
     "method.num_specific_stages": (2, -1, 9),
-    "method.ma_rate": (1.5, -0.5, NAN),
+    "method.modality_alignment.rate": (1.5, -0.5, NAN),
     "method.auxiliary": ("grey", None),
   },
   "tmpa_synthetic": {
     "method.heads": (0, 3, 10**9, -1),
     "method.reduction": (0, 10**4, -8),
-    "method.bands": (0, -1, 10**9, 2.5),
-    "method.ratio": (2.0, -1, NAN, None),
-    "method.specific_scale": (0.0, -1, INF),
-    "method.cam_warmup": (-1, 1.5),
-    "method.split": ("stage1", None),
+    "method.pedmix.bands": (0, -1, 10**9, 2.5),
+    "method.pedmix.ratio": (2.0, -1, NAN, None),
+    "method.pedmix.cam_warmup": ("-1 steps", "9 examples", "x", 1.5),
+    "method.branch_stage": (1, 4, "stage3", None),
   },
 }
 ALL_REFUSED = [
@@ -185,7 +187,7 @@ def test_wrong_values_are_refused_by_their_key_before_data_are_touched():
     *(("augment.infrared", ("random_erasing(value=(0.5, 1, 0))", "luma(probability=0.1)")),),
     *(("train.steps_per_epoch", 0), ("train.steps_per_epoch", 928)),
     *(("method.depth", 34), ("method.width", 8), ("method.label_smoothing", 0.1)),
-    *(("method.non_local", (0, 0, 0, 0)), ("method.margin", 0), ("train.accumulate", 4)),
+    *(("method.non_local", (0, 0, 0, 0)), ("method.metric.margin", 0), ("train.accumulate", 4)),
     *(
       ("data.dir", "~/data sets/ä"),
       ("eval.corruption.severities", (3,)),
@@ -234,7 +236,7 @@ def test_keys_that_a_file_misspells_or_removes_are_named():
     ("--config.method.depth=51", "config.method.depth is 51; allowed: 18, 34, 50"),
     ("--config.eval.split={nope}", "config.eval.split is '{nope}'; allowed: .*{trial}"),
     ("--config.train.duration=\x1b[31m", r"duration = '\\x1b\[31m' is not a valid duration"),
-    ("--config.method.dtype=float64", "JAX_ENABLE_X64=1"),
+    ("--config.numerics.dtype=float64", "JAX_ENABLE_X64=1"),
     ("--config.sampler={}", "config.sampler is {}; allowed: a section of name, num_identities"),
     ("--config.method.pooling=gam", "unknown pooling 'gam'; did you mean 'gem'"),
   ],
@@ -270,7 +272,10 @@ BUILT = [
     {"data.image_size": (16, 16), "method.kernel_sizes": (1, 31)},
     marks=pytest.mark.slow,
   ),
-  ("tmpa_synthetic", {"method.width": 4, "method.bands": 1000, "method.probability": 1}),
+  (
+    "tmpa_synthetic",
+    {"method.width": 4, "method.pedmix.bands": 1000, "method.pedmix.probability": 1},
+  ),
 ]
 
 
@@ -306,6 +311,7 @@ def test_the_setting_of_the_best_checkpoint_is_checked_before_the_first_step(dat
 PLUG_IN = """import dataclasses
 from typing import Annotated
 from vireid_jax.common.options import Number
+from vireid_jax.models.numerics import Numerics
 
 @dataclasses.dataclass(frozen=True)
 class Mine:
@@ -315,6 +321,7 @@ class Mine:
   rate: Annotated[float, Number(0, 1)] = 0.5
   parts: tuple = (1, 2)
   note: object = None
+  numerics: Numerics = Numerics()
 """
 
 

@@ -10,6 +10,7 @@ from toys import config as toy_config
 
 from vireid_jax import losses, methods
 from vireid_jax.common import workdir_files
+from vireid_jax.config.parts import make_method
 from vireid_jax.experiment import manifest, train
 from vireid_jax.experiment.notices import Notices
 from vireid_jax.experiment.stagnation import Stagnation
@@ -113,8 +114,8 @@ def test_trivial_values_are_what_the_losses_give_for_equal_features(name):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_methods_name_terms_that_they_have(name):
-  config = config_files.load(f"{name}_synthetic", "smoke").method
-  method = methods.create(config, num_classes=3, steps_per_epoch=2)
+  config = config_files.load(f"{name}_synthetic", "smoke")
+  method = make_method(config, num_classes=3, steps_per_epoch=2)
   images = jnp.zeros((4, 48, 24, 3))
   batch = {"visible": images, "infrared": images, "label": jnp.array([0, 0, 1, 1])}
   key = jax.random.key(0)

@@ -6,25 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_methods import make, make_batch
 
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
 
-SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
 FEATURES = 64
-
-
-def make_batch(pairs=4, size=(32, 16), seed=0):
-  rng = np.random.default_rng(seed)
-  return {
-    "visible": jnp.asarray(rng.normal(size=(pairs, *size, 3)), jnp.float32),
-    "infrared": jnp.asarray(rng.normal(size=(pairs, *size, 3)), jnp.float32),
-    "label": jnp.arange(pairs, dtype=jnp.int32) // 2,
-  }
-
-
-def make(name, **options):
-  return methods.create({"name": name, **SMALL, **options}, num_classes=5, steps_per_epoch=3)
 
 
 @functools.cache
@@ -100,7 +87,7 @@ def test_agw_parameter_counts(options, expected):
 
 def test_agw_terms_carry_their_weights():
   method, batch, variables = drawn("agw")
-  other = make("agw", metric_weight=2.0, metric_loss="triplet", label_smoothing=0.1)
+  other = make("agw", metric={"name": "triplet", "weight": 2.0}, label_smoothing=0.1)
 
   def terms(method):
     return jax.jit(lambda v: method.loss(v, batch, rngs=None, step=0).terms)(variables)

@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_methods
 
 from vireid_jax import methods
+from vireid_jax.models.numerics import Numerics
 
-TINY = {"depth": 18, "width": 8, "dtype": "float32"}
+TINY = Numerics("float32")
 NAMES = [name for name in methods.names() if hasattr(methods.find(name), "forward_features")]
 
 
@@ -16,12 +18,7 @@ FEATURES = ("after_neck", "before_neck")
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_two_pieces_are_the_whole(name):
-  by_feature = {
-    feature: methods.create(
-      {"name": name, "feature": feature, **TINY}, num_classes=3, steps_per_epoch=5
-    )
-    for feature in FEATURES
-  }
+  by_feature = {feature: small_methods.make(name, TINY, feature=feature) for feature in FEATURES}
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
   batch = {"visible": image, "infrared": -image, "label": jnp.arange(2)}
   any_method = by_feature["after_neck"]
@@ -52,7 +49,7 @@ def test_all_methods_but_those_without_a_map_are_covered():
 
 
 def test_mpanet_shows_its_masks():
-  method = methods.create({"name": "mpanet", "parts": 2, **TINY}, num_classes=3, steps_per_epoch=5)
+  method = small_methods.make("mpanet", TINY, parts=2)
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
   variables = jax.jit(method.init)(jax.random.key(0), {"visible": image, "infrared": image})
 
@@ -68,8 +65,7 @@ def test_mpanet_shows_its_masks():
 
 
 def test_tmpa_shows_shares_of_its_attention():
-  config = {"name": "tmpa", "split": "stage3", **TINY}
-  method = methods.create(config, num_classes=3, steps_per_epoch=5)
+  method = small_methods.make("tmpa", TINY, branch_stage=3)
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
   batch = {"visible": image, "infrared": image}
   variables = jax.jit(method.init)(jax.random.key(0), batch)
@@ -80,5 +76,5 @@ def test_tmpa_shows_shares_of_its_attention():
   }
   np.testing.assert_allclose(found["visible"].sum(axis=(1, 2)), 1, rtol=1e-5)
   assert not np.allclose(found["visible"], found["infrared"])
-  plain = methods.create({**config, "mft": "convolution"}, num_classes=3, steps_per_epoch=5)
+  plain = small_methods.make("tmpa", TINY, branch_stage=3, mft="convolution")
   assert plain.attention({}, image, "visible") == {}

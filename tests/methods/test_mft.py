@@ -9,7 +9,6 @@ import pytest
 from jax.test_util import check_grads
 
 from vireid_jax.common.errors import UserError
-from vireid_jax.methods.tmpa.fusion import Fusion
 from vireid_jax.methods.tmpa.mft import MFT, ProjectionConv, attend
 from vireid_jax.models.numerics import Numerics
 
@@ -157,17 +156,3 @@ def test_width_must_divide_into_heads():
     MFT(2, 2).init(jax.random.key(0), jnp.zeros(SHAPE), jnp.zeros(SHAPE), train=False)
   with pytest.raises(UserError, match="unknown path 'conv'; did you mean 'convolution'"):
     MFT(1, 2, "conv").init(jax.random.key(0), jnp.zeros(SHAPE), jnp.zeros(SHAPE), train=False)
-
-
-def test_fusion_keeps_the_order_or_weighs():
-  features = [jnp.full((2, 3), value) for value in (1.0, 2.0, 6.0)]
-  np.testing.assert_array_equal(
-    Fusion("concat3").apply({}, *features), np.repeat([[1, 2, 6]] * 2, 3, axis=1)
-  )
-  weighted = Fusion("weighted")
-  variables = weighted.init(jax.random.key(0), *features)
-  np.testing.assert_allclose(weighted.apply(variables, *features), 3 * np.ones((2, 3)), rtol=1e-6)
-  weights = {"params": {"weights": jnp.log(jnp.array([1.0, 1.0, 2.0]))}}
-  np.testing.assert_allclose(weighted.apply(weights, *features), 3.75, rtol=1e-6)
-  with pytest.raises(UserError, match="unknown fusion 'concat'"):
-    Fusion("concat").apply({}, *features)

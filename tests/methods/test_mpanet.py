@@ -7,28 +7,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_methods
+from small_methods import NUMERICS, make_batch
 
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
+from vireid_jax.methods import mpanet
 from vireid_jax.methods.mpanet.mam import MAM, instance_norm
 from vireid_jax.methods.mpanet.modality_classifiers import ModalityClassifiers
 from vireid_jax.methods.mpanet.pam import PAM
-from vireid_jax.models.numerics import Numerics
 
-SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
-NUMERICS = Numerics("float32", "xla")
 RESNET_50 = 23_508_032
 MAMS = 2 * 1024 * 64 + 2 * 2048 * 128
+NO_MUTUAL = mpanet.WITHOUT["mutual"]
+NO_PAM = mpanet.WITHOUT["separation"] | mpanet.WITHOUT["pam"]
 
 
-def make(**options):
-  return methods.create({"name": "mpanet", **SMALL, **options}, num_classes=5, steps_per_epoch=3)
-
-
-def make_batch(pairs=4, size=(32, 16), seed=0):
-  generator = np.random.default_rng(seed)
-  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
-  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
+make = functools.partial(small_methods.make, "mpanet")
 
 
 @functools.cache
@@ -46,13 +41,9 @@ def count(tree):
   [
     # PAM 6 x 2049; neck scale and three classifiers on 7 x 2048 features.
     ({}, RESNET_50 + MAMS + 6 * 2049 + 14_336 * (1 + 3 * 395), 2 * 14_336 * 395),
-    ({"mutual": False}, RESNET_50 + MAMS + 6 * 2049 + 14_336 * 396, 0),
-    ({"mutual": False, "separation": False, "pam": False}, RESNET_50 + MAMS + 2048 * 396, 0),
-    (
-      {"mutual": False, "separation": False, "pam": False, "mam": False},
-      RESNET_50 + 2048 * 396,
-      0,
-    ),
+    (NO_MUTUAL, RESNET_50 + MAMS + 6 * 2049 + 14_336 * 396, 0),
+    ({**NO_MUTUAL, **NO_PAM}, RESNET_50 + MAMS + 2048 * 396, 0),
+    ({**NO_MUTUAL, **NO_PAM, "mam": False}, RESNET_50 + 2048 * 396, 0),
   ],
 )
 def test_parameter_counts(options, parameters, averages):
@@ -195,7 +186,8 @@ def test_terms_are_the_losses_times_their_weights():
 def test_ablation_rows_add_one_part_each(variant, terms):
   config = config_files.load("mpanet_synthetic", f"{variant},smoke")
   rows = ("base", "mam", "pam", "separation", "center_cluster")
-  on = [config.method[name] for name in (*rows[1:], "mutual")]
+  switches = ("mam", "pam", "separation_weight", "center_cluster_weight", "mutual_weight")
+  on = [bool(config.method[name]) for name in switches]
   assert on == [True] * rows.index(variant) + [False] * (5 - rows.index(variant))
   method = methods.create(config.method, num_classes=5, steps_per_epoch=3)
   batch = make_batch()

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_methods
+from small_methods import make_batch
 
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
@@ -13,7 +15,6 @@ from vireid_jax.losses.modality_alignment import modality_center
 from vireid_jax.methods import mun
 from vireid_jax.training import optim
 
-SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla", "metric_loss": "wrt"}
 MODALITIES = ("visible", "infrared", "auxiliary")
 # ResNet-50 with a second stem (64 x 3 x 7 x 7 + 128), neck scale, classifier of 395.
 BASE = 23_508_032 + 9_536 + 2048 * 396
@@ -30,13 +31,7 @@ FULL = BASE + CROSS + intra(3, 5, 7) + 2 * 64
 
 
 def make(**options):
-  return methods.create({"name": "mun", **SMALL, **options}, num_classes=5, steps_per_epoch=3)
-
-
-def make_batch(pairs=4, size=(32, 16), seed=0):
-  generator = np.random.default_rng(seed)
-  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
-  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
+  return small_methods.make("mun", **{"metric": {"name": "wrt"}, **options})
 
 
 @functools.cache
@@ -59,7 +54,7 @@ EXPECTED = {
   "identity_alignment": (FULL, 0),
   "modality_alignment": (FULL, 3),
   "one_kernel": (BASE + CROSS + intra(3) + 2 * 64, 3),
-  "no_accumulation": (FULL, 0),
+  "no_accumulation": (FULL, 3),
   "no_bridge": (FULL, 3),
   "gray": (BASE + 9_536, 3),
   "pixel_mix": (BASE + 9_536, 3),
@@ -82,7 +77,7 @@ def test_variants_change_exactly_what_they_say(variant):
   found = variables.get("prototypes", {})
   assert sorted(found) == (sorted([*MODALITIES, "started"]) if prototypes else [])
   output = jax.eval_shape(lambda v: method.loss(v, batch, rngs=None, step=0), variables)
-  off = {name for name in mun.NO_LOSSES if options.get(name) is False}
+  off = {name for name in LOSSES if options.get(name) == {"weight": 0.0}}
   assert output.terms.keys() == LOSSES - off
   distances = 1 if variant == "base" else 3
   assert sum(name.startswith("distance/") for name in output.metrics) == distances
@@ -112,7 +107,7 @@ def test_terms_are_the_losses_of_the_pooled_features():
   aligned = losses.identity_alignment(
     [after_neck[:, index] for index in range(3)], label, margin=1.0
   )
-  mu = [modality_center(x, "mmd") for x in features]
+  mu = [modality_center(x) for x in features]
   # First step: the prototypes are the centres themselves.
   modality = sum(2 * jnp.sum((mu[m] - mu[2]) ** 2) for m in (0, 1)) / 2
   expected = {
@@ -151,12 +146,11 @@ def statistics(method, variables, batch):
   return jax.jit(compute)(variables)
 
 
-@pytest.mark.parametrize("kind", ["running", "ema"])
-def test_prototypes_over_two_steps(kind):
-  _, batch, variables = drawn()
-  method = make(ma_prototype=kind, ma_metric="mean_l2")
-  start = jax.jit(lambda key: method.init(key, batch)["prototypes"])(jax.random.key(0))
-  variables, compute = variables | {"prototypes": start}, jax.jit(loss_and_features(method))
+@pytest.mark.parametrize("rate", [0.9, 0.0])
+def test_prototypes_over_two_steps(rate):
+  _, _, variables = drawn()
+  method = make(modality_alignment={"rate": rate})
+  compute = jax.jit(loss_and_features(method))
   centers, prototypes, values = [], [], []
   for seed in (0, 1):
     output, found = compute(variables, make_batch(seed=seed))
@@ -167,15 +161,26 @@ def test_prototypes_over_two_steps(kind):
     prototypes.append(variables["prototypes"])
   for name in MODALITIES:
     np.testing.assert_allclose(prototypes[0][name], centers[0][name], atol=1e-6)
-    moved = 0.9 * centers[0][name] + 0.1 * centers[1][name]
-    np.testing.assert_allclose(prototypes[1][name], moved / np.linalg.norm(moved), atol=1e-6)
-  # 'ema' compares the second centres with the prototypes from before, 'running' prototypes alone.
-  old, new = centers if kind == "ema" else (prototypes[1], prototypes[1])
+    moved = rate * centers[0][name] + (1 - rate) * centers[1][name]
+    np.testing.assert_allclose(prototypes[1][name], moved, atol=1e-6)
+  # Prototypes are compared with prototypes; without accumulation they are the batch's centres.
+  old = new = prototypes[1] if rate else centers[1]
   second = 0.0
   for m in ("visible", "infrared"):
     second += np.sum((new[m] - old["auxiliary"]) ** 2) + np.sum((new["auxiliary"] - old[m]) ** 2)
   assert second > 0
-  np.testing.assert_allclose(values[1], method.ma_weight * second / 2, rtol=1e-4)
+  np.testing.assert_allclose(values[1], method.modality_alignment.weight * second / 2, rtol=1e-4)
+
+
+def test_a_weight_of_zero_leaves_the_term_and_its_prototypes_out():
+  _, batch, variables = drawn()
+  without = {name: tree for name, tree in variables.items() if name != "prototypes"}
+  method = make(**mun.NO_IDENTITY, **mun.NO_MODALITY, metric={"weight": 0})
+  drawn_again = jax.eval_shape(method.init, jax.random.key(0), batch)
+  assert drawn_again.keys() == without.keys()
+  output = jax.eval_shape(lambda v: method.loss(v, batch, rngs=None, step=0), without)
+  assert output.terms.keys() == {"identity"}
+  assert output.collections.keys() == without.keys() - {"params"}
 
 
 @functools.cache
@@ -187,17 +192,14 @@ def base_statistics():
   return statistics(make(**mun.VARIANTS["base"]), without, batch)
 
 
-@pytest.mark.parametrize("kind, same", [("own", True), ("shared", False)])
-def test_running_statistics_are_those_of_the_images_met_at_test_time(kind, same):
-  _, batch, variables = drawn()
-  found = statistics(make(auxiliary_statistics=kind), variables, batch)
+def test_running_statistics_are_those_of_the_images_met_at_test_time():
+  method, batch, variables = drawn()
+  found = statistics(method, variables, batch)
   expected = base_statistics()
   for name in ("backbone", "head"):
     found_of, expected_of = jax.tree.leaves(found[name]), jax.tree.leaves(expected[name])
-    close = [
-      np.allclose(x, y, rtol=1e-4, atol=1e-6) for x, y in zip(found_of, expected_of, strict=True)
-    ]
-    assert all(close) == same
+    for x, y in zip(found_of, expected_of, strict=True):
+      np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
 
 
 def test_evaluation_needs_no_generator_and_one_modality():
@@ -233,11 +235,11 @@ def test_layer_scales_have_no_weight_decay():
   "options, message",
   [
     ({"auxiliary": "grey"}, "'gray'"),
-    ({"ma_metric": "l2"}, "mean_l2"),
+    ({"modality_alignment": {"metric": "mmd"}}, "modality_alignment.metric: no such option"),
     ({"generator_stage": 3}, "generator_stage is 3"),
     ({"num_specific_stages": 2}, "num_specific_stages 2"),
     ({"intra": False, "cross": False}, "needs intra or cross"),
-    ({"auxiliary": "none"}, "modality_alignment=False or bridge=False"),
+    ({"auxiliary": "none"}, "modality_alignment.weight=0 or"),
   ],
 )
 def test_impossible_options_are_refused(options, message):

@@ -3,23 +3,25 @@
 import functools
 
 import config_files
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import mix_on_devices
 import numpy as np
 import pytest
+import small_methods
+from small_methods import NUMERICS, make_batch
 
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.experiment import train
 from vireid_jax.losses.shared_specific import shared_specific
-from vireid_jax.losses.transfer import transfer_angle, transfer_distance
+from vireid_jax.losses.transfer import transfer_distance
 from vireid_jax.methods import tmpa
 from vireid_jax.methods.tmpa import region as region_lib
 from vireid_jax.speed.count import abstract_variables, count, measure
 
-SMALL = {"depth": 18, "width": 8, "dtype": "float32", "conv_impl": "xla"}
 STEM, STAGE_1, STAGE_2, STAGE_3, STAGE_4 = 9_536, 215_808, 1_219_584, 7_098_368, 14_964_736
 STREAM, EXTRACTOR = STEM + STAGE_1 + STAGE_2, STAGE_3 + STAGE_4
 # A neck's scale and a classifier of 395 identities on 2048 channels.
@@ -31,14 +33,7 @@ MFE = BASE + 2 * (EXTRACTOR + HEAD)
 THREE_LAYERS = 3 * 2048**2
 
 
-def make(**options):
-  return methods.create({"name": "tmpa", **SMALL, **options}, num_classes=5, steps_per_epoch=3)
-
-
-def make_batch(pairs=4, size=(32, 16), seed=0):
-  generator = np.random.default_rng(seed)
-  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
-  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
+make = functools.partial(small_methods.make, "tmpa")
 
 
 @functools.cache
@@ -48,8 +43,9 @@ def drawn():
 
 
 def full_size(**options):
-  options = {"name": "tmpa", "dtype": "float32", "conv_impl": "xla", **options}
-  return methods.create(options, num_classes=395, steps_per_epoch=1)
+  return methods.create(
+    {"name": "tmpa", **options}, num_classes=395, steps_per_epoch=1, numerics=NUMERICS
+  )
 
 
 @pytest.mark.parametrize(
@@ -87,13 +83,27 @@ def test_cost_at_test(variant, used, operations):
   np.testing.assert_allclose(cost.operations, operations, rtol=0.02)
 
 
-def test_other_split_shares_stage_3():
-  params = abstract_variables(full_size(split="stage3"), (64, 32))["params"]["backbone"]
+def test_the_later_branch_shares_stage_3():
+  params = abstract_variables(full_size(branch_stage=3), (64, 32))["params"]["backbone"]
   assert count(params["common"]) == STAGE_3
   assert count(params["shared"]) == count(params["specific_visible"]) == STAGE_4
   assert set(params) == {
     *("visible", "infrared", "common", "shared", "specific_visible", "specific_infrared")
   }
+
+
+class KeptInputs:
+  """Keeps what enters the head of the feature, and the heads that judge transferred features."""
+
+  def __init__(self):
+    self.found = {}
+
+  def __call__(self, call, args, kwargs, context):
+    if (context.module.name, context.method_name) == ("head", "__call__"):
+      self.found["feature"] = args[0]
+    if context.method_name == "frozen_logits":
+      self.found["transferred"] = (*self.found.get("transferred", ()), args[0])
+    return call(*args, **kwargs)
 
 
 @functools.cache
@@ -106,9 +116,13 @@ def compiled():
       now = {**variables, "params": params}
       return method.loss(now, batch, rngs=None, step=jnp.int32(0)).terms
 
-    outputs, updates = method.network.apply(
-      {**variables, "params": params}, batch["visible"], batch["infrared"], mutable=["batch_stats"]
-    )
+    with nn.intercept_methods(kept := KeptInputs()):
+      outputs, updates = method.network.apply(
+        {**variables, "params": params},
+        *(batch[name] for name in MODALITIES),
+        mutable=["batch_stats"],
+      )
+    outputs |= kept.found
     terms, pull_back = jax.vjp(terms_of, params)
     (of_transfer,) = pull_back({name: jnp.float32(name == "mft") for name in terms})
     (gradient,) = pull_back(jax.tree.map(jnp.ones_like, terms))
@@ -124,10 +138,8 @@ def computed():
 
 def test_feature_is_shared_visible_infrared_for_any_image():
   outputs, *_ = computed()
-  shared, own, made = outputs["shared"], outputs["own"], outputs["made"]
+  shared, own, made = (outputs[name] for name in ("shared", "specific", "transferred"))
   assert outputs["feature"].shape == (8, 3 * 64)
-  for part, third in zip(outputs["parts"], np.split(outputs["feature"], 3, axis=1), strict=True):
-    np.testing.assert_array_equal(part, third)
   # Rows alternate: visible, infrared.
   for modality, parts in enumerate(
     ((shared[0::2], own[0], made[1]), (shared[1::2], made[0], own[1]))
@@ -139,7 +151,9 @@ def test_terms_are_the_losses_times_their_weights():
   outputs, _, values, *_ = computed()
   label = make_batch()["label"]
   labels = np.repeat(label, 2)
-  shared, own, made = (outputs[f"{name}_after_neck"] for name in ("shared", "own", "made"))
+  shared, own, made = (
+    outputs[f"{name}_after_neck"] for name in ("shared", "specific", "transferred")
+  )
 
   def mean_of(features):
     return np.stack([features[label == y].mean(0) for y in label])
@@ -156,9 +170,9 @@ def test_terms_are_the_losses_times_their_weights():
     "identity": 0.5 * losses.cross_entropy(outputs["logits"], labels),
     "wrt": losses.weighted_regularized_triplet(outputs["shared"], labels),
     "shared_identity": 0.5 * losses.cross_entropy(outputs["shared_logits"], labels),
-    "specific_identity": entropy(outputs["own_logits"]),
+    "specific_identity": entropy(outputs["specific_logits"]),
     "mss": shared_specific((shared[0::2], shared[1::2]), own, label).total(),
-    "mft": distance + entropy(outputs["made_logits"]),
+    "mft": distance + entropy(outputs["transferred_logits"]),
   }
   assert set(values) == set(expected)
   for name, value in expected.items():
@@ -180,48 +194,16 @@ def largest(tree):
   return max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize("apart", [transfer_distance, transfer_angle])
-@pytest.mark.parametrize("fixed", [True, False])
-def test_true_features_come_towards_made_ones_unless_fixed(apart, fixed):
-  made, own = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
+def test_true_features_do_not_come_towards_transferred_ones():
+  transferred, specific = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
   label = np.array([0, 0, 1, 1])
-  of_made, of_own = jax.grad(lambda *x: apart(*x, label, fixed=fixed), argnums=(0, 1))(made, own)
-  assert largest(of_made) > 0
-  assert (largest(of_own) > 0) == (not fixed)
+  slopes = jax.grad(transfer_distance, argnums=(0, 1))(transferred, specific, label)
+  assert largest(slopes[0]) > 0
+  assert largest(slopes[1]) == 0
 
 
-def test_either_place_of_the_losses_is_read():
-  _, batch, variables = drawn()
-  outputs, *_ = computed()
-  method = make(mss_feature="before_neck", mft_feature="before_neck", metric_feature="feature")
-  terms = jax.jit(lambda: method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms)()
-  label = batch["label"]
-  shared, own, made = (outputs[name] for name in ("shared", "own", "made"))
-  mss = shared_specific((shared[0::2], shared[1::2]), own, label).total()
-  np.testing.assert_allclose(terms["mss"], mss, rtol=2e-5)
-  wrt = losses.weighted_regularized_triplet(outputs["feature"], np.repeat(label, 2))
-  np.testing.assert_allclose(terms["wrt"], wrt, rtol=2e-5)
-  judged = np.mean([losses.cross_entropy(each, label) for each in outputs["made_logits"]])
-  means = [np.stack([x[label == y].mean(0) for y in label]) for x in own]
-  distance = np.mean(np.abs(np.stack(made) - means))
-  np.testing.assert_allclose(terms["mft"], distance + judged, rtol=2e-5)
-
-
-def test_metric_loss_of_each_part():
-  _, batch, variables = drawn()
-  outputs, *_ = computed()
-  method = make(metric_feature="each")
-  terms = jax.jit(lambda: method.loss(variables, batch, rngs=None, step=jnp.int32(0)).terms)()
-  three = [
-    losses.weighted_regularized_triplet(part, np.repeat(batch["label"], 2))
-    for part in outputs["parts"]
-  ]
-  np.testing.assert_allclose(terms["wrt"], sum(three), rtol=2e-5)
-
-
-@pytest.mark.parametrize("feature", ["shared", "each"])
-def test_without_transfer_the_shared_feature_is_all_that_is_judged(feature):
-  batch, method = make_batch(), make(**tmpa.VARIANTS["base"], metric_feature=feature)
+def test_without_transfer_the_shared_feature_is_all_that_is_judged():
+  batch, method = make_batch(), make(**tmpa.VARIANTS["base"])
   variables = jax.jit(method.init)(jax.random.key(0), batch)
 
   @jax.jit
@@ -240,9 +222,8 @@ def test_without_transfer_the_shared_feature_is_all_that_is_judged(feature):
   np.testing.assert_allclose(terms["identity"], identity, rtol=2e-5)
 
 
-@pytest.mark.parametrize("scale", [0.5, 1.0])
-def test_specific_parts_of_the_feature_start_at_their_scale(scale):
-  method, batch = make(specific_scale=scale), make_batch()
+def test_specific_parts_of_the_feature_start_at_their_scale():
+  method, batch, scale = make(), make_batch(), 0.1
 
   def draw(key):
     return method.init(key, batch)["params"]["head"]["neck"]["scale"]  # alone, compiled in no time
@@ -256,9 +237,11 @@ def test_made_features_are_judged_by_the_head_of_what_they_imitate():
   outputs, updates, *_ = computed()
   for index, name in enumerate(("visible_head", "infrared_head")):
     params, statistics = drawn()[2]["params"][name], updates[name]["neck"]
-    normal = (outputs["made"][index] - statistics["mean"]) / np.sqrt(statistics["var"] + 1e-5)
+    normal = (outputs["transferred"][index] - statistics["mean"]) / np.sqrt(
+      statistics["var"] + 1e-5
+    )
     logits = (normal * params["neck"]["scale"]) @ params["classifier"]["kernel"]
-    np.testing.assert_allclose(outputs["made_logits"][index], logits, atol=1e-5)
+    np.testing.assert_allclose(outputs["transferred_logits"][index], logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", ["one image of each", "one identity", "equal images", "black"])
@@ -316,14 +299,15 @@ def test_ablation_rows_have_their_parts(variant):
   transfers = variant in ("attention", "convolution", "mft", "")
   expected |= {"shared_identity", "mft"} if transfers else set()
   assert set(output.terms) == expected
-  assert (method.strategy == "swap") == (variant in ("pedmix", ""))
+  assert (method.pedmix.strategy == "swap") == (variant in ("pedmix", ""))
   assert method.no_decay == (
     ("attention_scale", "convolution_scale") if variant in ("mft", "") else ()
   )
 
 
 def test_own_activation_takes_over_from_the_prior_after_the_warm_up():
-  method = make(region="cam", cam_warmup=10, probability=1.0, ratio=1.0)
+  always = {"region": "cam", "cam_warmup": "10 steps", "probability": 1.0, "ratio": 1.0}
+  method = make(pedmix=always)
   given = mix_on_devices.batch()
   variables = drawn()[2]
 
@@ -347,7 +331,7 @@ def test_own_activation_takes_over_from_the_prior_after_the_warm_up():
 def test_masks_are_asked_for_only_when_the_region_needs_them():
   def needs(**options):
     config = config_files.load("tmpa_synthetic")
-    config.method.update(options)
+    config.method.pedmix.update(options)
     return methods.needs_masks(config.method)
 
   assert needs(region="mask")
@@ -361,12 +345,11 @@ def test_masks_are_asked_for_only_when_the_region_needs_them():
   [
     ({"mfe": False}, "mft = 'both' transfers specific features, but mfe = False"),
     ({"mft": "conv"}, "unknown mft 'conv'; did you mean 'convolution'"),
-    ({"region": "box"}, "unknown region 'box'"),
-    ({"split": "stage1"}, "unknown split 'stage1'"),
-    ({"fusion": "sum"}, "unknown fusion 'sum'"),
-    ({"ratio": 2.0}, "ratio is 2.0"),
-    ({"cam_warmup": -1}, "cam_warmup is -1"),
-    ({"specific_scale": 0.0}, "specific_scale is 0.0; allowed: more than 0"),
+    ({"pedmix": {"region": "box"}}, "unknown region 'box'"),
+    ({"branch_stage": 1}, "branch_stage is 1; allowed: 2, 3"),
+    ({"pedmix": {"ratio": 2.0}}, "config.method.pedmix.ratio is 2.0"),
+    ({"pedmix": {"cam_warmup": "-1 steps"}}, "method.pedmix.cam_warmup = '-1 steps'"),
+    ({"pedmix": {"cam_warmup": "9 examples"}}, "allowed here: steps or epochs"),
   ],
 )
 def test_wrong_settings_are_explained(options, message):
@@ -385,6 +368,6 @@ def test_flips_are_shared_by_a_pair_and_come_before_mixing():
 @pytest.mark.parametrize("region", ["mask", "cam"])
 def test_smoke_training(region, data_dir, tmp_path):
   config = config_files.smoke("tmpa_synthetic", data_dir)
-  config.method.update({"region": region, "cam_warmup": 2})
+  config.method.pedmix.update({"region": region, "cam_warmup": "2 steps"})
   results = train.train(config, tmp_path)
   assert all(np.isfinite(result.mean["mAP"]) for result in results.values())

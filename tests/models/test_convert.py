@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_methods
 from safetensors import numpy as safetensors
 
 from vireid_jax import methods
@@ -134,7 +135,9 @@ def test_torchvision_names_round_trip_bit_equal(depth):
 
 
 def test_both_stems_start_from_the_same_weights():
-  method = methods.create({"name": "agw", "dtype": "float32"}, num_classes=3, steps_per_epoch=1)
+  method = methods.create(
+    {"name": "agw"}, num_classes=3, steps_per_epoch=1, numerics=Numerics("float32")
+  )
   network = ResNet(50, numerics=Numerics("float32", "xla"))
   shapes = jax.eval_shape(
     lambda x: network.init(jax.random.key(0), x, train=True),
@@ -159,7 +162,10 @@ def test_both_stems_start_from_the_same_weights():
 @pytest.mark.parametrize("name, unused", [("agw", 690), ("mpanet", 54)])
 def test_official_names_cover_every_tensor_and_round_trip(name, unused):
   method = methods.create(
-    {"name": name, "dtype": "float32"}, num_classes=golden_models.CLASSES, steps_per_epoch=1
+    {"name": name},
+    num_classes=golden_models.CLASSES,
+    steps_per_epoch=1,
+    numerics=Numerics("float32"),
   )
   official = {
     key: np.broadcast_to(np.float32(index), shape)
@@ -189,9 +195,10 @@ def test_agw_leaves_out_just_the_parts_that_its_forward_pass_skips():
 
 def small_case():
   method = methods.create(
-    {"name": "mpanet", "depth": 18, "width": 8, "dtype": "float32"},
+    {"name": "mpanet", **small_methods.SMALL},
     num_classes=3,
     steps_per_epoch=1,
+    numerics=Numerics("float32"),
   )
   shapes = golden_models.abstract(method)
   table = convert.name_table("mpanet")
@@ -232,9 +239,7 @@ def test_average_takes_the_classifiers_place_only_as_the_published_code_does():
 
 
 def test_two_stems_that_differ_have_no_single_torchvision_network():
-  method = methods.create(
-    {"name": "agw", "depth": 18, "width": 8, "dtype": "float32"}, num_classes=3, steps_per_epoch=1
-  )
+  method = small_methods.make("agw", Numerics("float32"))
   variables = jax.tree.map(lambda x: np.ones(x.shape), golden_models.abstract(method))
   variables["params"]["backbone"]["infrared"]["stem"]["bn1"]["scale"] += 1
   with pytest.raises(UserError, match=r"both 'bn1\.weight' for torchvision and differ"):

@@ -16,6 +16,7 @@ from vireid_jax import config as config_lib
 from vireid_jax import methods
 from vireid_jax.common.durations import Clock
 from vireid_jax.data.training import augment
+from vireid_jax.models.numerics import Numerics
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.training import optim
 from vireid_jax.training import state as state_lib
@@ -23,14 +24,16 @@ from vireid_jax.training import step as step_lib
 
 COUNTS = (1, 2, 4, 8)
 SIZE = (48, 24)
-SMALL = {"depth": 18, "width": 8, "dtype": "float64"}
+SMALL = {"depth": 18, "width": 8}
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
 def make_method(name):
   """Makes the method at the smallest size that has all its parts."""
   options = {key: value for key, value in SMALL.items() if key in methods.defaults(name)}
-  return methods.create({"name": name, **options}, num_classes=5, steps_per_epoch=3)
+  return methods.create(
+    {"name": name, **options}, num_classes=5, steps_per_epoch=3, numerics=Numerics("float64")
+  )
 
 
 def make_batch(pairs=8, images=2):

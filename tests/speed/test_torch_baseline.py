@@ -39,9 +39,10 @@ def small_peaks(monkeypatch):
   monkeypatch.setattr(device, "COPY_LENGTH", {"cpu": 1024})
 
 
-def _config(**changes):
+def _config(dtype="auto", conv_impl="auto", **changes):
   config = setting.config_lib.load(AGW)
   config.method.update(changes)
+  config.numerics.update({"dtype": dtype, "conv_impl": conv_impl})
   return config
 
 
@@ -61,7 +62,7 @@ def test_both_train_equally_many_parameters(depth, width):
   [("triplet", "average", 18), ("wrt_legacy", "gem", 50), ("wrt", "average", 18)],
 )
 def test_same_weights_give_the_same_loss_and_gradients(metric, pooling, depth):
-  changes = {"metric_loss": metric, "pooling": pooling, "depth": depth, "dtype": "float64"}
+  changes = {"metric": {"name": metric}, "pooling": pooling, "depth": depth, "dtype": "float64"}
   with jax.enable_x64(True):
     config = _config(**changes)
     method = setting.create_method(config, CLASSES)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from toys.linear import Linear
 
 from vireid_jax.methods.base import LossOutput
+from vireid_jax.models.numerics import Numerics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Breaking:
   width: int = 8
   nan_at: int = 0
   where: str = "loss"
+  numerics: Numerics = Numerics()
 
   @property
   def _linear(self):

@@ -4,6 +4,8 @@ import dataclasses
 
 from toys.linear import Linear
 
+from vireid_jax.models.numerics import Numerics
+
 
 @dataclasses.dataclass(frozen=True)
 class Counting:
@@ -13,6 +15,7 @@ class Counting:
   steps_per_epoch: int
   feature: str = "after_neck"
   width: int = 8
+  numerics: Numerics = Numerics()
 
   @property
   def _linear(self):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from vireid_jax import losses
 from vireid_jax.methods.base import LossOutput
+from vireid_jax.models.numerics import Numerics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Linear:
   steps_per_epoch: int
   feature: str = "after_neck"
   width: int = 8
+  numerics: Numerics = Numerics()
 
   def init(self, rng, batch):
     """Draws the projections."""

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import small_methods
 from toys.linear import Linear
 
-from vireid_jax import methods
 from vireid_jax.common.errors import UserError
+from vireid_jax.models.numerics import Numerics
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.training import gradients
 from vireid_jax.training import state as state_lib
@@ -29,11 +30,7 @@ def make_batch(pairs=8, size=(32, 16), dtype=np.float32):
 
 def agw():
   """A ResNet-18 of width 8 in float64, and a batch."""
-  method = methods.create(
-    {"name": "agw", "depth": 18, "width": 8, "dtype": "float64", "conv_impl": "xla"},
-    num_classes=5,
-    steps_per_epoch=3,
-  )
+  method = small_methods.make("agw", Numerics("float64", "xla"))
   return method, make_batch(dtype=np.float64)
 
 

@@ -1,0 +1,30 @@
+"""Methods small enough for a test, and the batches that they take."""
+
+import numpy as np
+
+from vireid_jax import methods
+from vireid_jax.models.numerics import Numerics
+
+SMALL = {"depth": 18, "width": 8}
+NUMERICS = Numerics("float32", "xla")
+CLASSES = 5
+
+
+def make(name, numerics=NUMERICS, **options):
+  """Returns a method of depth 18 and width 8 for five people and three steps an epoch.
+
+  Args:
+    name: of the method.
+    numerics: of its network.
+    **options: of the method; a dictionary for a section.
+  """
+  return methods.create(
+    {"name": name, **SMALL, **options}, num_classes=CLASSES, steps_per_epoch=3, numerics=numerics
+  )
+
+
+def make_batch(pairs=4, size=(32, 16), seed=0):
+  """Returns pairs of images of noise, two pairs of each person."""
+  generator = np.random.default_rng(seed)
+  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
+  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
