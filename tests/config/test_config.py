@@ -108,6 +108,25 @@ def test_any_method_may_be_trained_on_pictures_of_ones_own():
   assert held_out.eval.split == "val" and held_out.data.train_splits == ("train",)
 
 
+def test_only_a_config_with_rendered_images_has_their_key():
+  assert all("render" not in config_files.load(name).data for name in config_files.NAMES)
+  named = ["--config.data.render=smoke"]
+  config = config_lib.override(config_files.load("agw_sysu").lock(), named)
+  checks.validate(config)
+  assert config.data.render == "smoke" and config.is_locked
+  assert config_lib.override(config_files.load("agw_sysu", "smoke"), [f"{named[0][:-5]}quick"])
+  with pytest.raises(UserError, match="unknown render 'smok'; did you mean 'smoke'"):
+    checks.validate(config_lib.override(config_files.load("agw_sysu"), [named[0][:-1]]))
+  with pytest.raises(UserError, match=r"data\.renders: no such key"):
+    config_lib.override(config_files.load("agw_sysu"), ["--config.data.renders=smoke"])
+
+
+def test_leaving_the_rendered_images_is_a_difference():
+  real, stand_in = ({"data": {"name": "regdb", **more}} for more in ({}, {"render": "smoke"}))
+  assert config_lib.differences(stand_in, real) == ["data.render: 'smoke' -> ''"]
+  assert config_lib.differences({"data": {"name": "regdb", "render": ""}}, real) == []
+
+
 def test_variants_combine_and_unknown_ones_are_named():
   config = config_files.load("agw_sysu", "base,smoke")
   assert config.method.pooling == "average" and config.data.render == "smoke"

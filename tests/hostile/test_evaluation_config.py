@@ -4,6 +4,7 @@ import json
 import random
 
 import command_lines
+import config_files
 import pytest
 import trained_models
 from toys import config as toy_config
@@ -48,6 +49,21 @@ def call(*arguments):
 
 def evaluate_by_command(workdir, *options):
   return call("--mode=evaluate", f"--workdir={workdir}", *options)
+
+
+@pytest.mark.parametrize("mismatch", [False, True])
+def test_a_run_on_rendered_images_is_evaluated_on_those_that_the_command_names(mismatch):
+  stored = config_lib.to_dict(config_files.load("agw_sysu", "smoke"))
+  given = config_files.load("agw_sysu", "smoke")
+  del given.data.render
+  if mismatch:
+    given.eval.allow_mismatch = True
+    given.data.image_size = (96, 48)
+  assert "render" not in evaluation_config.resolve(stored, given).config.data
+  assert evaluation_config.resolve(stored).config.data.render == "smoke"
+  real = config_lib.to_dict(given)
+  changes = ["--config.data.render=quick"]
+  assert evaluation_config.resolve(real, changes=changes).config.data.render == "quick"
 
 
 def test_without_a_config_the_evaluation_is_that_of_the_training(trained, capsys):

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict, config_flags
 from vireid_jax import config as config_lib
 from vireid_jax.cli import names
 from vireid_jax.common.errors import UserError
-from vireid_jax.config.overrides import check, explained
+from vireid_jax.config.overrides import admit, check, explained
 
 # Overrides of a command without a config file, for a config that is found later.
 _kept: list[str] = []
@@ -62,6 +62,6 @@ class _Reader(flags.ArgumentParser):
   """Reads the file as every other command does, and knows its keys before overrides are parsed."""
 
   def parse(self, path: str) -> ConfigDict:
-    config = config_lib.load(path)
+    config = admit(config_lib.load(path), sys.argv)
     check(config, sys.argv)
     return config.lock()

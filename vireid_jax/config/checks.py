@@ -139,6 +139,8 @@ def check_keys(config: ConfigDict) -> None:
       raise UserError(keys.unknown(key, known))
   _refuse_moved_options(tree["method"])
   for key, option in known.items():
+    if key not in flat and key in keys.OPTIONAL:
+      continue
     if key not in flat:
       raise UserError(
         f"config.{key} is missing; start from config.default_config, which has "
@@ -157,9 +159,9 @@ def _refuse_moved_options(method: dict) -> None:
 
 
 def options() -> dict[str, Option]:
-  """Returns the options of all keys that every config has, by flat name."""
+  """Returns the options of all keys outside method and protocol, by flat name."""
   defaults = keys.plain(defaults_lib.default_config("agw", "sysu_mm01"))
-  flat = keys.flatten(defaults, whole=RULES)
+  flat = keys.flatten(defaults, whole=RULES) | keys.OPTIONAL
   return {
     key: Option(RULES.get(key) or inferred(default), default)
     for key, default in flat.items()
@@ -220,11 +222,11 @@ def _check_second_view(config: ConfigDict, method: methods.Method) -> None:
 
 
 def _check_rendered(config: ConfigDict) -> None:
-  name, known = config.data.name, rendered.STAND_INS
-  if config.data.render and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
+  name, known, preset = config.data.name, rendered.STAND_INS, config.data.get("render")
+  if preset and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
     raise UserError(
-      f"config.data.render = {config.data.render!r} cannot stand in for config.data.name = "
-      f"{shown(name)}; {nearest(name, known)}; or set config.data.render to ''"
+      f"config.data.render = {preset!r} cannot stand in for config.data.name = "
+      f"{shown(name)}; {nearest(name, known)}; or leave config.data.render out"
     )
 
 

@@ -30,7 +30,7 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) ->
   Returns:
     A line 'key: old -> new' per difference, sorted; empty when the run may continue.
   """
-  old, new = keys.flatten(old), keys.flatten(new)
+  old, new = (keys.OPTIONAL | keys.flatten(each) for each in (old, new))
   lines = []
   for key in sorted(old.keys() | new.keys()):
     before, after = old.get(key, "(absent)"), new.get(key, "(absent)")

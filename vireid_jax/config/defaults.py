@@ -35,7 +35,6 @@ def default_config(method: str, dataset: str) -> ConfigDict:
       "image_size": (288, 144),
       "resize": "lanczos",
       "trial": 1,  # fills {trial} in the names of splits: RegDB's ten trials
-      "render": "",  # a preset of the synthetic renderer stands in for the real images
       "drop_unpaired": False,
       "placement": "auto",  # of the training images: 'device', 'host', 'stream' (from disk)
     }

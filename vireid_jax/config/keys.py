@@ -10,6 +10,9 @@ from ml_collections.config_dict import RequiredValueError
 from vireid_jax.common.errors import UserError, shown
 from vireid_jax.config import moved
 
+# Keys that a config may leave out, with what that means. `data.render`, a preset whose rendered
+# images stand in for the real ones, is for tests and the variant 'smoke'.
+OPTIONAL = {"data.render": ""}
 DEEPEST = 20  # sections in one another
 # What other code bases call our keys.
 ALIASES = {

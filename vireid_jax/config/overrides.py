@@ -33,9 +33,9 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
   if not overrides:
     return config
   values, argv = flags.FlagValues(), ["", *overrides]
-  check(config, argv)
   with explained(values):
-    config = copy.deepcopy(config)
+    config = admit(copy.deepcopy(config), argv)
+    check(config, argv)
     held = config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
     unused = values(argv)[1:]
   if unused:
@@ -54,6 +54,18 @@ def explained(values: flags.FlagValues) -> Iterator[None]:
     raise UserError(f"--config: {printable(' '.join(str(error).split()))[:500]}") from None
   except (RecursionError, MemoryError):
     raise UserError("--config: a value is nested too deeply; give a plain one") from None
+
+
+def admit(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
+  """Adds the optional keys that overrides name and a config lacks; returns the config."""
+  for key, default in keys.OPTIONAL.items():
+    section, _, name = key.rpartition(".")
+    inside = config.get(section)
+    named = any(re.match(rf"--?config\.{re.escape(key)}(=|$)", text) for text in argv)
+    if named and isinstance(inside, ConfigDict) and name not in inside:
+      with inside.unlocked():
+        inside[name] = default
+  return config
 
 
 def check(config: ConfigDict, argv: list[str]) -> None:

@@ -27,11 +27,12 @@ def data_dir(config) -> pathlib.Path:
   """Returns the root of the prepared data sets that a config reads.
 
   Args:
-    config: the 'data' part: 'dir', and 'render', a preset whose rendered images stand in for the
+    config: the 'data' part: 'dir', and 'render' where a preset's rendered images stand in for the
       real ones, in a root of their own.
   """
   root = expanded(config["dir"] or default_data_dir())
-  return root / RENDERED_FOLDER / config["render"] if config["render"] else root
+  preset = config.get("render")
+  return root / RENDERED_FOLDER / preset if preset else root
 
 
 def ensure(config) -> None:
@@ -46,9 +47,9 @@ def ensure(config) -> None:
   name, root = config["name"], data_dir(config)
   if name.partition("/")[0] == SYNTHETIC:
     _once(name, root, _synthetic_world(name), lambda: _prepare_synthetic(name, root))
-  elif config["render"]:
-    world = _stand_in_world(name, config["render"])
-    _once(name, root, world, lambda: _prepare_rendered(name, root, config["render"], world))
+  elif preset := config.get("render"):
+    world = _stand_in_world(name, preset)
+    _once(name, root, world, lambda: _prepare_rendered(name, root, preset, world))
 
 
 def _once(name: str, root: pathlib.Path, world: dict, render: Callable[[], None]) -> None:

@@ -138,15 +138,14 @@ def _joined(own: ConfigDict, given: ConfigDict, *, take_all: bool) -> ConfigDict
   whole = own.to_dict()
   wanted = given.to_dict()
   whole["eval"] = {**whole["eval"], **wanted["eval"]}
-  names = [key.removeprefix("data.") for key in TEST_SET if key.startswith("data.")]
+  taken = {key.removeprefix("data.") for key in TEST_SET if key.startswith("data.")}
   if take_all:
-    names = [key for key in wanted["data"] if f"data.{key}" not in TRAINING]
+    taken |= {key for key in wanted["data"] if f"data.{key}" not in TRAINING}
     whole |= {key: wanted[key] for key in wanted if key not in ("eval", "data", *TRAINING)}
     whole["augment"] = wanted["augment"]
-  whole["data"] = {
-    **whole["data"],
-    **{key: wanted["data"][key] for key in names if key in wanted["data"]},
-  }
+  # A key that the command leaves out, such as `render`, is not the checkpoint's either.
+  kept = {key: value for key, value in whole["data"].items() if key not in taken}
+  whole["data"] = kept | {key: value for key, value in wanted["data"].items() if key in taken}
   return ConfigDict(whole)
 
 
