@@ -121,7 +121,7 @@ def test_every_key_of_the_config_is_compared_unless_it_is_known_to_be_free(data_
     given.setdefault(section, {})[key] = 1
     assert evaluation_config.seen(given) != evaluation_config.seen(stored), (section, key)
   named = set(stored) - {"method", "data"} | {f"data.{key}" for key in stored["data"]}
-  assert named - free == {"data.image_size", "data.resize"}
+  assert named - free == {"data.image_size", "data.resize", "numerics"}
 
 
 def test_a_mismatch_that_is_asked_for_is_named_everywhere(trained, capsys):
