@@ -1,4 +1,4 @@
-"""The commands that messages tell the user to run next are commands that there are."""
+"""The commands that messages suggest exist."""
 
 import ast
 import importlib

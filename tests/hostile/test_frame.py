@@ -145,9 +145,9 @@ def test_a_stop_is_recognised_inside_a_library_s_error():
     (b"run\xff".decode("utf-8", "surrogateescape"), "not text"),
     ("run\x1b[2J", "not text"),
     ("~nobody_of_that_name/run", "unknown user"),
-    ("{tmp}/dangling", "a link to nothing"),
-    ("{tmp}/dangling/run", "a link to nothing"),
-    ("{tmp}/loop/run", "a link to nothing"),
+    ("{tmp}/dangling", "a broken link"),
+    ("{tmp}/dangling/run", "a broken link"),
+    ("{tmp}/loop/run", "a broken link"),
   ],
 )
 def test_workdirs_that_cannot_be_are_refused(name, words, tmp_path):
@@ -183,7 +183,7 @@ def test_a_place_is_tried_without_leaving_a_trace(tmp_path):
   assert not list(tmp_path.iterdir())
   (tmp_path / "file").touch()
   for place in (tmp_path / "file", tmp_path / "file" / "below"):
-    with pytest.raises(UserError, match=r"cannot write .*name another place with --out"):
+    with pytest.raises(UserError, match=r"cannot write .*choose another --out"):
       files.check_writable(place, "--out")
 
 

@@ -27,7 +27,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
   )
   last = child.stderr.strip().splitlines()[-1]
   assert child.returncode == 1, child.stderr
-  assert last.startswith(f"error: cannot write to {data}: a file would become larger")
+  assert last.startswith(f"error: cannot write to {data}: the file would exceed")
   assert "Traceback" not in child.stderr
   assert os.listdir(data) == []  # noqa: PTH208
 

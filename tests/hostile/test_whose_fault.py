@@ -43,13 +43,19 @@ def test_what_cannot_be_read_is_not_called_the_workdir(error, said, tmp_path):
     error.filename = error.filename.format(**places)
   elif not isinstance(error, OSError):
     error = type(error)(str(error).format(**places))
-  with pytest.raises(UserError, match=said), files.explained(workdir, lambda: "Step 3 is kept. "):
+  with (
+    pytest.raises(UserError, match=said),
+    files.user_errors_for_writes(workdir, lambda: "Step 3 is kept. "),
+  ):
     raise error
 
 
 def test_other_errors_pass_and_relative_paths_count(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  with pytest.raises(KeyError), files.explained(tmp_path / "run"):
+  with pytest.raises(KeyError), files.user_errors_for_writes(tmp_path / "run"):
     raise KeyError("x")
-  with pytest.raises(UserError, match=r"write to .*run: "), files.explained(tmp_path / "run"):
+  with (
+    pytest.raises(UserError, match=r"write to .*run: "),
+    files.user_errors_for_writes(tmp_path / "run"),
+  ):
     raise OSError(errno.EACCES, DENIED, "run/metrics.jsonl")

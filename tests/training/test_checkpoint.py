@@ -110,7 +110,7 @@ def test_a_save_that_fails_midway_is_explained_and_damages_nothing(tmp_path):
   checkpoints = Checkpoints(tmp_path, keep=1)
   with files_of_at_most(100_000):
     checkpoints.save(2, state_of(2, 1_000_000), {"config": {}})
-    with pytest.raises(UserError, match=r"larger than this .*Checkpoint 1 is complete and stays"):
+    with pytest.raises(UserError, match=r"exceed this .*Checkpoint 1 is complete and stays"):
       checkpoints.close()
   checkpoint_folders.clean(tmp_path)
   assert Checkpoints(tmp_path).steps() == [1]
@@ -169,7 +169,7 @@ def test_a_workdir_without_write_permission_is_refused_before_anything_runs(tmp_
         files.make_workdir(workdir)
   assert list(closed.iterdir()) == []
   (tmp_path / "file").touch()
-  with pytest.raises(UserError, match="a part of its path is a file"):
+  with pytest.raises(UserError, match="its path leads through a file"):
     files.make_workdir(tmp_path / "file" / "run")
 
 
@@ -181,7 +181,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     raise OSError(28, "No space left on device")
 
   monkeypatch.setattr(files.os, "fsync", fail)
-  with pytest.raises(UserError, match="the disk is full"), files.explained(tmp_path):
+  with pytest.raises(UserError, match="the disk is full"), files.user_errors_for_writes(tmp_path):
     files.write_text(path, "new")
   assert path.read_text() == "old"
 

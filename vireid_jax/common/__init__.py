@@ -1,1 +1,1 @@
-"""The ground that every room stands on; imports nothing else of this package."""
+"""What every other package builds on; imports nothing else of `vireid_jax`."""

@@ -15,11 +15,11 @@ LONGEST = 100  # characters
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-  """What turns epochs and examples into steps.
+  """Converts epochs and examples to steps.
 
   Attributes:
-    steps_per_epoch: training steps in an epoch.
-    batch_images: images in a batch, both modalities together; None where examples are not counted.
+    steps_per_epoch: Training steps in an epoch.
+    batch_images: Images in a batch, both modalities together; None to refuse examples.
   """
 
   steps_per_epoch: int
@@ -29,15 +29,14 @@ class Clock:
     """Converts a duration to steps.
 
     Args:
-      text: a number and a unit of `UNITS`, the plural s optional; '' or '0' is 0.
-      key: the config key, for the error.
+      text: A number and a unit of `UNITS`, the plural s optional; '' or '0' is 0.
+      key: Config key, for the error.
 
     Returns:
-      The nearest whole number; at least 1 for every duration above 0, which '' and not a short
-      duration turns off.
+      The nearest whole number of steps; at least 1 for a duration above 0, since '' means never.
 
     Raises:
-      UserError: when the text is of another form, or far too long.
+      UserError: The text is not a duration, or is longer than `MOST_STEPS`.
     """
     number, name = _parse(text, key)
     if name == "example" and self.batch_images is None:
@@ -53,7 +52,7 @@ class Clock:
 
 @dataclasses.dataclass(frozen=True)
 class Duration(Rule):
-  """A duration; '' is never."""
+  """A duration; '' means never."""
 
   allowed = "a number and one of " + ", ".join(UNITS) + ", for example '10 epochs', or '' for never"
 
@@ -71,7 +70,7 @@ class Duration(Rule):
 
 
 def unit(text: str) -> str:
-  """Returns 'step', 'epoch' or 'example'; raises UserError for what is not a duration."""
+  """Returns 'step', 'epoch' or 'example'; raises UserError for an invalid duration."""
   return _parse(text, "duration")[1]
 
 

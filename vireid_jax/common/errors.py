@@ -1,4 +1,4 @@
-"""Errors meant for the person at the keyboard: what was wrong, and what to do next."""
+"""Errors meant for the user: what was wrong, and what to do next."""
 
 import difflib
 import traceback
@@ -10,8 +10,8 @@ from typing import Any
 # moves, right-to-left overrides, zero-width spaces), line separators, bytes that are not text.
 _ESCAPED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
-LONGEST = 100  # characters of a value in a message
-MOST_LISTED = 60  # names in a message
+LONGEST = 100  # characters of a value quoted in a message
+MOST_LISTED = 60  # names listed in a message
 
 
 class UserError(Exception):
@@ -19,15 +19,15 @@ class UserError(Exception):
 
 
 def nearest(name: object, options: Iterable[object], *, most: int = 3) -> str:
-  """Says which of the allowed names come closest to a wrong one.
+  """Suggests the allowed names closest to a wrong one.
 
   Args:
-    name: what was given; of any type.
-    options: the allowed names.
-    most: how many to suggest.
+    name: What was given, of any type.
+    options: The allowed names.
+    most: Largest number of suggestions.
 
   Returns:
-    "did you mean 'a' or 'b'?", or "allowed: a, b, c" when nothing comes close.
+    "did you mean 'a' or 'b'?", or "allowed: a, b, c" if none is close.
   """
   options = sorted(map(str, options))
   name = name[:LONGEST] if isinstance(name, str) else shown(name)
@@ -40,19 +40,19 @@ def nearest(name: object, options: Iterable[object], *, most: int = 3) -> str:
 
 
 def choose(name: object, options: Collection, noun: str = "", *, said: str = "") -> Any:
-  """Returns what a name stands for; refuses an unknown one with those that come close.
+  """Looks up a name; the error for an unknown name suggests the closest ones.
 
   Args:
-    name: what was given; of any type.
-    options: the allowed names, or a mapping from them to values.
-    noun: what the names name, such as 'data set'.
-    said: what was wrong, where "unknown <noun> <name>" is not the sentence.
+    name: What was given, of any type.
+    options: The allowed names, or a mapping from them to values.
+    noun: What a name stands for, such as 'data set'.
+    said: Start of the message if "unknown <noun> <name>" does not fit.
 
   Returns:
-    The name's value where `options` is a mapping, else the name.
+    The name's value if `options` is a mapping, else the name.
 
   Raises:
-    UserError: a name that is not allowed.
+    UserError: The name is not allowed.
   """
   if not isinstance(name, str) or name not in options:
     raise UserError(f"{said or f'unknown {noun} {shown(name)}'}; {nearest(name, options)}")
@@ -60,30 +60,30 @@ def choose(name: object, options: Collection, noun: str = "", *, said: str = "")
 
 
 def shown(value: object, *, longest: int = LONGEST) -> str:
-  """Writes a value as Python does, in one line of visible characters that is not too long."""
+  """Returns a value's repr on one line of visible characters, shortened if it is long."""
   try:
     text = repr(value)
-  except Exception:  # numbers of thousands of digits, deep nesting, objects with an error in them
-    text = f"a value of type {type(value).__name__} that cannot be written down"
+  except Exception:  # huge integers, deep nesting, a __repr__ that raises
+    text = f"a value of type {type(value).__name__} that cannot be printed"
   text = printable(text)
   return text if len(text) <= longest else f"{text[: longest - 12]} ... {text[-6:]}"
 
 
 def origin(error: BaseException, file: str = "") -> tuple[str, int, str]:
-  """Returns the file, the number and the text of the line at which an error arose.
+  """Returns where an error was raised: file, line number and source line.
 
   Args:
-    error: as it was caught.
-    file: the last line of this file that was passed through is meant; any file's when empty.
+    error: The caught exception.
+    file: File whose innermost frame is meant; '' for any file.
 
   Returns:
-    ('', 0, '') where no such line is known.
+    (file, line number, source line); ('', 0, '') if unknown.
   """
   if isinstance(error, SyntaxError) and error.filename and file in ("", error.filename):
     return error.filename, error.lineno or 0, (error.text or "").strip()
   frames = traceback.extract_tb(error.__traceback__)
   frames = [frame for frame in frames if file in ("", frame.filename)]
-  # Python's own machinery of imports is nobody's mistake.
+  # Python's import machinery is never the cause.
   frames = [frame for frame in frames if not frame.filename.startswith("<frozen importlib")]
   if not frames:
     return "", 0, ""
@@ -91,15 +91,15 @@ def origin(error: BaseException, file: str = "") -> tuple[str, int, str]:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-  """Escapes what a file name may hold but a terminal must not receive.
+  """Escapes characters that are invisible or unsafe in a terminal.
 
   Args:
-    text: such as a file name, as Python gives it (bytes that are not UTF-8 are surrogates).
-    keep: characters that stay all the same, such as "\\n" for a message of several lines.
+    text: Text such as a file name, in which bytes that are not UTF-8 are surrogates.
+    keep: Characters to leave unescaped, such as "\\n" in a message of several lines.
 
   Returns:
-    Text of visible characters and spaces that always encodes as UTF-8. The others are written as
-    Python does: an escape byte as \\x1b, a byte 255 as \\xff, a zero-width space as \\u200b.
+    Text of visible characters and spaces that always encodes as UTF-8. Other characters are escaped
+    as in Python: an escape byte as \\x1b, a byte 255 as \\xff, a zero-width space as \\u200b.
   """
   if text.isascii() and text.isprintable():
     return text
@@ -111,6 +111,6 @@ def printable(text: str, *, keep: str = "") -> str:
 
 def _escaped(letter: str) -> str:
   number = ord(letter)
-  if 0xDC80 <= number <= 0xDCFF:  # a byte that is not UTF-8, as Python stores it in a name
+  if 0xDC80 <= number <= 0xDCFF:  # a surrogate, which stands for a byte that is not UTF-8
     return f"\\x{number - 0xDC00:02x}"
   return letter.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Replacing a folder as a whole: a reader, or a killed process's successor, finds old or new."""
+"""Replacing a folder atomically: readers find the old or the new one, even after a kill."""
 
 import contextlib
 import ctypes
@@ -11,18 +11,18 @@ from vireid_jax.common import interrupts
 
 REPLACED = ".replaced"
 AT_FDCWD = {"linux": -100, "darwin": -2}
-EXCHANGE = 2  # of Linux's renameat2 and of macOS's renameatx_np alike
+EXCHANGE = 2  # the same flag for Linux's renameat2 and macOS's renameatx_np
 
 
 def put(new: pathlib.Path, target: pathlib.Path) -> None:
-  """Gives a complete folder its name; an older one of that name ends under the name of `new`.
+  """Moves a complete folder into place; a folder that was there gets the name of `new`.
 
   Args:
-    new: on the file system of `target`; its owner removes what is there afterwards.
-    target: where it belongs; its parent exists.
+    new: Folder on the file system of `target`. The caller removes what has this name afterwards.
+    target: Final path; its parent exists.
 
   Raises:
-    OSError: it cannot be renamed; the old folder is in its place.
+    OSError: The folder cannot be renamed; the old one is in place.
   """
   with interrupts.deferred():
     recover(target)
@@ -33,7 +33,7 @@ def put(new: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def recover(target: pathlib.Path) -> bool:
-  """Gives a folder its name back that a killed `put` had moved away; returns whether it did."""
+  """Restores a folder that a killed `put` had moved away; returns whether it did."""
   kept = _kept(target)
   if target.exists() or not kept.is_dir():
     return False
@@ -44,7 +44,7 @@ def recover(target: pathlib.Path) -> bool:
 
 
 def moved_away(parent: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the names below `parent` that `recover` may know something about."""
+  """Returns the paths in `parent` that `recover` may be able to restore."""
   found = parent.glob(f".*{REPLACED}") if parent.is_dir() else ()
   return [path.with_name(path.name[1 : -len(REPLACED)]) for path in found]
 
@@ -54,9 +54,9 @@ def _kept(target: pathlib.Path) -> pathlib.Path:
 
 
 def _replace_in_two(new: pathlib.Path, target: pathlib.Path) -> None:
-  """For file systems that cannot exchange two names: `recover` mends a kill in between."""
+  """Renames twice where names cannot be exchanged; `recover` repairs a kill in between."""
   kept = _kept(target)
-  shutil.rmtree(kept, ignore_errors=True)  # of a kill after the second renaming
+  shutil.rmtree(kept, ignore_errors=True)  # left by a kill after the second rename
   target.rename(kept)
   try:
     new.rename(target)
@@ -67,7 +67,7 @@ def _replace_in_two(new: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
-  """Exchanges two names at once; returns whether the system can."""
+  """Exchanges two names atomically; returns whether the system can."""
   here = AT_FDCWD.get(sys.platform)
   library = ctypes.CDLL(None)
   function = getattr(library, "renameat2", None) or getattr(library, "renameatx_np", None)

@@ -1,16 +1,16 @@
-"""Command lines that messages tell the user to run next."""
+"""Command lines that messages suggest."""
 
 import shlex
 
 
 def command(name: str, *words: object) -> str:
-  """Returns a command line as a shell reads it.
+  """Returns a command line of `vireid`, quoted for the shell.
 
   Args:
-    name: of a command of `vireid`.
-    *words: its options and their values; paths are quoted where they need it.
+    name: Name of the command.
+    *words: Options and their values.
 
   Returns:
-    Such as 'vireid prepare regdb --manual_dir DIR'.
+    For example 'vireid prepare regdb --manual_dir DIR'.
   """
   return shlex.join(("vireid", name, *map(str, words)))

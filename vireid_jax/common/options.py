@@ -1,4 +1,4 @@
-"""What options allow, declared beside each of them, and one form of error for all.
+"""Which values options allow, declared with each option, and one form of error for all.
 
 An option is a field of a dataclass or a keyword argument of a function. Its default value gives its
 type; an annotation narrows it:
@@ -23,29 +23,29 @@ from typing import Annotated, Any
 from vireid_jax.common.errors import UserError, nearest, shown
 
 LARGEST_INT = 2**31 - 1
-LARGEST_SEED = 2**32 - 1  # larger ones would be cut to 32 bits: two seeds, one run
-LARGEST_FLOAT = 1e30  # squared it is still a float64
+LARGEST_SEED = 2**32 - 1  # larger ones would be cut to 32 bits, and two seeds give one run
+LARGEST_FLOAT = 1e30  # its square still fits in float64
 LONGEST_TEXT = 1000
 MISSING = dataclasses.MISSING
 
 
 class Rule:
-  """Which values an option may have."""
+  """The values that an option allows."""
 
   allowed = "anything"
 
   def accepts(self, value: Any) -> bool:
-    """Says whether the value is one of them; never raises."""
+    """Returns whether a value is allowed; never raises."""
     del value
     return True
 
   def hint(self, value: Any) -> str:
-    """Says what is allowed instead of a value."""
+    """Returns what is allowed instead of a value, for its error."""
     del value
     return f"allowed: {self.allowed}"
 
   def problem(self, key: str, value: Any) -> str:
-    """Says that an option has a value that is not allowed, and what is."""
+    """Returns the error message for a value that is not allowed."""
     return f"{key} is {shown(value)}; {self.hint(value)}"
 
 
@@ -62,14 +62,14 @@ class Flag(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Whole(Rule):
-  """A whole number from `low` to `high`, both inclusive; True and False are none."""
+  """A whole number from `low` to `high` inclusive, but not True or False."""
 
   low: int = -LARGEST_INT
   high: int = LARGEST_INT
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     return f"whole numbers {self.low:,} to {self.high:,}"
 
   def accepts(self, value: Any) -> bool:
@@ -79,7 +79,7 @@ class Whole(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Number(Rule):
-  """A finite number from `low` to `high`; neither, where `open_low` or `open_high` says so."""
+  """A finite number from `low` to `high`; `open_low` and `open_high` exclude the bounds."""
 
   low: float = -LARGEST_FLOAT
   high: float = LARGEST_FLOAT
@@ -88,7 +88,7 @@ class Number(Rule):
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     low = f"more than {self.low:g}" if self.open_low else f"{self.low:g}"
     return f"{low} to {'less than ' if self.open_high else ''}{self.high:g}"
 
@@ -102,16 +102,16 @@ class Number(Rule):
 
 
 class OneOf(Rule):
-  """One of some values, of their type."""
+  """One of the given values, of the same type."""
 
   def __init__(self, *values: Any, noun: str = ""):
-    """Takes the values, or one collection of them, and what to call one in a message."""
+    """Takes the values, or one collection of them, and a noun for messages."""
     one = len(values) == 1 and not isinstance(values[0], str | int | float)
     self.values, self.noun = tuple(values[0]) if one else values, noun
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     return ", ".join(repr(value) for value in self.values)
 
   def accepts(self, value: Any) -> bool:
@@ -133,13 +133,13 @@ class OneOf(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Text(Rule):
-  """Printable text of one line; a path, a name."""
+  """One line of printable text, such as a name."""
 
   empty: bool = True
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     kind = "text" if self.empty else "text that is not empty"
     return f"{kind}, in one line, of at most {LONGEST_TEXT:,} visible characters"
 
@@ -152,7 +152,7 @@ class Text(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Path(Text):
-  """A path; it may begin with ~ or the ~NAME of a user that exists."""
+  """A path, which may begin with ~ or the ~NAME of an existing user."""
 
   def accepts(self, value: Any) -> bool:
     """See `Rule`."""
@@ -167,14 +167,14 @@ class Path(Text):
 
 @dataclasses.dataclass(frozen=True)
 class Several(Rule):
-  """A tuple or list, each of whose values follows a rule.
+  """A tuple or list whose values follow a rule.
 
   Attributes:
-    each: of the values.
-    least, most: how many.
-    distinct: whether no value may occur twice.
-    ascending: whether no value may be smaller than the one before it.
-    alone: whether one value may stand for a tuple of one.
+    each: Rule of each value.
+    least, most: Range of the number of values.
+    distinct: Whether the values must differ from each other.
+    ascending: Whether no value may be smaller than the one before it.
+    alone: Whether a single value may replace a tuple of one.
   """
 
   each: Rule = dataclasses.field(default_factory=Rule)
@@ -186,7 +186,7 @@ class Several(Rule):
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     counts = {(0, 1000): "several values", (1, 1000): "one or more values"}
     count = counts.get((self.least, self.most), f"{self.least} to {self.most} values")
     count = f"{self.least} values" if self.least == self.most else count
@@ -217,13 +217,13 @@ class Several(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Table(Rule):
-  """A dictionary of names, each of whose values follows a rule."""
+  """A dictionary with names as keys, whose values follow a rule."""
 
   each: Rule
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     return f"a dictionary of names, each with a value of {self.each.allowed}"
 
   def accepts(self, value: Any) -> bool:
@@ -236,13 +236,13 @@ class Table(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Section(Rule):
-  """A section of options: an instance of a dataclass, or of `owner`'s options those that differ."""
+  """A section of options: an instance of `owner`, a dataclass, or a mapping of what to change."""
 
   owner: type
 
   @property
   def allowed(self) -> str:
-    """In words."""
+    """The allowed values, in words."""
     return f"a section of {', '.join(declared(self.owner))}"
 
   def accepts(self, value: Any) -> bool:
@@ -250,7 +250,7 @@ class Section(Rule):
     return isinstance(value, Mapping | self.owner)
 
 
-# Kinds of options that many have.
+# Common kinds of options.
 Share = Annotated[float, Number(0, 1)]
 Weight = Annotated[float, Number(0, 1e6)]
 Count = Annotated[int, Whole(1, 1_000_000)]
@@ -258,17 +258,17 @@ Count = Annotated[int, Whole(1, 1_000_000)]
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-  """One option: its rule, and its default where it has any."""
+  """An option: its rule, and its default if it has one."""
 
   rule: Rule
   default: Any = MISSING
 
   def check(self, key: str, value: Any) -> None:
-    """Raises UserError when the value is not allowed.
+    """Raises UserError if a value is not allowed.
 
     Args:
-      key: of the option, as a person writes it.
-      value: of any type.
+      key: Name of the option as the user writes it.
+      value: Value of any type.
     """
     if self.rule.accepts(value):
       return
@@ -280,7 +280,7 @@ class Option:
 
 
 def inferred(default: Any) -> Rule:
-  """Returns the rule that a default value alone gives: its type."""
+  """Returns the rule that a default value implies: its type."""
   if dataclasses.is_dataclass(default):
     return Section(type(default))
   kinds = ((bool, Flag()), (int, Whole()), (float, Number()), (str, Text()))
@@ -309,21 +309,22 @@ def declared(owner: type | Callable) -> dict[str, Option]:
 
 
 def check(values: Any) -> None:
-  """Raises UserError when a field of a dataclass is not allowed; for its `__post_init__`."""
+  """Raises UserError if a field of a dataclass is not allowed; called in its `__post_init__`."""
   for name, option in declared(type(values)).items():
     option.check(name, getattr(values, name))
 
 
 def arguments(owner: type | Callable, given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-  """Returns arguments that are allowed; whole numbers become floats where the default is one.
+  """Checks arguments and returns them; whole numbers become floats where the default is a float.
 
   Args:
-    owner: a dataclass or a function; it has all the names.
-    given: some of its arguments; a mapping for a section, which keeps the defaults of the others.
-    prefix: of the names, in the message.
+    owner: Dataclass or function that takes the arguments.
+    given: Some of its arguments, by name. A section is a mapping of its options that differ from
+      the defaults.
+    prefix: Prefix of the names in the message.
 
   Raises:
-    UserError: a value that is not allowed, or an option that a section does not have.
+    UserError: A value is not allowed, or a section has no such option.
   """
   options, found = declared(owner), {}
   for name, value in given.items():

@@ -1,4 +1,4 @@
-"""What the package knows about one image besides its pixels."""
+"""Identity, camera, modality and file name of each image."""
 
 import dataclasses
 
@@ -6,23 +6,23 @@ import numpy as np
 
 VISIBLE, INFRARED = 0, 1
 MODALITIES = ("visible", "infrared")
-SECOND_VIEW = "visible_2"  # of a batch: the visible images, augmented a second time
+SECOND_VIEW = "visible_2"  # batch key: the visible images, augmented a second time
 
 
 def mask_name(modality: str) -> str:
-  """Returns under which name a batch holds the masks of a modality's images."""
+  """Returns the batch key of a modality's masks."""
   return f"{modality}_mask"
 
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-  """Columns over the n images of a split, in storage order.
+  """A split's n images, one array per column, in storage order.
 
   Attributes:
-    identity: int32 [n], the data set owner's identity number.
-    camera: int32 [n], the owner's camera number, from 1.
+    identity: int32 [n], identity numbers as published.
+    camera: int32 [n], camera numbers as published, from 1.
     modality: int32 [n], `VISIBLE` or `INFRARED`.
-    name: str array [n], file name relative to the data set's root, with forward slashes.
+    name: str [n], file names relative to the data set's root, with forward slashes.
   """
 
   identity: np.ndarray
@@ -36,13 +36,13 @@ class Records:
     object.__setattr__(self, "name", np.asarray(self.name, dtype=np.str_))
     lengths = {field.name: len(getattr(self, field.name)) for field in dataclasses.fields(self)}
     if len(set(lengths.values())) > 1:
-      raise ValueError(f"columns of different length: {lengths}")
+      raise ValueError(f"columns differ in length: {lengths}")
 
   def __len__(self) -> int:
     return len(self.identity)
 
   def take(self, indices: np.ndarray) -> "Records":
-    """Returns the rows at `indices` (int [m]) or where a bool mask [n] is true."""
+    """Returns the rows selected by `indices`, int [m] or bool [n]."""
     return Records(
       **{field.name: getattr(self, field.name)[indices] for field in dataclasses.fields(self)}
     )

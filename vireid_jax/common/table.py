@@ -1,7 +1,7 @@
 """Tables as text: columns for a terminal, Markdown, LaTeX.
 
-A table is a head, rows of as many cells, and an alignment: a letter per column, 'l' for words and
-'r' for numbers. Names in cells are escaped, so that none acts on a terminal or ends its cell.
+A table has a head, rows with one cell per column, and an alignment: one letter per column, 'l' for
+words, 'r' for numbers. Cells are escaped, so that no name acts on a terminal or ends its cell.
 """
 
 import textwrap
@@ -18,12 +18,12 @@ def plain(head: Row, rows: Iterable[Row], align: str, *, indent: str = "") -> st
   """Draws columns two spaces apart, without rules.
 
   Args:
-    head: names of the columns; () for none.
-    rows: cells.
+    head: Column names; () for none.
+    rows: Cells of each row.
     align: 'l' or 'r' per column.
-    indent: in front of each line.
+    indent: Text in front of each line.
   """
-  # The head as a row like the others: tabulate would widen the columns under it.
+  # The head is passed as a row, since tabulate would widen the columns under a head.
   return textwrap.indent(_draw((), [*([head] if head else []), *rows], align, "plain"), indent)
 
 
@@ -31,8 +31,8 @@ def markdown(head: Row, rows: Iterable[Row], align: str) -> str:
   """Draws a Markdown table, padded so that it reads well in a terminal too.
 
   Args:
-    head: names of the columns.
-    rows: cells.
+    head: Column names.
+    rows: Cells of each row.
     align: 'l' or 'r' per column.
   """
   head, *rows = ([_in_cell(cell) for cell in row] for row in (head, *rows))
@@ -45,10 +45,10 @@ def latex(
   """Draws a LaTeX table; needs the package booktabs.
 
   Args:
-    head: names of the columns.
-    rows: cells; '±' becomes a command.
+    head: Column names.
+    rows: Cells of each row; '±' becomes a command.
     align: 'l' or 'r' per column.
-    groups: (title, number of columns) of a line above the head.
+    groups: (title, number of columns) of each cell in a line above the head.
   """
   import tabulate
 
@@ -75,5 +75,5 @@ def _draw(head: Row, rows: Iterable[Row], align: str, form: str) -> str:
 
 
 def _in_cell(text: str) -> str:
-  """Keeps a name from ending its cell."""
+  """Escapes what would end a cell."""
   return printable(text).replace("\\", "\\\\").replace("|", "\\|")

@@ -12,7 +12,7 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def map_named(function: Callable[[str, Any], Any], tree: Any) -> Any:
-  """Returns the tree with function(name, leaf) in place of each leaf."""
+  """Returns the tree with each leaf replaced by function(name, leaf)."""
   return jax.tree.map_with_path(lambda path, leaf: function(_name(path), leaf), tree)
 
 

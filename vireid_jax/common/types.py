@@ -4,9 +4,9 @@ from typing import Any
 
 from jax import Array
 
-# {'params': ..., 'batch_stats': ..., <collections of the method's own>}
+# {'params': ..., 'batch_stats': ..., <the method's own collections>}
 Variables = dict[str, Any]
 # 'visible', 'infrared': float [b, h, w, 3], augmented and normalised; 'label': int32 [b]. The i-th
-# visible and the i-th infrared image show the same identity, label[i]. For a method that trains on
-# two views of the visible images also 'visible_2': the same images, augmented independently.
+# visible and the i-th infrared image show the same identity, label[i]. A method that trains on two
+# views of the visible images also gets 'visible_2': the same images, augmented independently.
 Batch = dict[str, Array]

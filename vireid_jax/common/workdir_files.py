@@ -4,24 +4,24 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
 PARAMETERS = "parameters.tsv"  # every variable's shape
-EVALUATED = "evaluated.json"  # the last evaluation, and under which config
-FINISHED = "finished.json"  # the config of a run of several that has ended
-LOCK = ".lock"  # while a run trains
+EVALUATED = "evaluated.json"  # the last evaluation and its config
+FINISHED = "finished.json"  # the config of a finished run of an ablation or of splits
+LOCK = ".lock"  # present while a run trains
 
 CHECKPOINTS = "checkpoints"
 DIGESTS = "digests.json"  # in each checkpoint
-BEST = "best"  # a workdir of its own
+BEST = "best"  # itself a workdir
 EVALUATIONS = "eval"
 TENSORBOARD = "tensorboard"
 
-REPORT = "report"  # what a page has computed
+REPORT = "report"  # cached results of a page
 PAGE = "report.html"
 
-# In the folder of an ablation, and of each of its runs.
+# In the folder of an ablation and in those of its runs.
 ABLATION_TABLE = "table.md"
 LOG = "log.txt"
 
 
 def seed_folder(seed: int) -> str:
-  """Returns the name of a seed's workdir in the folder of an ablation's row."""
+  """Returns the name of a seed's workdir within the folder of its ablation row."""
   return f"seed_{seed}"

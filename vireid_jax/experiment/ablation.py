@@ -152,7 +152,7 @@ def write_table(config: str, rows: list[Row], seeds: list[int], workdir: pathlib
   """Writes the table of what the rows gave to the workdir, and returns it."""
   reference = config_lib.to_dict(config_lib.load(config))
   table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
-  with files.explained(workdir):
+  with files.user_errors_for_writes(workdir):
     files.write_text(workdir / ABLATION_TABLE, table)
   return table
 

@@ -109,7 +109,7 @@ def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
   Raises:
     UserError: the disk is full or read-only.
   """
-  with files.explained(workdir):
+  with files.user_errors_for_writes(workdir):
     path = place(workdir, record)
     if path is not None:
       path.parent.mkdir(parents=True, exist_ok=True)

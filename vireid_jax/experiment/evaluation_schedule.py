@@ -74,7 +74,7 @@ class Evaluations:
       run.notices.step = step
       run.notices("chance_level", text)
       facts["notices"] = [text]
-    with files.explained(run.workdir):
+    with files.user_errors_for_writes(run.workdir):
       path = evaluate.report(run.evaluation, results, run.workdir, step, **facts)
       self._note(step, path, quick=quick)
     return results

@@ -54,7 +54,7 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
     "steps_per_epoch": clock.steps_per_epoch,
   }
   # A signal waits: a checkpoint is written in a second, and half of one is nothing.
-  with interrupts.deferred(), files.explained(workdir):
+  with interrupts.deferred(), files.user_errors_for_writes(workdir):
     _save(state, meta, config, workdir)
   return ignored
 

@@ -52,5 +52,5 @@ def store(workdir: pathlib.Path, record: dict) -> None:
   Raises:
     UserError: the workdir cannot be written.
   """
-  with files.explained(workdir):
+  with files.user_errors_for_writes(workdir):
     files.write_json(workdir / MANIFEST, record)

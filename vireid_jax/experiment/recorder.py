@@ -18,7 +18,7 @@ class Recorder:
     self._run, self._checked, self._progress = run, 0, None
     self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
     first = jax.process_index() == 0
-    with files.explained(run.workdir):
+    with files.user_errors_for_writes(run.workdir):
       past = metrics.read(run.workdir) if (run.workdir / workdir_files.METRICS).exists() else []
       tensorboard = run.config.log.tensorboard
       self._writer = MetricWriter(run.workdir, tensorboard=tensorboard, enabled=first)
@@ -61,12 +61,12 @@ class Recorder:
     Raises:
       UserError: the workdir cannot be written.
     """
-    with files.explained(self._run.workdir):
+    with files.user_errors_for_writes(self._run.workdir):
       self._writer.write(step, values)
 
   def sync(self) -> None:
     """Secures what was written; before each save, so that no checkpoint outlives its metrics."""
-    with files.explained(self._run.workdir):
+    with files.user_errors_for_writes(self._run.workdir):
       self._writer.sync()
 
   def close(self) -> None:

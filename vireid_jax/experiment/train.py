@@ -118,7 +118,7 @@ def _initial_state(run: Run) -> TrainState:
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / workdir_files.PARAMETERS
-    with files.explained(run.workdir):
+    with files.user_errors_for_writes(run.workdir):
       files.write_text(shapes, summary.list_shapes(state.variables))
     print(f"every shape: {shapes}", flush=True)
   return state
@@ -127,7 +127,7 @@ def _initial_state(run: Run) -> TrainState:
 def _describe(run: Run, step: int) -> None:
   provenance.write(run, step)
   if jax.process_index() == 0:
-    with files.explained(run.workdir):
+    with files.user_errors_for_writes(run.workdir):
       config_lib.save(run.config, run.workdir / workdir_files.CONFIG)
 
 

@@ -1,11 +1,11 @@
 """One run at a time in a workdir.
 
-Two locks in one file, `.lock`, which is there while a run trains:
+Two locks in one file, `.lock`, which exists while a run trains:
 
-* the operating system's, which ends with its process, however that ends;
-* for file systems that several machines share, and whose locks may not reach across them: the
-  holder's name, and a sign of life that it gives every `BEAT` seconds. A holder on another machine
-  that has given none for `SILENCE` seconds is taken for dead.
+* the operating system's lock, which ends with its process, however that ends;
+* for shared file systems, whose locks may not reach across machines: the holder's name, and a
+  heartbeat every `BEAT` seconds. A holder on another machine that has been silent for `SILENCE`
+  seconds is taken for dead.
 """
 
 import contextlib
@@ -38,12 +38,12 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   """Holds the lock of a workdir.
 
   Args:
-    workdir: exists and can be written.
+    workdir: Existing, writable folder.
 
   Raises:
-    UserError: another process holds it, and which one.
+    UserError: Another process holds the lock; the message says which one.
   """
-  # It is removed once, and while it is locked: nobody else's file can have that name then.
+  # Removed while still locked, so that it cannot be another process's file.
   with (
     _open_locked(workdir) as file,
     cleanup.removing(workdir / LOCK),
@@ -54,7 +54,7 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hold_together(workdir: pathlib.Path) -> Iterator[None]:
-  """Holds the lock for all processes of a run: the first takes it, and all hear of a refusal."""
+  """Holds the lock for all processes of a run: the first takes it; if it cannot, all raise."""
   with contextlib.ExitStack() as stack:
     refusal = None
     if jax.process_index() == 0:
@@ -63,13 +63,13 @@ def hold_together(workdir: pathlib.Path) -> Iterator[None]:
       except UserError as error:
         refusal = error
     if not distributed.all_agree(refusal is None):
-      raise refusal or UserError(f"{workdir} is in use, as the first process says")
+      raise refusal or UserError(f"{workdir} is in use, according to process 0")
     yield
 
 
 @contextlib.contextmanager
 def _signed(file: BinaryIO) -> Iterator[None]:
-  """Gives signs of life while the context lasts."""
+  """Writes heartbeats while the context lasts."""
   file.truncate(0)
   _sign(file)
   stop = threading.Event()
@@ -85,7 +85,7 @@ def _signed(file: BinaryIO) -> Iterator[None]:
 def _open_locked(workdir: pathlib.Path) -> BinaryIO:
   path = workdir / LOCK
   while True:
-    with files.explained(workdir):
+    with files.user_errors_for_writes(workdir):
       file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: PTH123, SIM115
     try:
       _outlive_others(workdir, file, locked=_lock(workdir, file))
@@ -94,7 +94,7 @@ def _open_locked(workdir: pathlib.Path) -> BinaryIO:
     except BaseException:
       file.close()
       raise
-    file.close()  # its holder ended and removed it meanwhile
+    file.close()  # its holder has ended and removed it
 
 
 def _lock(workdir: pathlib.Path, file: BinaryIO) -> bool:
@@ -116,7 +116,7 @@ def _is_at(path: pathlib.Path, file: BinaryIO) -> bool:
 
 
 def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> None:
-  """Waits until a holder that no lock tells of was silent for long enough; raises if it was not."""
+  """Waits until a holder without a visible lock has been silent for long enough, else raises."""
   holder = _read(file)
   if not holder or (locked and holder["machine"] == _machine()):
     return
@@ -129,7 +129,7 @@ def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> N
 
 
 def _age(workdir: pathlib.Path, file: BinaryIO) -> float:
-  """Seconds since the last sign of life, both times by the clock of the file system."""
+  """Returns seconds since the last heartbeat, both times by the file system's clock."""
   probe = workdir / f"{LOCK}.{os.urandom(8).hex()}"
   try:
     probe.touch()
@@ -139,7 +139,7 @@ def _age(workdir: pathlib.Path, file: BinaryIO) -> float:
 
 
 def _read(file: BinaryIO) -> dict:
-  """Returns what the holder wrote; {} where nothing, or nothing whole, is there."""
+  """Returns what the holder wrote; {} if it is missing or incomplete."""
   try:
     stored = json.loads(os.pread(file.fileno(), 4096, 0))
     return stored if {"host", "pid", "machine", "beat"} <= set(stored) else {}
@@ -154,7 +154,7 @@ def _sign(file: BinaryIO, beat: int = 0) -> None:
     "machine": _machine(),
     "beat": beat,
   }
-  # One line of constant length but for the beat: a reader finds the old or the new one.
+  # Written at once, over a line of nearly constant length: a reader finds the old or the new one.
   os.pwrite(file.fileno(), json.dumps(holder).encode() + b"\n", 0)
 
 
@@ -162,12 +162,12 @@ def _beat(file: BinaryIO, stop: threading.Event) -> None:
   beat = 0
   while not stop.wait(BEAT):
     beat += 1
-    with contextlib.suppress(OSError):  # a full disk is the run's to notice
+    with contextlib.suppress(OSError):  # the run itself reports a full disk
       _sign(file, beat)
 
 
 def _machine() -> str:
-  """Tells machines with the same name from each other, containers of one machine not."""
+  """Returns an id that tells machines of the same name apart, but not containers of one machine."""
   return BOOT.read_text().strip() if BOOT.exists() else socket.gethostname()
 
 

@@ -42,7 +42,7 @@ class Checkpoints:
     self._workdir, self._preserve = workdir, _Preserve(keep)
     self._sealing: threading.Thread | None = None
     self._failure: Exception | None = None
-    with files.explained(workdir):
+    with files.user_errors_for_writes(workdir):
       self._opened = self._open()
 
   def _open(self) -> ocp.training.Checkpointer | Exception:
@@ -195,7 +195,7 @@ class Checkpoints:
     )
 
   def _explained(self):
-    return files.explained(self._workdir, self._describe_kept)
+    return files.user_errors_for_writes(self._workdir, self._describe_kept)
 
   def _describe_kept(self) -> str:
     step = newest(self._workdir)

@@ -27,7 +27,7 @@ def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
     keep: how many of the latest are kept, where a killed run may not have removed the others.
   """
   folder = workdir / CHECKPOINTS
-  with files.explained(workdir):
+  with files.user_errors_for_writes(workdir):
     for path in folder.glob(f"*{UNFINISHED}*"):
       shutil.rmtree(path)
     for path in complete(workdir)[:-keep] if keep else ():

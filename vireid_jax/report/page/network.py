@@ -104,7 +104,7 @@ def _features(
   embedder = trained.embedder(dict([chosen]), batch=trained.config["eval"]["batch"], flip=flip)
   (features,) = embedder(trained.variables, images, progress=True).values()
   files.make_workdir(path.parent)
-  with files.explained(workdir), files.replacing(path) as file:
+  with files.user_errors_for_writes(workdir), files.replacing(path) as file:
     np.savez(file, features=features, key=np.array(key))
   return features
 
