@@ -60,10 +60,10 @@ def test_flags_decide_and_open_mpi_fills_in_the_numbers():
 @pytest.mark.parametrize(
   "arguments, message",
   [
-    ((None, 2, 0), "go together; for example --coordinator_address"),
-    (("a:1", None, None), "go together"),
-    (("a:1", 2, None), "go together"),
-    (("a:1", 2, 2), "--process_id=2 is not among 0 to 1"),
+    ((None, 2, 0), "must be given together; for example --coordinator_address"),
+    (("a:1", None, None), "must be given together"),
+    (("a:1", 2, None), "must be given together"),
+    (("a:1", 2, 2), "--process_id=2 is not one of 0 to 1"),
   ],
 )
 def test_incomplete_flags_are_refused(arguments, message):

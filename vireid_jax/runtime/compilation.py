@@ -1,4 +1,4 @@
-"""How programs are compiled: once with little effort, or cached between runs."""
+"""Compiling programs: cheaply for a single call, or cached between runs."""
 
 import functools
 import os
@@ -18,10 +18,10 @@ CACHE_FOLDER = pathlib.Path("~/.cache/vireid_jax/compilation")
 
 
 def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
-  """Runs a function under jit that will not run again.
+  """Compiles and runs a function that is called only once.
 
-  Drawing a ResNet's variables compiles to hundreds of random-number loops: optimising them takes
-  half a minute on CPU for milliseconds of work, so there the compiler is told not to.
+  Initialising a ResNet compiles to hundreds of random-number loops. On CPU, optimising them takes
+  half a minute for milliseconds of work, so the compiler is told not to.
   """
   options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
   return jax.jit(function, out_shardings=out_shardings, compiler_options=options)()
@@ -31,35 +31,34 @@ def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
 def forward_options() -> dict[str, str] | None:
   """Returns the compiler options of a program without a backward pass; None for the default.
 
-  On CPU XLA has two libraries of kernels. The newer one, its default, is the faster one for the
-  gradients of convolutions, the older one for convolutions themselves.
+  XLA has two kernel libraries for CPU. The newer one, its default, is faster for the gradients of
+  convolutions, the older one for the convolutions themselves.
   """
   options = {"xla_cpu_experimental_ynn_fusion_type": ""}
   if jax.default_backend() != "cpu":
     return None
   try:
     jax.jit(lambda: jnp.int32(0)).lower().compile(compiler_options=options)
-  except jax.errors.JaxRuntimeError:  # an XLA that has only one of them, or calls it otherwise
+  except jax.errors.JaxRuntimeError:  # this XLA has only one of them, or names it differently
     return None
   return options
 
 
 class CompiledStep:
-  """A training step, compiled for the first arguments it is given, and for no others.
+  """A training step, compiled once, for the arguments of its first call.
 
-  A run whose step compiles anew every now and then still trains, many times slower; here it is an
-  error instead.
+  A step that is compiled again and again still trains, but many times slower; here a second
+  compilation is an error.
   """
 
   def __init__(self, step: Callable, *, mesh: Mesh, timer: Stopwatch):
     """Compiles nothing yet.
 
     Args:
-      step: (state, watch, *inputs) -> anything; the buffers of its first two arguments are given up
-        for its results.
-      mesh: every device of it holds all of the results. Left to itself the compiler might choose
-        other shardings than those of the arguments, and the next call would not fit.
-      timer: told of the seconds of compiling.
+      step: Function (state, watch, *inputs) -> results. Its first two arguments are donated.
+      mesh: Mesh of the run; each device holds all results. Left to itself, the compiler might
+        choose shardings that differ from the arguments', and the next call would fail.
+      timer: Stopwatch to which compilation time is added.
     """
     results = mesh_lib.replicated(mesh)
     self._jitted = jax.jit(step, donate_argnums=(0, 1), out_shardings=results)
@@ -74,7 +73,7 @@ class CompiledStep:
     """Runs the step.
 
     Raises:
-      RuntimeError: the arguments' shapes, dtypes or shardings are not those of the first call.
+      RuntimeError: The arguments' shapes, dtypes or shardings differ from the first call's.
     """
     if self._compiled is None:
       self.compile(*arguments)
@@ -87,6 +86,6 @@ class CompiledStep:
 
 
 def use_cache() -> None:
-  """Keeps compiled programs in the user's cache folder, or in $JAX_COMPILATION_CACHE_DIR."""
+  """Caches compiled programs in the user's cache folder, or in $JAX_COMPILATION_CACHE_DIR."""
   if not os.environ.get(CACHE_VARIABLE):
     jax.config.update("jax_compilation_cache_dir", str(CACHE_FOLDER.expanduser()))

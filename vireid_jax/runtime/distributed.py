@@ -1,7 +1,7 @@
-"""Several processes that train as one: who they are, and doing things in turn.
+"""Training in several processes: how they find each other and take turns.
 
-A TPU pod, SLURM and Open MPI say in the environment how many processes there are; elsewhere the
-command line says it. One process needs none of this.
+On a TPU pod, and under SLURM and Open MPI, the environment gives the number of processes; elsewhere
+the command line does. A single process needs none of this.
 """
 
 import glob
@@ -18,7 +18,7 @@ from vireid_jax.common.errors import UserError
 
 SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
 OPEN_MPI_SIZE, OPEN_MPI_RANK = "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"
-# Open MPI 5 no longer says where its launcher is.
+# Open MPI 5 no longer sets this variable.
 OPEN_MPI_LAUNCHER = "OMPI_MCA_orte_hnp_uri"
 TPU_DEVICES = ("/dev/accel*", "/dev/vfio/[0-9]*")
 EXAMPLE = "--coordinator_address=HOST:12345 --num_processes=2 --process_id=0"
@@ -29,16 +29,16 @@ def start(
   num_processes: int | None = None,
   process_id: int | None = None,
 ) -> None:
-  """Joins the other processes, where there are any; before JAX first looks for devices.
+  """Joins the other processes, if any; must be called before JAX first looks for devices.
 
   Args:
-    coordinator_address: 'host:port' of process 0, which every process can reach; None where the
-      environment tells it.
-    num_processes: of the run; None likewise.
-    process_id: from 0; None likewise.
+    coordinator_address: 'host:port' of process 0, reachable from every process; None to take it
+      from the environment.
+    num_processes: Number of processes of the run; None to take it from the environment.
+    process_id: Index of this process, from 0; None to take it from the environment.
 
   Raises:
-    UserError: the arguments do not go together, or the others did not come.
+    UserError: The arguments are inconsistent, or the other processes did not join.
   """
   arguments = resolve(coordinator_address, num_processes, process_id, os.environ)
   if arguments is None:
@@ -49,10 +49,10 @@ def start(
     reason = str(error).strip().splitlines()[0]
     raise UserError(
       f"the processes of this run did not find each other: {reason}. Start the same command once "
-      f"per process; without TPU pod, SLURM or Open MPI give each {EXAMPLE} with its own id"
+      f"per process; without a TPU pod, SLURM or Open MPI, give each {EXAMPLE} with its own id"
     ) from error
   if jax.process_count() == 1:
-    # The coordination service has taken SIGTERM, which a process alone hears better itself.
+    # The coordination service took over SIGTERM, which a single process handles better itself.
     interrupts.retake()
 
 
@@ -62,14 +62,20 @@ def resolve(
   process_id: int | None,
   environment: Mapping[str, str],
 ) -> dict | None:
-  """Decides how to start.
+  """Returns how to initialise JAX for several processes.
+
+  Args:
+    coordinator_address: See `start`.
+    num_processes: See `start`.
+    process_id: See `start`.
+    environment: Environment variables.
 
   Returns:
-    The keyword arguments of `jax.distributed.initialize`, {} to let it find everything itself; None
-    when the process is alone.
+    Keyword arguments for `jax.distributed.initialize`, {} to let it detect everything; None for a
+    single process.
 
   Raises:
-    UserError: the arguments do not go together.
+    UserError: The arguments are inconsistent.
   """
   if num_processes is None and process_id is None:
     if not coordinator_address:
@@ -78,10 +84,10 @@ def resolve(
   if not coordinator_address or num_processes is None or process_id is None:
     raise UserError(
       f"--coordinator_address={coordinator_address}, --num_processes={num_processes} and "
-      f"--process_id={process_id} go together; for example {EXAMPLE}"
+      f"--process_id={process_id} must be given together; for example {EXAMPLE}"
     )
   if not 0 <= process_id < num_processes:
-    raise UserError(f"--process_id={process_id} is not among 0 to {num_processes - 1}")
+    raise UserError(f"--process_id={process_id} is not one of 0 to {num_processes - 1}")
   return {
     "coordinator_address": coordinator_address,
     "num_processes": num_processes,
@@ -91,7 +97,7 @@ def resolve(
 
 
 def detect(environment: Mapping[str, str]) -> str | None:
-  """Returns what started this process beside others: 'slurm', 'open_mpi', 'tpu' or None."""
+  """Returns what launched several processes: 'slurm', 'open_mpi' or 'tpu'; else None."""
   if all(name in environment for name in SLURM) and _number(environment, "SLURM_NTASKS") > 1:
     return "slurm"
   if OPEN_MPI_SIZE in environment and _number(environment, OPEN_MPI_SIZE) > 1:
@@ -105,10 +111,10 @@ def detect(environment: Mapping[str, str]) -> str | None:
 
 
 def in_turn(function: Callable[[], None]) -> None:
-  """Calls a function in one process after the other.
+  """Calls a function in one process after another.
 
-  What prepares files then finds them prepared, on storage that the processes share, and prepares
-  them once per host where they share none.
+  Files are then prepared once: by the first process on shared storage, else by the first of each
+  host.
   """
   for process in range(jax.process_count()):
     if process == jax.process_index():
@@ -117,15 +123,15 @@ def in_turn(function: Callable[[], None]) -> None:
       multihost_utils.sync_global_devices(f"vireid_jax turn {process}")
 
 
-def all_agree(word: bool) -> bool:
-  """Whether every process says yes; all must ask."""
+def all_agree(vote: bool) -> bool:
+  """Returns whether every process votes True; all processes must call it."""
   if jax.process_count() == 1:
-    return word
-  return bool(multihost_utils.process_allgather(np.array(word)).all())
+    return vote
+  return bool(multihost_utils.process_allgather(np.array(vote)).all())
 
 
 def _launched(environment: Mapping[str, str]) -> tuple[int | None, int | None]:
-  """Returns (processes, this one) as SLURM or Open MPI tell it."""
+  """Returns (number of processes, index of this one) from SLURM or Open MPI."""
   for size, rank in (("SLURM_NTASKS", "SLURM_PROCID"), (OPEN_MPI_SIZE, OPEN_MPI_RANK)):
     if size in environment and rank in environment:
       return _number(environment, size), _number(environment, rank)
@@ -137,8 +143,8 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(environment[name])
   except ValueError:
     raise UserError(
-      f"the environment has {name}={environment[name]!r}, which is not a number; unset it, or say "
-      f"who takes part with {EXAMPLE}"
+      f"the environment has {name}={environment[name]!r}, which is not a number; unset it, or "
+      f"pass {EXAMPLE}"
     ) from None
 
 

@@ -1,4 +1,4 @@
-"""The device mesh and what lies where on it."""
+"""The device mesh and how arrays are sharded over it."""
 
 import jax
 import numpy as np
@@ -10,9 +10,9 @@ DATA_AXIS = "data"
 
 
 def make_mesh(devices: list | None = None) -> Mesh:
-  """Makes a one-axis mesh over the given devices, or all devices of all hosts.
+  """Makes a one-axis mesh over the given devices, by default all devices of all hosts.
 
-  Those of a process stand together, so that the rows it loads do too.
+  The devices of a process are adjacent, so that the rows it loads are contiguous.
   """
   devices = jax.devices() if devices is None else devices
   devices = sorted(devices, key=lambda device: (device.process_index, device.id))
@@ -20,22 +20,21 @@ def make_mesh(devices: list | None = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-  """Every device holds the whole array."""
+  """Returns the sharding in which every device holds the whole array."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def by_rows(mesh: Mesh) -> NamedSharding:
-  """The first axis is split over the devices."""
+  """Returns the sharding that splits the first axis over the devices."""
   return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
 
 
 def on_all_devices(x: jax.Array) -> jax.Array:
-  """Gives every device all rows of a small array, inside a step that is compiled under a mesh.
+  """Replicates a small array on all devices, inside a step that is compiled under a mesh.
 
-  What is computed of all pairs of rows (who shows the same identity, distances of centres) is
-  wanted split by rows in one place and by columns in another. Left alone, the compiler exchanges
-  the table of pairs between all devices; with the rows at hand each computes its part of it.
-  Without `jax.set_mesh` it does nothing.
+  A pairwise matrix (equal identities, distances of centres) is needed split by rows in one place
+  and by columns in another. Left to itself, the compiler exchanges the matrix between all devices;
+  with all rows at hand, each device computes its own block. Does nothing without `jax.set_mesh`.
   """
   if jax.sharding.get_abstract_mesh().empty:
     return x
@@ -43,7 +42,7 @@ def on_all_devices(x: jax.Array) -> jax.Array:
 
 
 def check_divisible(pairs: int, mesh: Mesh) -> None:
-  """Raises UserError unless the batch's pairs split evenly over the devices."""
+  """Raises UserError unless a batch of `pairs` pairs splits evenly over the devices."""
   if pairs % mesh.size:
     raise UserError(
       f"a batch of {pairs} pairs (sampler.num_identities x sampler.num_instances) does not split "
@@ -53,7 +52,7 @@ def check_divisible(pairs: int, mesh: Mesh) -> None:
 
 
 def local_rows(count: int, mesh: Mesh) -> slice:
-  """The rows of a global batch of `count` that this process loads."""
+  """Returns which rows of a global batch of `count` rows this process loads."""
   mine = [
     i for i, device in enumerate(mesh.devices.flat) if device.process_index == jax.process_index()
   ]
@@ -62,7 +61,7 @@ def local_rows(count: int, mesh: Mesh) -> slice:
 
 
 def to_global(local: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-  """Makes global arrays, split by rows, from the rows that each process loaded."""
+  """Assembles global arrays, split by rows, from the rows that each process loaded."""
   sharding = by_rows(mesh)
   return {
     name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in local.items()

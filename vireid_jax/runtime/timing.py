@@ -1,20 +1,20 @@
-"""Where a run's time goes: seconds by purpose, and the share that trained."""
+"""Where a run's time goes: seconds by purpose, and the share spent on training."""
 
 import collections
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
 
-# What a run waits for, other than its steps.
+# What a run spends time on besides its steps.
 SETUP, COMPILE, DATA_WAIT = "setup", "compile", "data_wait"
 EVALUATION, CHECKPOINT = "evaluation", "checkpoint"
 
 
 class Stopwatch:
-  """Sums seconds by purpose; what is left of the wall time are the steps.
+  """Sums seconds by purpose; the rest of the wall time is spent on steps.
 
   Attributes:
-    seconds: so far, by purpose.
+    seconds: Seconds so far, by purpose.
   """
 
   def __init__(self):
@@ -34,7 +34,7 @@ class Stopwatch:
       self.seconds[purpose] += time.perf_counter() - started
 
   def waiting(self, batches: Iterable) -> Iterator:
-    """Yields from an iterable; the time until each item counts as waiting for data."""
+    """Yields from an iterable, counting the time until each item as waiting for data."""
     iterator, end = iter(batches), object()
     while True:
       with self.measure(DATA_WAIT):
@@ -47,10 +47,10 @@ class Stopwatch:
     """Ends the set-up.
 
     Args:
-      step: steps completed by now.
-      images: of a step, both modalities together.
-      logged: the newest step in the metrics of an earlier process, which was killed after its last
-        checkpoint; the steps up to there are made a second time.
+      step: Number of steps completed.
+      images: Images per step, both modalities together.
+      logged: Newest step in the metrics of an earlier process. If it was killed after its last
+        checkpoint, the steps up to there are repeated.
     """
     now = time.perf_counter()
     self.seconds[SETUP] += now - self._started - sum(self.seconds.values())
@@ -61,10 +61,9 @@ class Stopwatch:
     """Returns the scalars of a log line.
 
     Returns:
-      'images_per_second', of steps and of waiting for their batches; 'seconds/step' and
-      'seconds/data_wait', means per step since the last line, of steps alone and of waiting for
-      their batches; 'seconds/compile', 'seconds/evaluation' and 'seconds/checkpoint', sums of this
-      process; 'goodput', in [0, 1].
+      'images_per_second', over steps and data waits; 'seconds/step' and 'seconds/data_wait', means
+      per step since the last line; 'seconds/compile', 'seconds/evaluation' and
+      'seconds/checkpoint', totals of this process; 'goodput', in [0, 1].
     """
     now, (last, then, before) = time.perf_counter(), self._line
     spent = self.seconds - before
@@ -82,8 +81,8 @@ class Stopwatch:
     return {name: round(value, 5) for name, value in values.items()}
 
   def goodput(self, step: int) -> float:
-    """The share of this process's time that went into steps nobody had made before."""
+    """Returns the share of this process's time spent on steps that no earlier process had done."""
     wall = time.perf_counter() - self._started
-    made = max(step - self._first, 1)
-    new = max(made - self._repeated, 0) / made
+    done = max(step - self._first, 1)
+    new = max(done - self._repeated, 0) / done
     return max(wall - self.seconds.total(), 0.0) / wall * new
