@@ -109,8 +109,8 @@ def first_line(change):
     (first_line(lambda x: "../" + x), "line 2: the path .* leaves the folder"),
     (lambda lines: [*lines, lines[0]], r"line 22: visible/ann 0.png is listed already .*line 2"),
     (lambda lines: [], "lists no picture"),
-    (lambda lines: lines[2:], "1 identities for training have infrared pictures only: ann"),
-    (lambda lines: [x for x in lines if "test" not in x], "no image belongs to the split 'test'"),
+    (lambda lines: lines[2:], "1 identities for training have only infrared pictures: ann"),
+    (lambda lines: [x for x in lines if "test" not in x], "the split 'test' has no image"),
     (
       lambda lines: [x for x in lines if ",test" not in x or "visible" in x],
       "no identity for testing has been seen in both modalities",
@@ -132,7 +132,7 @@ def test_missing_columns_and_folders_are_named(tmp_path):
   with pytest.raises(UserError, match="unknown column 'cam'; did you mean 'camera'"):
     layout.read("own", tmp_path)
   (tmp_path / "images.csv").unlink()
-  with pytest.raises(UserError, match=r"holds no picture .* in the folders of identities"):
+  with pytest.raises(UserError, match=r"has no picture .* in the folders of identities"):
     layout.read("own", tmp_path)
   with pytest.raises(UserError, match=r"has no folder visible/, and .* no table images.csv"):
     layout.read("own", tmp_path / "visible")

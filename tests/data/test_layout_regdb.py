@@ -79,7 +79,7 @@ def test_a_name_of_another_form_is_refused(tree):
 def test_an_image_that_one_list_leaves_out_is_warned_about(tree):
   _edit(tree / "idx/test_thermal_4.txt", lambda lines: lines[1:])
   (warning,) = regdb.read(tree).warnings
-  assert warning.startswith("idx/test_thermal_4.txt leaves out images of its own identities")
+  assert warning.startswith("idx/test_thermal_4.txt leaves out images of its identities")
   assert warning.endswith("Thermal/1/male_back_t_00000_1.bmp")
 
 
@@ -94,14 +94,14 @@ def test_an_image_in_no_list_is_warned_about_and_left_out(tree):
 def test_labels_that_do_not_follow_the_folders_are_warned_about(tree):
   _edit(tree / "idx/train_visible_2.txt", lambda lines: lines[:-1] + [lines[-1][:-1] + "9"])
   (warning,) = regdb.read(tree).warnings
-  assert warning.startswith("train lists of split 2: 2 identity folders but 3 labels")
+  assert warning.startswith("train lists of trial 2: 2 identity folders but 3 labels")
 
 
 def test_an_identity_of_one_modality_is_warned_about(tree):
   for path in (tree / "idx").glob("*_thermal_*.txt"):
     _edit(path, lambda lines: [line for line in lines if not line.startswith("Thermal/4/")])
   warnings = regdb.read(tree).warnings
-  assert any("all splits: only visible images of identities 4;" in text for text in warnings)
+  assert any("all trials: only visible images of identities 4;" in text for text in warnings)
 
 
 def test_real_counts_are_compared(tmp_path):

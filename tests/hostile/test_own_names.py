@@ -35,20 +35,20 @@ def refused(root):
 )
 def test_two_spellings_of_one_identity_are_refused(tmp_path, first, second):
   said = refused(table(tmp_path, [(first, "train"), (second, "test"), ("x9", "test")]))
-  assert "line 4: identity" in said and "(line 2) would be one" in said
+  assert "line 4: identity" in said and "(line 2) would be the same" in said
   assert said.isprintable()
 
 
 def test_two_spellings_of_one_camera_are_refused(tmp_path):
   root = table(tmp_path, [("1", "train"), ("2", "test")], cameras=("1", "01"))
-  assert "line 3: camera '01' and '1' (line 2) would be one" in refused(root)
+  assert "line 3: camera '01' and '1' (line 2) would be the same" in refused(root)
 
 
 def test_folders_are_names_too(tmp_path):
   for modality in ("visible", "infrared"):
     for name in ("1", "01", "2"):
       owner_trees.picture(tmp_path / modality / name / "a.png", 0)
-  assert "identity '1' and '01' (visible/01/a.png) would be one" in refused(tmp_path)
+  assert "identity '1' and '01' (visible/01/a.png) would be the same" in refused(tmp_path)
 
 
 def test_a_name_without_a_visible_letter_is_refused(tmp_path):
@@ -114,6 +114,8 @@ def test_a_number_with_two_folders_is_refused_in_the_owners_layouts(tmp_path):
 def test_names_that_another_system_cannot_tell_apart_are_refused(tmp_path):
   tree = owner_trees.sysu(tmp_path / "tree")
   owner_trees.picture(tree / "cam1/0001/0002.JPG", 0)
-  message = r"cam1/0001/0002.jpg and cam1/0001/0002.JPG differ in case or in accents' form alone"
+  message = (
+    r"cam1/0001/0002.jpg and cam1/0001/0002.JPG differ only in case or in the form of accents"
+  )
   with pytest.raises(UserError, match=message):
     layout.read("sysu_mm01", tree)

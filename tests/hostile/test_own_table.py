@@ -54,7 +54,7 @@ def test_one_person_of_one_modality_is_told_with_the_others(root):
   rows[3] = rows[3].replace(",2,infrared", ",2,infra")
   said = refused(root, "\n".join(rows))
   assert "2 problems" in said
-  assert "1 identities for training have visible pictures only: ann." in said
+  assert "1 identities for training have only visible pictures: ann." in said
 
 
 def test_more_than_twenty_problems_are_counted(root):
@@ -67,11 +67,11 @@ def test_more_than_twenty_problems_are_counted(root):
 @pytest.mark.parametrize(
   "path, said",
   [
-    (".", "line 12: the path '.' leaves the folder or names none"),
-    ("./", "leaves the folder or names none"),
-    ("/etc/passwd", "leaves the folder or names none"),
-    ("a/../../b.png", "leaves the folder or names none"),
-    ("C:\\x.png", "leaves the folder or names none"),
+    (".", "line 12: the path '.' leaves the folder or is empty"),
+    ("./", "leaves the folder or is empty"),
+    ("/etc/passwd", "leaves the folder or is empty"),
+    ("a/../../b.png", "leaves the folder or is empty"),
+    ("C:\\x.png", "leaves the folder or is empty"),
     ("visible", "line 12: visible is not a regular file"),
     ("x" * 5000, "letters)"),
     ("/".join("x" * 2500), "letters)"),
@@ -100,7 +100,7 @@ def test_a_file_of_nearly_the_same_name_is_suggested(root, listed, there):
     (f'visible/0.png,"{"x" * 140_000}",1,visible,test', "field larger than field limit"),
     ('visible/0.png,"kim,1,visible,test', "is a quotation mark not closed"),
     ('visible/0.png,"ki"m,1,visible,test', "images.csv, line 12:"),
-    ("visible/0.png,k\0im,1,visible,test", "line 12: it holds a NUL byte"),
+    ("visible/0.png,k\0im,1,visible,test", "line 12: it contains a NUL byte"),
     ("visible/0.png,kim,1,visible", "line 12: it has more or fewer values"),
     ("visible/0.png,kim,1,visible,test,", "line 12: it has more or fewer values"),
   ],
@@ -146,7 +146,7 @@ def test_line_ends_marks_and_quoted_values_are_understood(root, end, mark):
 @pytest.mark.parametrize(
   "corrupt, said",
   [
-    (("visible/0.png",), "1 identities for training have infrared pictures only: ann."),
+    (("visible/0.png",), "1 identities for training have only infrared pictures: ann."),
     (("visible/3.png", "infrared/4.png"), "no identity for testing has been seen in both"),
   ],
 )

@@ -56,7 +56,7 @@ def test_entries_that_are_no_identity_are_named(sysu, text, named):
   [
     (b"1,5\n\xe4", r"train_id.txt, line 2: byte 0xe4 is not UTF-8"),
     ("1,5".encode("utf-16"), r"train_id.txt, line 1: byte 0xff is not UTF-8"),
-    ("1,5".encode("utf-16-le"), r"train_id.txt, line 1: it holds a NUL byte"),
+    ("1,5".encode("utf-16-le"), r"train_id.txt, line 1: it contains a NUL byte"),
   ],
 )
 def test_lists_in_another_encoding_are_refused(sysu, data, said):
@@ -110,7 +110,7 @@ def test_llcm_lists_name_images_of_their_own_folder(tmp_path):
   nir = (tree / "idx/train_nir.txt").read_text().splitlines()[0]
   with (tree / "idx/train_vis.txt").open("a") as file:
     file.write(f"\n{nir}")
-  assert "idx/train_vis.txt lists images of another folder than vis/" in refused("llcm", tree)
+  assert "idx/train_vis.txt lists images outside of vis/" in refused("llcm", tree)
 
 
 @pytest.mark.parametrize("camera", ["c00", "c10", "c99", "c"])
@@ -127,11 +127,11 @@ def test_folders_of_unknown_cameras_are_told(tmp_path, sysu):
   (sysu / "cam01/0001").mkdir(parents=True)
   (sysu / "Cam7").mkdir()
   (warning,) = layout.read("sysu_mm01", sysu).warnings
-  assert warning == "folders of no known camera, left out: Cam7, cam01"
+  assert warning == "folders of unknown cameras, left out: Cam7, cam01"
   tree = owner_trees.llcm(tmp_path / "llcm")
   (tree / "test_nir/cam3").mkdir()
   (warning,) = layout.read("llcm", tree).warnings
-  assert warning == "folders of no known camera, left out: test_nir/cam3"
+  assert warning == "folders of unknown cameras, left out: test_nir/cam3"
 
 
 FOLDERS = {"sysu_mm01": owner_trees.sysu, "regdb": owner_trees.regdb, "llcm": owner_trees.llcm}
@@ -215,7 +215,7 @@ def test_official_draws_that_do_not_fit_the_images_are_refused(sysu, kind):
   change_table(sysu, change)
   found = refused("sysu_mm01", sysu)
   assert re.search(f"identity 3, camera 4: .*{said}", found)
-  assert "or remove the file to go without the official draws" in found
+  assert "or remove the file to do without the official draws" in found
 
 
 def test_every_wrong_table_has_its_line(sysu):
@@ -258,7 +258,7 @@ def test_wrong_draws_of_a_data_set_prepared_before_are_not_evaluated(sysu, tmp_p
 def test_a_damaged_mat_file_is_told(sysu, data):
   (sysu / "exp/test_id.mat").write_bytes(data)
   (warning,) = layout.read("sysu_mm01", sysu).warnings
-  assert warning == "test_id.mat cannot be read (ValueError), it was not compared"
+  assert warning == "test_id.mat cannot be read (ValueError) and was not compared"
   (sysu / "exp/rand_perm_cam.mat").write_bytes(data)
   assert "rand_perm_cam.mat is not the official permutation file" in refused("sysu_mm01", sysu)
 

@@ -40,7 +40,7 @@ def test_they_are_rendered_again_when_it_changes(config, monkeypatch, capsys):
   other = synthetic.WorldSpec(1, 1, 2, images_per_camera=1, image_height=32, image_width=16)
   monkeypatch.setitem(synthetic.PRESETS, "smoke", other)
   rendered.ensure(config)
-  assert "the preset 'smoke' now has: rendering it again" in capsys.readouterr().err
+  assert "version of the preset 'smoke': rendering it again" in capsys.readouterr().err
   assert stored(config).load("full").encoded[0][16:24] == bytes([0, 0, 0, 16, 0, 0, 0, 32])
   assert stored(config).metadata["world"]["image_height"] == 32
 

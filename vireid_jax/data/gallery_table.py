@@ -1,4 +1,4 @@
-"""Checking SYSU-MM01's official gallery draws, when they are stored and when they are used."""
+"""Checks SYSU-MM01's official gallery draws, when they are stored and when they are used."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,16 +8,16 @@ TRIALS = 10
 
 
 def problem(table, numbers: Collection[int], *, complete: bool = True) -> str | None:
-  """Says what is wrong with the draws of one identity and camera.
+  """Describes what is wrong with the draws of one identity and camera.
 
   Args:
-    table: must be [10, n], each row a permutation of 1..n.
-    numbers: the numbers of the images at hand.
-    complete: they must be 1..n, and the rows ten; otherwise images may be missing, such as
-      corrupt ones, and rows too.
+    table: The draws; valid are [10, n] integers, each row a permutation of 1..n.
+    numbers: Numbers of the images that exist.
+    complete: Whether to require all images 1..n and all ten rows; otherwise some may be missing,
+      such as corrupt images.
 
   Returns:
-    What was found instead, or None for a good table.
+    The problem, or None if the table is valid.
   """
   try:
     rows = np.asarray(table)
@@ -46,21 +46,21 @@ def _odd(numbers: Collection[int], count: int) -> str:
   missing = sorted(set(range(1, count + 1)) - set(numbers))[:5]
   more = sorted(set(numbers) - set(range(1, count + 1)))[:5]
   twice = sorted({number for number in numbers if list(numbers).count(number) > 1})[:5]
-  told = (("no image", missing), ("also image", more), ("more than one image", twice))
-  sentences = [f"{words} {', '.join(map(str, found))}" for words, found in told if found]
+  kinds = (("no image", missing), ("also image", more), ("more than one image", twice))
+  sentences = [f"{words} {', '.join(map(str, found))}" for words, found in kinds if found]
   return f" ({'; '.join(sentences)})" if sentences else ""
 
 
 def problems(
   permutations, numbers: Mapping[tuple[int, int], Collection[int]], *, complete: bool = True
 ) -> list[str]:
-  """Says what is wrong with the draws of a data set, one sentence per identity and camera.
+  """Describes what is wrong with a data set's draws, one sentence per identity and camera.
 
   Args:
-    permutations: {camera: {identity: table}}, keys as text, as the metadata hold it.
-    numbers: the image numbers at hand by (identity, camera).
-    complete: these are all images. Otherwise only pairs that have both images and a table are
-      looked at, and some of their images may be missing.
+    permutations: {camera: {identity: table}} with strings as keys, as in the metadata.
+    numbers: Numbers of the images that exist, by (identity, camera).
+    complete: Whether these are all images. Otherwise only pairs with both images and a table are
+      checked, and some of their images may be missing.
   """
   if not isinstance(permutations, Mapping) or not all(
     isinstance(tables, Mapping) for tables in permutations.values()

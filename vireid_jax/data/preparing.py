@@ -1,4 +1,4 @@
-"""Turning an owner's files, or rendered pictures, into a prepared data set."""
+"""Turns an owner's files, or rendered images, into a prepared data set."""
 
 import contextlib
 import importlib
@@ -22,7 +22,7 @@ from vireid_jax.data.layout import common, summary, verify
 from vireid_jax.data.prepared import location
 
 SYNTHETIC = "vireid_synthetic"
-INCOMPLETE = ".incomplete-"  # begins the name of a folder in which a data set is being written
+INCOMPLETE = ".incomplete-"  # prefix of a folder in which a data set is being written
 
 
 def prepare(
@@ -33,20 +33,21 @@ def prepare(
   skip_corrupt: bool = False,
   overwrite: bool = False,
 ) -> pathlib.Path:
-  """Prepares a data set, unless it already is, and says what it does on the terminal.
+  """Prepares a data set unless it is already prepared, and reports progress on the terminal.
 
   Args:
     name: `sysu_mm01`, `regdb`, `llcm`, `own` or `vireid_synthetic/<preset>`.
-    data_dir: the root of all prepared data sets; None for `location.default_data_dir()`.
-    manual_dir: the folder with the owner's files; not for `vireid_synthetic`.
-    skip_corrupt: leave out images that do not decode, instead of refusing.
-    overwrite: prepare again; the old version stays until the new one is complete.
+    data_dir: Root of all prepared data sets; None for `location.default_data_dir()`.
+    manual_dir: Folder with the owner's files; None for `vireid_synthetic`.
+    skip_corrupt: Leave out images that cannot be decoded, instead of refusing.
+    overwrite: Prepare again; the old version stays until the new one is complete.
 
   Returns:
     The folder of the prepared data set.
 
   Raises:
-    UserError: unknown name, wrong layout, corrupt images, no room or no right to write.
+    UserError: The name is unknown, the layout is wrong, images are corrupt, or `data_dir` is full
+      or not writable.
   """
   data_dir = regular_files.expanded(data_dir or location.default_data_dir()).absolute()
   builder_class, config = find_builder(name)
@@ -69,15 +70,15 @@ def prepare(
 def _refuse_unusable_name(data_dir: pathlib.Path) -> None:
   try:
     str(data_dir).encode("utf-8")
-  except UnicodeEncodeError:  # the library that stores the images cannot use it
+  except UnicodeEncodeError:  # TFDS cannot use it
     raise UserError(
-      f"cannot write to {printable(str(data_dir))}: the name is not UTF-8. Name another place with "
+      f"cannot write to {printable(str(data_dir))}: the name is not UTF-8. Choose another "
       "--data_dir"
     ) from None
 
 
 def find_builder(name: str):
-  """Returns the builder class and, for a rendered data set, the name of its preset."""
+  """Returns a data set's builder class and, if it is rendered, the name of its preset."""
   base, _, config = name.partition("/")
   if base == SYNTHETIC:
     choose(name, _synthetic_names(), said=f"{name!r} is no preset")
@@ -94,20 +95,20 @@ def _synthetic_names() -> list[str]:
 
 
 def _is_outdated(builder_class, config: str | None, target: pathlib.Path) -> bool:
-  """Says whether `target` holds a rendered data set of a preset that has changed since."""
+  """Returns whether `target` was rendered from a preset that has changed since."""
   if config is None or not (target / "dataset_info.json").is_file():
     return False
   current = builder_class.listing(config).metadata["world"]
   if location.stored_world(target) == current:
     return False
-  _say(f"{target} was rendered with other settings than the preset now has: rendering it again")
+  _say(f"{target} was rendered with an older version of its preset: rendering it again")
   return True
 
 
 def _checked_layout(builder_class, config, name, manual_dir, skip_corrupt) -> layouts.Layout:
   if config is not None:
     if manual_dir is not None:
-      raise UserError(f"{name} is rendered, it takes no --manual_dir (got {manual_dir}).")
+      raise UserError(f"{name} is rendered and takes no --manual_dir (got {manual_dir}).")
     return builder_class.listing(config)
   if manual_dir is None:
     steps = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
@@ -142,24 +143,24 @@ def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layo
 
 @contextlib.contextmanager
 def _writing(data_dir: pathlib.Path) -> Iterator[None]:
-  """Turns what a full or read-only disk raises inside the context into a UserError."""
+  """Turns failed writes inside the context, such as on a full disk, into UserErrors."""
   try:
     yield
   except UserError:
     raise
-  except Exception as error:  # the library that stores the images has kinds of its own
+  except Exception as error:  # TFDS raises its own kinds
     reason = files_lib.reason_of(error)
     if reason is None:
       raise
     raise UserError(
-      f"cannot write to {data_dir}: {reason}. Nothing was prepared. Make room or rights, or name "
-      "another place with --data_dir (--config.data.dir in training)"
+      f"cannot write to {data_dir}: {reason}. Nothing was prepared. Free space or give this "
+      "user access, or choose another --data_dir (--config.data.dir in training)"
     ) from error
 
 
 @contextlib.contextmanager
 def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[pathlib.Path]:
-  """Gives a hidden folder beside the prepared data sets, removed at the end."""
+  """Yields a hidden folder beside the prepared data sets, removed at the end."""
   staging = data_dir / f"{INCOMPLETE}{os.urandom(8).hex()}"
   with cleanup.removing(staging):
     try:
@@ -172,7 +173,7 @@ def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[
 
 @contextlib.contextmanager
 def _temporary_files_in(staging: pathlib.Path) -> Iterator[None]:
-  """Has the library that writes data sets leave its temporary files where all is removed."""
+  """Makes TFDS put its temporary files into a folder that is removed at the end."""
   before, tempfile.tempdir = tempfile.tempdir, str(staging)
   try:
     yield
@@ -186,7 +187,7 @@ def _refuse_full_disk(data_dir: pathlib.Path, layout: layouts.Layout) -> None:
   if needed > free:
     raise UserError(
       f"the images take {needed / 1e9:.2f} GB and {data_dir} has {free / 1e9:.2f} GB left. "
-      "Make room, or pass another --data_dir."
+      "Free space, or pass another --data_dir."
     )
 
 
@@ -197,7 +198,7 @@ def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path)
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   bars_were_shown = tfds.core.utils.tqdm_utils._active
-  tfds.disable_progress_bar()  # several per split; one over everything says more
+  tfds.disable_progress_bar()  # TFDS shows several per split; one for everything says more
   try:
     options = {"config": config} if config else {"masks": layout.has_masks}
     builder = builder_class(data_dir=str(staging), file_format="array_record", **options)
@@ -217,7 +218,7 @@ def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path)
 
 
 def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None:
-  """Renames the complete data set into place; another process may have been faster."""
+  """Renames the complete data set into place, unless another process was faster."""
   target.parent.mkdir(parents=True, exist_ok=True)
   try:
     with interrupts.deferred():
@@ -225,7 +226,7 @@ def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None
   except OSError:  # a folder that is not empty is never replaced
     if not (target / "dataset_info.json").is_file():
       raise
-    _say(f"another process has prepared {target} meanwhile; its data set is used")
+    _say(f"another process has prepared {target} in the meantime; using its data set")
 
 
 def _progress(total: int, what: str) -> tqdm.tqdm:

@@ -1,4 +1,4 @@
-"""Reading regular files alone: a pipe or a device under a picture's name never blocks a command."""
+"""Reads only regular files: a pipe or device under a picture's name never blocks a command."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def expanded(path: str | os.PathLike) -> pathlib.Path:
-  """Returns a path whose ~ is replaced by the home folder.
+  """Returns a path with ~ replaced by the home folder.
 
   Raises:
-    UserError: it is the home of a user that the system does not know.
+    UserError: The path is the home of an unknown user.
   """
   try:
     return pathlib.Path(path).expanduser()
@@ -24,10 +24,10 @@ def expanded(path: str | os.PathLike) -> pathlib.Path:
 
 
 def is_regular(path: str | os.PathLike) -> bool:
-  """Says whether a path leads to a regular file.
+  """Returns whether a path leads to a regular file.
 
-  False for folders, pipes, sockets, devices, links to nothing or to themselves, and for texts that
-  cannot be a path at all (too long, or with a NUL).
+  False for folders, pipes, sockets, devices, broken or circular links, and strings that cannot be a
+  path (too long, or with a NUL).
   """
   try:
     return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (pathlib raises for some of these)
@@ -36,14 +36,14 @@ def is_regular(path: str | os.PathLike) -> bool:
 
 
 def opened(path: str | os.PathLike) -> BinaryIO:
-  """Opens a regular file for reading, without waiting for anything else.
+  """Opens a regular file for reading, and never blocks on anything else.
 
   Raises:
-    UserError: it is not a regular file; without its name.
-    OSError: it cannot be opened.
+    UserError: It is not a regular file; the message does not name it.
+    OSError: It cannot be opened.
   """
   if is_regular(path):
-    # The file may have been exchanged since: opening a pipe in this way returns at once.
+    # The file may have been replaced since; opened like this, a pipe does not block either.
     descriptor = os.open(path, os.O_RDONLY | _NONBLOCKING)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
       return os.fdopen(descriptor, "rb")
@@ -60,10 +60,10 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def read_text(path: pathlib.Path) -> str:
-  """Returns the content of a text file in UTF-8, with or without a byte order mark.
+  """Returns the content of a UTF-8 text file, without its byte order mark if it has one.
 
   Raises:
-    UserError: the file cannot be read, or is not UTF-8 text; names the line.
+    UserError: The file cannot be read, or is not UTF-8 text; the message names the line.
   """
   shown = printable(str(path))
   try:
@@ -82,5 +82,5 @@ def read_text(path: pathlib.Path) -> str:
     ) from None
   if "\0" in text:
     line = text.count("\n", 0, text.index("\0")) + 1
-    raise UserError(f"{shown}, line {line}: it holds a NUL byte; save the file as text in UTF-8")
+    raise UserError(f"{shown}, line {line}: it contains a NUL byte; save the file as text in UTF-8")
   return text

@@ -1,4 +1,4 @@
-"""Data sets that need no owner: rendered and prepared when first asked for."""
+"""Synthetic data sets: rendered and prepared when first used."""
 
 import contextlib
 import dataclasses
@@ -27,8 +27,8 @@ def data_dir(config) -> pathlib.Path:
   """Returns the root of the prepared data sets that a config reads.
 
   Args:
-    config: the 'data' part: 'dir', and 'render' where a preset's rendered images stand in for the
-      real ones, in a root of their own.
+    config: The config's `data` section: 'dir', and optionally 'render', a preset whose rendered
+      images replace the real ones, in a separate root.
   """
   root = expanded(config["dir"] or default_data_dir())
   preset = config.get("render")
@@ -36,13 +36,16 @@ def data_dir(config) -> pathlib.Path:
 
 
 def ensure(config) -> None:
-  """Renders and prepares the config's data set if it is a rendered one and not there yet.
+  """Renders and prepares the config's data set if it is synthetic and not prepared yet.
 
-  It is rendered again where the settings of its preset have changed. Of several processes that need
-  it one renders, and the others wait.
+  It is rendered again if the settings of its preset have changed. If several processes need it, one
+  renders and the others wait.
+
+  Args:
+    config: The config's `data` section: 'name', and see `data_dir`.
 
   Raises:
-    UserError: an unknown preset or data set, or a place that cannot be written.
+    UserError: The preset or data set is unknown, or the folder cannot be written.
   """
   name, root = config["name"], data_dir(config)
   if name.partition("/")[0] == SYNTHETIC:
@@ -56,7 +59,9 @@ def _once(name: str, root: pathlib.Path, world: dict, render: Callable[[], None]
   if _is_current(name, root, world):
     return
   with _alone(root):
-    if not _is_current(name, root, world):  # another process may have rendered it meanwhile
+    if not _is_current(
+      name, root, world
+    ):  # another process may have rendered it while this one waited
       render()
 
 
@@ -67,7 +72,7 @@ def _prepare_synthetic(name: str, root: pathlib.Path) -> None:
 
 
 def _synthetic_world(name: str) -> dict:
-  """Returns the settings of a preset, once it is known."""
+  """Returns the settings of a synthetic data set's preset; raises if there is no such preset."""
   from vireid_jax.data import synthetic
 
   presets = {f"{SYNTHETIC}/{known}": world for known, world in synthetic.PRESETS.items()}
@@ -76,7 +81,7 @@ def _synthetic_world(name: str) -> dict:
 
 
 def _stand_in_world(name: str, preset: str) -> dict:
-  """Returns the settings of a preset, once it and the data set are known."""
+  """Returns the settings of a preset; raises if it or the data set to replace is unknown."""
   from vireid_jax.data import synthetic
 
   said = f"config.data.render = {preset!r}"
@@ -98,7 +103,7 @@ def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -
   outdated = bool(prepared_versions(name, root))
   if outdated:
     print(
-      f"{name} in {root} was rendered with other settings than the preset {preset!r} now has: "
+      f"{name} in {root} was rendered with an older version of the preset {preset!r}: "
       "rendering it again",
       file=sys.stderr,
     )
@@ -136,16 +141,16 @@ def _cannot_render(error: OSError) -> UserError:
 
   reason = files.reason_of(error) or str(error)
   return UserError(
-    f"cannot render images into the temporary folder: {reason}. Make room, or name another place "
-    "with the variable TMPDIR"
+    f"cannot render images into the temporary folder: {reason}. Free space, or choose "
+    "another folder with the environment variable TMPDIR"
   )
 
 
 @contextlib.contextmanager
 def _alone(root: pathlib.Path) -> Iterator[None]:
-  """Keeps other processes of this machine from rendering into the same root meanwhile.
+  """Keeps other processes on this machine from rendering into the same root.
 
-  The operating system gives the lock back when its holder ends, killed or not.
+  The operating system releases the lock when its holder ends, killed or not.
   """
   try:
     import fcntl

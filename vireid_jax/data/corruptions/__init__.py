@@ -1,8 +1,8 @@
-"""Corrupted images: 20 kinds of damage at 5 severities, as pure functions of a seed.
+"""Corrupted images: 20 kinds of corruption at 5 severities, as pure functions of a seed.
 
-The kinds, and the strengths of all but `rain`, follow Hendrycks and Dietterich; lengths in pixels
-are taken as they are, and `elastic` scales with the image. What is a photograph there (frost) is
-drawn here, and nothing is copied bit by bit: compare results within this package.
+The kinds, and the strengths of all but `rain`, follow Hendrycks and Dietterich. Lengths in pixels
+are not scaled to the image, except for `elastic`. Frost is drawn instead of taken from photographs,
+and no kind is bit-identical to the original: compare results only within this package.
 
 Reference:
   Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
@@ -47,25 +47,25 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 
 def corrupt(image, kind: str, severity: int, random: np.random.Generator) -> np.ndarray:
-  """Damages an image.
+  """Corrupts an image.
 
   Args:
     image: uint8 [h, w, 3], RGB.
-    kind: a key of `KINDS`.
-    severity: 1 (mild) to 5.
-    random: where the damage is random, it comes from here.
+    kind: Kind of corruption, a key of `KINDS`.
+    severity: Severity, 1 (mild) to 5.
+    random: Generator for the random kinds.
 
   Returns:
     uint8 [h, w, 3].
 
   Raises:
-    UserError: an unknown kind or severity.
+    UserError: The kind or severity is unknown.
   """
-  damage = choose(kind, KINDS, "corruption")
+  corruption = choose(kind, KINDS, "corruption")
   if severity not in SEVERITIES:
     raise UserError(f"corruption severity is {severity!r}; it must be one of {SEVERITIES}")
-  damaged = damage(np.asarray(image, np.float32) / 255, severity, random)
-  return np.rint(255 * np.clip(damaged, 0, 1)).astype(np.uint8)
+  corrupted = corruption(np.asarray(image, np.float32) / 255, severity, random)
+  return np.rint(255 * np.clip(corrupted, 0, 1)).astype(np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Corruption:
   """One corrupted copy of a test set: each image draws one kind and one severity.
 
   Attributes:
-    kinds: to choose from with equal chance; all when empty.
-    severities: to choose from with equal chance.
-    seed: of the copy; with the image's name it decides everything, whatever the order.
+    kinds: Kinds to draw from uniformly; empty for all.
+    severities: Severities to draw from uniformly.
+    seed: Seed of the copy. With an image's name it fixes the corruption, in any order of images.
   """
 
   kinds: tuple[str, ...] = ()
@@ -91,12 +91,12 @@ class Corruption:
       )
 
   def draw(self, name: str) -> tuple[str, int, np.random.Generator]:
-    """Returns (kind, severity, generator for the damage) of the image called `name`."""
+    """Returns the kind, the severity and the random generator for the image called `name`."""
     random = np.random.default_rng((self.seed, zlib.crc32(name.encode())))
     kinds = self.kinds or tuple(KINDS)
     kind = kinds[random.integers(len(kinds))]
     return kind, self.severities[random.integers(len(self.severities))], random
 
   def __call__(self, name: str, image: np.ndarray) -> np.ndarray:
-    """Damages the image called `name`, uint8 [h, w, 3] to the same."""
+    """Corrupts the image called `name`, uint8 [h, w, 3] to uint8 [h, w, 3]."""
     return corrupt(image, *self.draw(name))

@@ -1,4 +1,4 @@
-"""Blur of lens, glass and movement."""
+"""Blur: lens, glass and motion."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def defocus_blur(image, severity: int, random: np.random.Generator):
 
 
 def glass_blur(image, severity: int, random: np.random.Generator):
-  """Looks through frosted glass: blurs, and takes each pixel from a place nearby."""
+  """Looks through frosted glass: blurs, and swaps in pixels from nearby."""
   sigma, reach, rounds = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))[
     severity - 1
   ]

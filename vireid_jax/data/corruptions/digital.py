@@ -1,4 +1,4 @@
-"""Processing: tone, warping, resolution and compression."""
+"""Digital corruptions: tone, warping, resolution and compression."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def contrast(image, severity: int, random: np.random.Generator):
 
 
 def saturate(image, severity: int, random: np.random.Generator):
-  """Fades the colours at the first two severities, overdoes them at the others."""
+  """Fades the colours at the first two severities, exaggerates them at the others."""
   del random
   factor, offset = ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2))[severity - 1]
   hsv = _to_hsv(image)

@@ -1,4 +1,4 @@
-"""Filters and random fields that several corruptions are made of."""
+"""Filters and random fields that several corruptions share."""
 
 import math
 
@@ -20,7 +20,7 @@ def convolve(image, kernel):
 
 
 def disk(radius: int, edge: float) -> np.ndarray:
-  """Returns a disk of sum 1, its border softened by a Gaussian of `edge` pixels."""
+  """Returns a disk kernel of sum 1, its border softened by a Gaussian of `edge` pixels."""
   reach = radius + math.ceil(3 * edge)
   y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
   shape = gaussian((x**2 + y**2 <= radius**2).astype(np.float32), edge)
@@ -28,13 +28,13 @@ def disk(radius: int, edge: float) -> np.ndarray:
 
 
 def smear(image, length: int, sigma: float, degrees: float):
-  """Smears along one direction with a falling half of a Gaussian.
+  """Smears along one direction with the falling half of a Gaussian.
 
   Args:
-    image: [h, w] or [h, w, c].
-    length: pixels of the trace.
-    sigma: pixels, of the Gaussian.
-    degrees: direction, counted from the horizontal.
+    image: float [h, w] or [h, w, c].
+    length: Length of the trace in pixels.
+    sigma: Standard deviation of the Gaussian in pixels.
+    degrees: Direction, from the horizontal.
   """
   distance = np.linspace(0, length, 4 * length + 1)
   weight = np.exp(-0.5 * (distance / sigma) ** 2)
@@ -59,7 +59,7 @@ def zoom(image, factor: float):
 
 
 def clouds(shape: tuple[int, int], decay: float, random: np.random.Generator) -> np.ndarray:
-  """Draws a fractal field in [0, 1]: noise at halving scales, each `decay` times weaker."""
+  """Draws a fractal field in [0, 1]: noise at ever finer scales, each `decay` times weaker."""
   import cv2
 
   height, width = shape

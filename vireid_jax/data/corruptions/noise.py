@@ -1,4 +1,4 @@
-"""Noise of the sensor and of transmission."""
+"""Noise: sensor and transmission."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ def gaussian_noise(image, severity: int, random: np.random.Generator):
 
 
 def shot_noise(image, severity: int, random: np.random.Generator):
-  """Counts few photons: noise that grows with the root of the intensity."""
+  """Counts few photons: the noise grows with the root of the intensity."""
   photons = (60, 25, 12, 5, 3)[severity - 1]
   return random.poisson(image * photons) / photons
 
 
 def impulse_noise(image, severity: int, random: np.random.Generator):
-  """Sets a share of the values to black or white."""
+  """Sets a fraction of the values to black or white."""
   share = (0.03, 0.06, 0.09, 0.17, 0.27)[severity - 1]
   hit = random.random(image.shape) < share
   return np.where(hit, random.integers(0, 2, image.shape), image)

@@ -6,9 +6,9 @@ from vireid_jax.data.corruptions import filters
 
 
 def snow(image, severity: int, random: np.random.Generator):
-  """Lets thick flakes fall over a whitened picture."""
-  # mean and spread of the noise, size of a flake, threshold, length and sigma of the trace, share
-  # of the picture that is not whitened
+  """Draws falling snowflakes over a whitened picture."""
+  # mean and spread of the noise, size of a flake, threshold, length and sigma of the trace,
+  # fraction of the picture that is not whitened
   mean, spread, size, threshold, length, sigma, kept = (
     (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
     (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
@@ -34,7 +34,7 @@ def frost(image, severity: int, random: np.random.Generator):
 
 
 def fog(image, severity: int, random: np.random.Generator):
-  """Veils the picture with a bright fractal field and keeps the brightest value in place."""
+  """Veils the picture with a bright fractal field and keeps the brightest value."""
   amount, decay = ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))[severity - 1]
   brightest = image.max()
   veiled = image + amount * filters.clouds(image.shape[:2], decay, random)[..., None]
@@ -43,7 +43,7 @@ def fog(image, severity: int, random: np.random.Generator):
 
 def rain(image, severity: int, random: np.random.Generator):
   """Draws slanted streaks over a darkened, slightly blurred picture."""
-  # share of pixels where a drop starts, length of a streak, brightness kept, blur in pixels
+  # fraction of pixels where a drop starts, length of a streak, brightness kept, blur in pixels
   density, length, kept, blur = (
     (0.005, 8, 0.9, 0.4),
     (0.01, 10, 0.85, 0.6),

@@ -1,7 +1,7 @@
-"""Readers of the folder layouts in which the data sets' owners hand out their images.
+"""Readers of the folder layouts in which data set owners distribute their images.
 
-Each module has `read(root) -> common.Layout`, which lists the images without decoding any,
-refuses a layout that cannot be evaluated and collects warnings about everything else.
+Each module has `read(root) -> common.Layout`, which lists the images without decoding any, refuses
+a layout that cannot be evaluated, and collects warnings about everything else.
 """
 
 import importlib
@@ -14,13 +14,17 @@ READABLE = ("llcm", "own", "regdb", "sysu_mm01")
 
 
 def read(name: str, root) -> Layout:
-  """Reads the owners' layout of data set `name` (one of `READABLE`) at folder `root`.
+  """Reads a data set in its owner's layout.
 
-  A folder `masks/` beside the owner's files holds a pedestrian mask for each image, unless the
-  layout says itself where they are.
+  A folder `masks/` beside the owner's files may hold a pedestrian mask for each image, unless the
+  layout itself says where they are.
+
+  Args:
+    name: One of `READABLE`.
+    root: Folder with the owner's files.
 
   Raises:
-    UserError: the layout cannot be evaluated, or a file or folder cannot be read.
+    UserError: The layout cannot be evaluated, or a file or folder cannot be read.
   """
   reader = importlib.import_module(f"vireid_jax.data.layout.{name}")
   try:
@@ -33,7 +37,7 @@ def read(name: str, root) -> Layout:
 
 
 def check_again(name: str, layout: Layout) -> None:
-  """Refuses a layout that leaving out corrupt images has made useless, where a reader can tell."""
+  """Raises UserError if the layout became unusable because corrupt images were left out."""
   reader = importlib.import_module(f"vireid_jax.data.layout.{name}")
   if hasattr(reader, "check_again"):
     reader.check_again(layout)

@@ -1,4 +1,4 @@
-"""What the readers of the owners' layouts share: the listing, counts, and file look-ups."""
+"""What the layout readers share: the list of images, counts, and file look-ups."""
 
 import dataclasses
 import pathlib
@@ -12,7 +12,7 @@ from vireid_jax.data.layout.problems import enumeration, refuse, shown
 from vireid_jax.data.layout.root import existing_root
 from vireid_jax.data.regular_files import is_regular
 
-__all__ = [  # these come from elsewhere; every reader of a layout needs them
+__all__ = [  # re-exported for the layout readers
   "enumeration",
   "existing_root",
   "number",
@@ -28,17 +28,17 @@ SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-  """One image file that is not decoded yet.
+  """One image file, not decoded yet.
 
   Attributes:
-    path: where the file is on this machine.
-    identity: the owner's identity number.
-    camera: the owner's camera number, from 1.
+    path: Path of the file on this machine.
+    identity: Identity number as published.
+    camera: Camera number as published, from 1.
     modality: `VISIBLE` or `INFRARED`.
-    file_name: path relative to the data set's root, with forward slashes.
-    split: the stored split the image belongs to.
-    mask: where the file of its pedestrian mask is, if the data set has any.
-    turn: store it turned as its EXIF orientation says.
+    file_name: Path relative to the data set's root, with forward slashes.
+    split: Stored split to which the image belongs.
+    mask: Path of its pedestrian mask, if the data set has masks.
+    turn: Whether to apply its EXIF orientation when it is stored.
   """
 
   path: pathlib.Path
@@ -53,7 +53,7 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-  """Images whose number the owner publishes (None: not published); an empty filter is open."""
+  """Images whose counts the owner publishes (None if not); an empty filter accepts all images."""
 
   title: str
   images: int | None = None
@@ -80,11 +80,11 @@ class Layout:
   """A data set as found on disk.
 
   Attributes:
-    root: the folder that was read.
-    images: all images, in storage order.
-    metadata: what the prepared data set keeps besides its images, JSON-compatible.
-    warnings: sentences for a person; none of them prevents an evaluation.
-    groups: the published counts that the images were compared with.
+    root: Folder that was read.
+    images: All images, in storage order.
+    metadata: JSON-compatible metadata to store with the images.
+    warnings: Sentences for the user; none prevents an evaluation.
+    groups: Published counts with which the images were compared.
   """
 
   root: pathlib.Path
@@ -100,11 +100,11 @@ class Layout:
 
   @property
   def has_masks(self) -> bool:
-    """Whether every image comes with a mask."""
+    """Whether every image has a mask."""
     return bool(self.images) and all(image.mask for image in self.images)
 
   def without(self, skipped: Iterable[str]) -> "Layout":
-    """Returns the layout without the files named in `skipped`, which its metadata records."""
+    """Returns the layout without the files named in `skipped`, and records them in its metadata."""
     skipped = set(skipped)
     images = tuple(image for image in self.images if image.file_name not in skipped)
     metadata = {**self.metadata, "skipped": sorted(skipped)}
@@ -112,14 +112,14 @@ class Layout:
 
 
 def is_synthetic(root: pathlib.Path) -> bool:
-  """Says whether the tree at `root` was written by the package's own renderer."""
+  """Returns whether the folder `root` was written by this package's renderer."""
   return (root / SYNTHETIC_MARKER).is_file()
 
 
 def require_file(root: pathlib.Path, name: str) -> pathlib.Path:
-  """Returns `root / name`; raises `UserError` naming it when there is no such file."""
+  """Returns `root / name`; raises `UserError` if there is no such file."""
   if not is_regular(root / name):
-    (root / name).exists()  # raises where this user may not look
+    (root / name).exists()  # raises if this user may not look there
     raise UserError(
       f"{shown(str(root))} has no file {name}. It comes with the data set; see docs/datasets.md for"
       " the layout."
@@ -128,11 +128,11 @@ def require_file(root: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def image_files(folder: pathlib.Path, odd: list[str] | None = None) -> list[str]:
-  """Returns the sorted names of a folder's image files; hidden files do not count.
+  """Returns the sorted names of a folder's image files, without hidden ones.
 
   Args:
-    folder: is searched itself, not the folders below it.
-    odd: where to add the names that look like images but are not regular files (links to nothing,
+    folder: Folder to search; its subfolders are not searched.
+    odd: List to which to add names that look like images but are not regular files (broken links,
       pipes, folders).
   """
   named = sorted(
@@ -147,26 +147,26 @@ def image_files(folder: pathlib.Path, odd: list[str] | None = None) -> list[str]
 
 
 def odd_warnings(odd: Sequence[str]) -> list[str]:
-  """Returns a sentence on what `image_files` passed over, if it did."""
+  """Returns a sentence on the files that `image_files` left out, if any."""
   return [f"not regular files, left out: {enumeration(odd)}"] if odd else []
 
 
 def other_camera_warnings(root: pathlib.Path, place: str, cameras: Collection[int]) -> list[str]:
-  """Returns a sentence on folders of cameras that are not read, such as cam01 and cam7."""
+  """Returns a sentence on camera folders that are not read, such as cam01 and cam7, if any."""
   known = {f"cam{camera}" for camera in cameras}
   other = sorted(
     f"{place}{path.name}"
     for path in (root / place).iterdir()
     if path.name.lower().startswith("cam") and path.name not in known and path.is_dir()
   )
-  return [f"folders of no known camera, left out: {enumeration(other)}"] if other else []
+  return [f"folders of unknown cameras, left out: {enumeration(other)}"] if other else []
 
 
 def refuse_unusable_names(images: Iterable[Image]) -> None:
   """Raises UserError for file names that cannot be stored, or that other systems cannot tell apart.
 
-  These are names that are not UTF-8, and names that differ in case or in the composition of their
-  letters alone.
+  These are names that are not UTF-8, and names that differ only in case or in the composition of
+  their letters.
   """
   problems, first = [], {}
   for name in (image.file_name for image in images):
@@ -174,7 +174,9 @@ def refuse_unusable_names(images: Iterable[Image]) -> None:
       problems.append(f"{shown(name)} is not UTF-8")
     same = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
     if same != name:
-      problems.append(f"{shown(name)} and {shown(same)} differ in case or in accents' form alone")
+      problems.append(
+        f"{shown(name)} and {shown(same)} differ only in case or in the form of accents"
+      )
   refuse(problems, "the names of some images cannot be used", "Rename these files")
 
 
@@ -186,10 +188,10 @@ def _is_text(name: str) -> bool:
 
 
 def refuse_equal_numbers(folders: Iterable[str]) -> None:
-  """Raises UserError when two folders of identities are one number, such as 1 and 0001.
+  """Raises UserError if two identity folders have the same number, such as 1 and 0001.
 
   Args:
-    folders: paths; their last parts are the identities.
+    folders: Paths of the folders, each ending in an identity.
   """
   problems, first = [], {}
   for folder in folders:
@@ -198,11 +200,11 @@ def refuse_equal_numbers(folders: Iterable[str]) -> None:
     same = first.setdefault((place, value), folder) if value else folder
     if same != folder:
       problems.append(f"{shown(same)} and {shown(folder)} are both identity {value}")
-  refuse(problems, "one identity has two folders", "Join or rename these folders")
+  refuse(problems, "one identity has two folders", "Merge or rename these folders")
 
 
 def refuse_missing(root: pathlib.Path, names: Iterable[str], listed_in: str) -> None:
-  """Raises `UserError` naming those of `names` that are not regular files, if there are any."""
+  """Raises `UserError` if any of `names` is not a regular file."""
   missing = sorted(name for name in set(names) if not is_regular(root / name))
   refuse(
     [f"there is no file {shown(name)}" for name in missing],
@@ -212,7 +214,7 @@ def refuse_missing(root: pathlib.Path, names: Iterable[str], listed_in: str) -> 
 
 
 def refuse_shared_identities(identities: dict[str, Iterable[int]]) -> None:
-  """Raises `UserError` when two of the named identity lists have an identity in common."""
+  """Raises `UserError` if two of the named identity lists share an identity."""
   names = list(identities)
   for i, first in enumerate(names):
     for second in names[i + 1 :]:
@@ -220,22 +222,22 @@ def refuse_shared_identities(identities: dict[str, Iterable[int]]) -> None:
       if shared:
         raise UserError(
           f"{first} and {second} share the identities {enumeration(shared)}: a test on people "
-          "seen in training means nothing. Restore the owner's split files."
+          "seen in training is meaningless. Restore the owner's split files."
         )
 
 
 def refuse_empty_splits(images: Iterable[Image], splits: Sequence[str]) -> None:
-  """Raises `UserError` when one of `splits` has no image."""
+  """Raises `UserError` if one of `splits` has no image."""
   filled = {image.split for image in images}
   for split in splits:
     if split not in filled:
       raise UserError(
-        f"no image belongs to the split {split!r}: no identity listed for it has any."
+        f"the split {split!r} has no image: none of the identities listed for it has any."
       )
 
 
 def count_warnings(images: Sequence[Image], groups: Iterable[Group]) -> list[str]:
-  """Returns one sentence per published count that differs from what was found."""
+  """Returns one sentence per published count that differs from the count found."""
   sentences = []
   for group in groups:
     published = (group.images, group.identities)
@@ -248,7 +250,7 @@ def count_warnings(images: Sequence[Image], groups: Iterable[Group]) -> list[str
 
 
 def absent_warnings(images: Iterable[Image], listed: dict[str, Sequence[int]]) -> list[str]:
-  """Returns a sentence per list (by its file name) with identities that have no image."""
+  """Returns one sentence per list, by file name, that has identities without any image."""
   seen = {image.identity for image in images}
   absent = {name: sorted(set(identities) - seen) for name, identities in listed.items()}
   return [
@@ -261,12 +263,12 @@ def absent_warnings(images: Iterable[Image], listed: dict[str, Sequence[int]]) -
 def one_modality_warnings(
   images: Iterable[Image], subsets: dict[str, Iterable[int]], consequence: str
 ) -> list[str]:
-  """Returns a sentence per subset with identities that only one modality has seen.
+  """Returns one sentence per subset with identities that were seen in only one modality.
 
   Args:
-    images: the images to look at.
-    subsets: identities by the subset's name.
-    consequence: what follows from it, the end of the sentence.
+    images: Images of the data set.
+    subsets: Identities by name of subset.
+    consequence: End of the sentence: what follows for the user.
   """
   seen: tuple[set[int], set[int]] = (set(), set())
   for image in images:

@@ -1,4 +1,4 @@
-"""What a tree may hold beside the owner's files: masks, and the settings it was rendered with."""
+"""Optional files beside the owner's: masks, and the settings with which a tree was rendered."""
 
 import dataclasses
 import json
@@ -10,16 +10,16 @@ from vireid_jax.data.layout.problems import enumeration, shown
 from vireid_jax.data.regular_files import is_regular, read_text
 
 MASKS = "masks"
-WORLD = "SYNTHETIC.json"  # the settings, where a rendered tree stands in for a data set
+WORLD = "SYNTHETIC.json"  # settings of a rendered tree that replaces a data set
 
 
 def with_masks(layout: Layout) -> Layout:
-  """Returns the layout with the masks of a parallel folder, unchanged where there is none.
+  """Returns the layout with masks from a parallel folder, or unchanged if there is none.
 
   The mask of cam1/0001/0001.jpg is masks/cam1/0001/0001.png.
 
   Raises:
-    UserError: the folder is there and some images have no mask in it.
+    UserError: The folder exists but lacks the masks of some images.
   """
   if not (layout.root / MASKS).is_dir():
     return layout
@@ -30,7 +30,7 @@ def with_masks(layout: Layout) -> Layout:
   if missing:
     raise UserError(
       f"{layout.root / MASKS} has no mask for {len(missing)} of {len(names)} images: "
-      f"{enumeration(missing, 5)}. Add them, or move the folder away to go without masks."
+      f"{enumeration(missing, 5)}. Add them, or move the folder away to prepare without masks."
     )
   images = tuple(
     dataclasses.replace(image, mask=layout.root / name)
@@ -40,7 +40,7 @@ def with_masks(layout: Layout) -> Layout:
 
 
 def with_world(layout: Layout) -> Layout:
-  """Returns the layout whose metadata keep the settings that the tree was rendered with, if any."""
+  """Returns the layout with the settings of a rendered tree in its metadata."""
   path = layout.root / WORLD
   if not (layout.metadata["synthetic"] and is_regular(path)):
     return layout

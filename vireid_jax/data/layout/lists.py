@@ -12,14 +12,14 @@ _DIGITS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 def number(text: str, *, least: int = 1) -> int | None:
-  """Returns the whole number that is written in the digits 0 to 9.
+  """Parses a whole number written in the digits 0 to 9.
 
   Args:
-    text: without signs and spaces.
-    least: the smallest number allowed.
+    text: Digits without sign or spaces.
+    least: Smallest number allowed.
 
   Returns:
-    None for any other text (other alphabets have digits too), and for a number out of range.
+    The number; None for any other text, digits of other alphabets included, or out of range.
   """
   if not _DIGITS.fullmatch(text):
     return None
@@ -27,10 +27,10 @@ def number(text: str, *, least: int = 1) -> int | None:
 
 
 def inside(text: str) -> str | None:
-  """Returns a relative path with forward slashes; None for one that leaves its folder or is one.
+  """Returns a relative path with forward slashes; None if it leaves the folder or is empty.
 
   Args:
-    text: a path as Windows or Unix writes it.
+    text: Path in the form of Windows or Unix.
   """
   path = pathlib.PurePosixPath(text.strip().replace("\\", "/"))
   if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
@@ -39,10 +39,10 @@ def inside(text: str) -> str | None:
 
 
 def read_identities(path: pathlib.Path) -> list[int]:
-  """Reads the identity numbers of a file, separated by commas, spaces or ends of lines.
+  """Reads a file of identity numbers, separated by commas, spaces or newlines.
 
   Raises:
-    UserError: it lists none, or an entry is not a whole number from 1; names file and entries.
+    UserError: The file lists none, or an entry is not a whole number from 1.
   """
   entries = [entry for entry in re.split(r"[,\s]+", regular_files.read_text(path)) if entry]
   wrong = [quoted(entry) for entry in entries if number(entry) is None]
@@ -50,7 +50,7 @@ def read_identities(path: pathlib.Path) -> list[int]:
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     problem = f"has the entry {', '.join(wrong[:5])}{more}" if wrong else "lists no identity"
     raise UserError(
-      f"{shown(str(path))} {problem}; it must hold identity numbers from 1, like 1,2,7"
+      f"{shown(str(path))} {problem}; it must list identity numbers from 1, like 1,2,7"
     )
   return sorted({int(entry) for entry in entries})
 
@@ -59,8 +59,8 @@ def read_listing(path: pathlib.Path) -> list[tuple[str, int]]:
   """Reads a file of `relative/path label` lines.
 
   Raises:
-    UserError: lines have another form, leave the folder or name an image again (names the file
-      and the lines), or there is none.
+    UserError: A line has another form, leaves the folder or repeats an image, or the file lists no
+      image.
   """
   rows: dict[str, tuple[int, int]] = {}
   problems = []

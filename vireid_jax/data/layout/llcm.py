@@ -1,7 +1,7 @@
-"""LLCM as its owner hands it out: vis/, nir/, test_vis/, test_nir/ and idx/.
+"""LLCM as its owner distributes it: vis/, nir/, test_vis/, test_nir/ and idx/.
 
-1,064 identities, 9 cameras that each see both modalities (no infrared images of camera 3 in
-the test set), 713 identities to train on and 351 to test on.
+1,064 identities, 713 for training and 351 for testing; 9 cameras that each see both modalities (no
+infrared images of camera 3 in the test set).
 
 Reference: Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality
 Benchmark for Visible-Infrared Person Re-identification, CVPR 2023.
@@ -37,15 +37,15 @@ def read(root) -> Layout:
   """Lists the images of an LLCM tree and checks its layout.
 
   Args:
-    root: the folder that holds `vis`, `nir`, `test_vis`, `test_nir` and `idx`.
+    root: Folder with `vis`, `nir`, `test_vis`, `test_nir` and `idx`.
 
   Returns:
-    The layout; splits train (in the order of file names) and test (by modality, camera,
+    The layout, with the splits train (sorted by file name) and test (sorted by modality, camera,
     identity and file name).
 
   Raises:
-    UserError: a folder or list is missing or malformed, a listed image is missing, train and
-      test share identities, or the test set is empty.
+    UserError: A folder or list is missing or malformed, a listed image is missing, train and test
+      share identities, or the test set is empty.
   """
   root = common.existing_root(root, [*TRAIN_FOLDERS.values(), *TEST_FOLDERS.values(), "idx"])
   train = _train_images(root)
@@ -85,7 +85,7 @@ def _refuse_other_folders(names: Sequence[str], list_name: str, folder: str) -> 
   others = {*TRAIN_FOLDERS.values(), *TEST_FOLDERS.values()} - {folder}
   common.refuse(
     [common.shown(name) for name in names if name.partition("/")[0] in others],
-    f"{list_name} lists images of another folder than {folder}/",
+    f"{list_name} lists images outside of {folder}/",
     "Restore the owner's list",
   )
 
@@ -93,15 +93,15 @@ def _refuse_other_folders(names: Sequence[str], list_name: str, folder: str) -> 
 def parse_name(name: str, listed_in: str) -> tuple[int, int]:
   """Returns (identity, camera) of a training image from its path.
 
-  The lists' labels are contiguous training numbers, so the owner's identity number is only
-  in the path. Folder and file name both carry it; the folder decides, as in the test set.
+  The lists' labels are contiguous training numbers, so the published identity number is only in the
+  path. Folder and file name both give it; the folder decides, as in the test set.
 
   Args:
-    name: relative path like `nir/0351/0351_c06_s200656_f4830_nir.jpg`.
-    listed_in: the list that has it, for the error.
+    name: Relative path like `nir/0351/0351_c06_s200656_f4830_nir.jpg`.
+    listed_in: Name of the list, for the error.
 
   Raises:
-    UserError: the path has another form.
+    UserError: The path has another form.
   """
   path = pathlib.PurePosixPath(name)
   match = _FILE_NAME.match(path.name)
@@ -120,7 +120,7 @@ def _name_warnings(images: Sequence[Image]) -> list[str]:
   if not other:
     return []
   return [
-    f"{len(other)} training images are in the folder of another identity than their name says; "
+    f"{len(other)} training images are in the folder of another identity than in their name; "
     f"the folder decides: {common.enumeration(other, 5)}"
   ]
 
@@ -138,7 +138,7 @@ def _test_images(root: pathlib.Path, identities: Sequence[int]):
       for identity in identities:
         folder = f"{place}/{identity:04d}"
         if not (root / folder).is_dir():
-          continue  # this camera never saw that person
+          continue  # this camera never saw that identity
         names = [f"{folder}/{name}" for name in common.image_files(root / folder, odd)]
         empty += [] if names else [folder]
         images += [Image(root / n, identity, camera, modality, n, "test") for n in names]

@@ -1,7 +1,7 @@
-"""Reads cells and matrices of numbers from files in MATLAB's format 5.
+"""Reads cells and numeric matrices from MATLAB files of format 5.
 
-`scipy.io.loadmat` reads more kinds, and ends the whole process with a segmentation fault on some
-files that are damaged; this reader raises an error instead.
+`scipy.io.loadmat` reads more kinds, but crashes the process with a segmentation fault on some
+damaged files; this reader raises an error instead.
 
 Reference: MathWorks, MAT-File Format (level 5), R2023b.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-MOST_BYTES = 1 << 28  # of a compressed variable when it is unfolded
+MOST_BYTES = 1 << 28  # of a variable once decompressed
 DEEPEST = 8  # cells in cells
 _MATRIX, _COMPRESSED = 14, 15  # kinds of data elements
 _CELL, _NUMERIC = 1, range(6, 16)  # classes of arrays
@@ -35,29 +35,29 @@ def read(data: bytes, name: str) -> np.ndarray:
   """Returns one variable of a file.
 
   Args:
-    data: the file's content.
-    name: of the variable.
+    data: Content of the file.
+    name: Name of the variable.
 
   Returns:
-    An array of numbers, or for a cell an object array of such arrays.
+    A numeric array, or for a cell an object array of such arrays.
 
   Raises:
-    ValueError, zlib.error: it is not such a file, is damaged, or does not hold the variable.
+    ValueError, zlib.error: The file has another format, is damaged, or lacks the variable.
   """
   if data[126:128] not in (b"IM", b"MI"):
     raise ValueError("it is not a MATLAB file of format 5")
   order = "<" if data[126:128] == b"IM" else ">"
   for kind, content in _elements(memoryview(data)[128:], order):
     if kind == _COMPRESSED:
-      kind, content = next(_elements(_unfolded(content), order), (None, None))
+      kind, content = next(_elements(_decompressed(content), order), (None, None))
     if kind == _MATRIX:
       found, value = _matrix(content, order)
       if found == name:
         return value
-  raise ValueError(f"it holds no variable {name}")
+  raise ValueError(f"it has no variable {name}")
 
 
-def _unfolded(content: memoryview) -> memoryview:
+def _decompressed(content: memoryview) -> memoryview:
   stream = zlib.decompressobj()
   data = stream.decompress(content, MOST_BYTES)
   if not stream.eof:
@@ -66,11 +66,11 @@ def _unfolded(content: memoryview) -> memoryview:
 
 
 def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-  """Yields (kind, content) of the data elements that follow each other."""
+  """Yields (kind, content) of consecutive data elements."""
   at = 0
   while at + 8 <= len(data):
     kind, size = struct.unpack_from(f"{order}2I", data, at)
-    if kind >> 16:  # a small element: at most four bytes, in the place of the size
+    if kind >> 16:  # a small element: its size is in the upper bits, its content follows at once
       kind, size, start, step = kind & 0xFFFF, kind >> 16, at + 4, 8
     else:
       padded = size if kind == _COMPRESSED else -(-size // 8) * 8
@@ -94,12 +94,12 @@ def _matrix(content: memoryview, order: str, depth: int = 0) -> tuple[str, np.nd
   if kind == _CELL:
     cells = [_matrix(each, order, depth + 1)[1] for number, each in parts[3:] if number == _MATRIX]
     value = np.empty(len(cells), object)
-    for place, cell in enumerate(cells):  # at once, NumPy would stack cells of one shape
+    for place, cell in enumerate(cells):  # one by one, or NumPy would stack cells of equal shape
       value[place] = cell
   elif kind in _NUMERIC and len(parts) > 3:
     value = _numbers(*parts[3], order)
   else:
-    return name, np.zeros(0, object)  # a text or a structure: not read
+    return name, np.zeros(0, object)  # text or structure: not read
   if min(shape, default=-1) < 0 or math.prod(shape) != len(value):
     raise ValueError(f"an array of shape {shape} holds {len(value)} values")
   return name, value.reshape(shape, order="F")

@@ -1,7 +1,7 @@
-"""One's own pictures, from a table or from folders; docs/own_data.md is the guide.
+"""The user's own pictures, from a table or from folders; docs/own_data.md is the guide.
 
-No counts are published for them, so anything that would make a training or its evaluation
-meaningless is an error here and not a warning.
+They have no published counts to compare with, so anything that would make training or evaluation
+meaningless is an error, not a warning.
 """
 
 import contextlib
@@ -28,20 +28,20 @@ from vireid_jax.data.regular_files import is_regular
 
 
 def read(root) -> Layout:
-  """Lists the pictures that `images.csv` names, or those in folders where there is no table.
+  """Lists the pictures in `images.csv`, or in folders if there is no table.
 
   Args:
-    root: the folder that holds `images.csv`, or `visible/` and `infrared/`, or `train/` and `test/`
-      with those inside.
+    root: Folder with `images.csv`, or with `visible/` and `infrared/`, or with `train/` and `test/`
+      that contain those.
 
   Returns:
-    The layout; splits train, val (where given) and test. Where no split is given, one half of the
-    identities is for training and the other for testing, chosen by a hash of their names.
+    The layout, with the splits train, val (if given) and test. Without given splits, one half of
+    the identities is for training and the other for testing, chosen by a hash of their names.
 
   Raises:
-    UserError: a listed file is missing, a line of the table is wrong, an identity is in two
-      splits or in two spellings, or one of training has been seen in one modality only. Names up to
-      20 of such problems at once.
+    UserError: A listed file is missing, a line of the table is wrong, an identity is in two splits
+      or has two spellings, or a training identity was seen in only one modality. The message lists
+      up to 20 problems.
   """
   root = existing_folder(root, TABLE)
   is_table = os.path.lexists(root / TABLE)
@@ -63,7 +63,7 @@ def read(root) -> Layout:
 
 
 def check_again(layout: Layout) -> None:
-  """Raises UserError when the images that are left do not make a training and a test."""
+  """Raises UserError if the remaining images do not suffice for training and testing."""
   names = layout.metadata["identity_names"]
   images = [
     dataclasses.replace(image, identity=names.get(str(image.identity), str(image.identity)))
@@ -82,7 +82,7 @@ def _refuse_problems(
   problems += _camera_problems(entries) + _one_file_of_two(root, entries)
   problems += own_names.clashes("identity", [(e.identity, e.where) for e in entries])
   problems += own_names.clashes("camera", [(e.camera, e.where) for e in entries if e.camera])
-  given = bool(entries and entries[0].split)  # halves are others while identities are missing
+  given = bool(entries and entries[0].split)  # the halves change with missing identities
   if None not in listing.doubtful and (given or not listing.doubtful):
     sure = [entry for entry in entries if entry.identity not in listing.doubtful]
     problems += _unpaired(sure, split_of)
@@ -94,7 +94,7 @@ def _refuse_problems(
 def _images(
   root: pathlib.Path, entries: Sequence[Entry], split_of: dict[str, str]
 ) -> tuple[tuple[Image, ...], dict[str, dict[str, str]]]:
-  """Returns the images by split, and the names that their numbers stand for."""
+  """Returns the images sorted by split, and the names of numbered identities and cameras."""
   identities, identity_names = own_names.numbers([entry.identity for entry in entries])
   cameras, camera_names = own_names.numbers(
     [entry.camera or str(entry.modality + 1) for entry in entries]  # one per modality, as in RegDB
@@ -135,18 +135,18 @@ def _why_missing(root: pathlib.Path, name: str) -> str:
   with contextlib.suppress(OSError, ValueError):
     for path in sorted((root / name).parent.iterdir()):
       if own_names.alike(path.name) == own_names.alike(pathlib.PurePath(name).name):
-        there = ascii(path.name)  # the eye may see no difference
-        return f"there is no file {shown(name)}; did you mean {shown(there)} (in the same folder)?"
+        near = ascii(path.name)  # the two may look the same
+        return f"there is no file {shown(name)}; did you mean {shown(near)} (in the same folder)?"
   return f"there is no file {shown(name)} (paths are relative to the folder of {TABLE})"
 
 
 def _one_file_of_two(root: pathlib.Path, entries: Sequence[Entry]) -> list[str]:
-  """Says which links show the picture of one identity as that of another."""
+  """Describes links by which one file is listed for two identities."""
   problems, first = [], {}
   for entry in entries:
     with contextlib.suppress(OSError, ValueError):
-      facts = (root / entry.name).stat()
-      other = first.setdefault((facts.st_dev, facts.st_ino or entry.name), entry)
+      stat = (root / entry.name).stat()
+      other = first.setdefault((stat.st_dev, stat.st_ino or entry.name), entry)
       if other.identity != entry.identity:
         problems.append(
           f"{entry.where}: {shown(entry.name)} is the same file as {shown(other.name)} "
@@ -162,15 +162,15 @@ def _two_splits(entries: Sequence[Entry]) -> list[str]:
     if before != entry.split and entry.identity not in problems:
       problems[entry.identity] = (
         f"{entry.where}: identity {quoted(entry.identity)} is in {entry.split!r} and in {before!r};"
-        " a test on people seen in training means nothing, so give each identity one split"
+        " a test on people seen in training is meaningless, so give each identity one split"
       )
   return list(problems.values())
 
 
 def _halves(entries: Sequence[Entry]) -> dict[str, str]:
-  """Puts one half of the identities into train, the other into test.
+  """Assigns one half of the identities to train, the other to test.
 
-  Ordered by a hash, so that it does not follow the names, and an identity that is added later
+  They are ordered by a hash, so that the split does not follow the names, and adding an identity
   moves few others.
   """
   names = sorted({entry.identity for entry in entries}, key=_hash)
@@ -186,7 +186,9 @@ def _camera_problems(entries: Sequence[Entry]) -> list[str]:
   without = [entry for entry in entries if not entry.camera]
   if not without or len(without) == len(entries):
     return []
-  return [f"{without[0].where}: it names no camera, but others do; name all cameras or none"]
+  return [
+    f"{without[0].where}: it has no camera, but others do; name the camera of all pictures or none"
+  ]
 
 
 def _seen(entries: Iterable, modality: int) -> set:
@@ -200,7 +202,7 @@ def _unpaired(entries: Sequence[Entry | Image], split_of: dict[str, str]) -> lis
     lonely = sorted(_seen(training, modality) - _seen(training, other))
     if lonely:
       problems.append(
-        f"{len(lonely)} identities for training have {MODALITIES[modality]} pictures only: "
+        f"{len(lonely)} identities for training have only {MODALITIES[modality]} pictures: "
         f"{common.enumeration(lonely)}. Training pairs both modalities of a person: add "
         f"{MODALITIES[other]} pictures, leave these identities out, or give them the split 'test'"
       )
@@ -212,8 +214,8 @@ def _no_match(entries: Sequence[Entry | Image], split_of: dict[str, str]) -> lis
   if not test or _seen(test, VISIBLE) & _seen(test, INFRARED):
     return []
   return [
-    "no identity for testing has been seen in both modalities, so that no query has a match; give "
-    "at least one paired identity the split 'test'"
+    "no identity for testing has been seen in both modalities, so no query has a match; give at "
+    "least one paired identity the split 'test'"
   ]
 
 

@@ -1,4 +1,4 @@
-"""What a person says of each picture: the rows of `images.csv`, or its place in the folders."""
+"""The user's description of each picture: a row of `images.csv`, or its place in the folders."""
 
 import csv
 import dataclasses
@@ -25,16 +25,16 @@ LONGEST_NAME = 200  # of an identity or a camera
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One picture; texts as they were given, '' where nothing was.
+  """One picture as the user described it; '' for what was not given.
 
   Attributes:
-    name: path relative to the root, with forward slashes.
-    identity: a number or a name.
-    camera: a number or a name.
+    name: Path relative to the root, with forward slashes.
+    identity: Number or name of the person.
+    camera: Number or name of the camera.
     modality: `VISIBLE` or `INFRARED`.
     split: 'train', 'val' or 'test'.
-    mask: path of its pedestrian mask, relative to the root.
-    where: which line or file says so, for errors.
+    mask: Path of its pedestrian mask, relative to the root.
+    where: Line or file that describes it, for errors.
   """
 
   name: str
@@ -48,13 +48,13 @@ class Entry:
 
 @dataclasses.dataclass
 class Listing:
-  """What was found, and what is wrong with it.
+  """The pictures found, and what is wrong with them.
 
   Attributes:
-    entries: the pictures that are described well.
-    problems: what is wrong with the others, each with its place.
-    doubtful: identities of the others; None among them where even that is unknown.
-    warnings: what was left out.
+    entries: Pictures with a valid description.
+    problems: What is wrong with the others, each with its place.
+    doubtful: Identities of the others; contains None if one is unknown.
+    warnings: What was left out.
   """
 
   entries: list[Entry] = dataclasses.field(default_factory=list)
@@ -64,11 +64,11 @@ class Listing:
 
 
 def from_table(root: pathlib.Path) -> Listing:
-  """Reads `images.csv`: separated by commas, semicolons or tabs, in any order of columns.
+  """Reads `images.csv`, separated by commas, semicolons or tabs, with columns in any order.
 
   Raises:
-    UserError: the file is not such a table, or its columns are wrong. What is wrong with single
-      lines is listed in the result.
+    UserError: The file is not such a table, or its columns are wrong. Problems of single lines are
+      listed in the result instead.
   """
   path = root / TABLE
   lines = _lines(path)
@@ -100,7 +100,7 @@ def from_table(root: pathlib.Path) -> Listing:
 
 
 def _lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-  """Returns the values of each line that has any, with the line's number."""
+  """Returns the number and the values of each line that has any."""
   text = regular_files.read_text(path)
   header = text.lstrip().partition("\n")[0]
   separator = max(",;\t", key=header.count)
@@ -112,7 +112,7 @@ def _lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
   except csv.Error as error:
     raise UserError(
       f"{shown(str(path))}, line {reader.line_num}: {shown(str(error))}; is a quotation mark not "
-      "closed, or is it not a table in CSV?"
+      "closed, or is it not a CSV table?"
     ) from None
   return [(number, values) for number, values in rows if any(map(str.strip, values))]
 
@@ -148,12 +148,14 @@ def _row_problems(row: dict[str, str]) -> list[str]:
   for name in ("path", "mask"):
     if row.get(name) and inside(row[name]) is None:
       problems.append(
-        f"the {name} {quoted(row[name])} leaves the folder or names none; paths are relative to "
-        f"the folder of {TABLE}"
+        f"the {name} {quoted(row[name])} leaves the folder or is empty; paths are relative to the "
+        f"folder of {TABLE}"
       )
   for name in ("identity", "camera"):
     if len(row.get(name, "")) > LONGEST_NAME:
-      problems.append(f"its {name} has {len(row[name])} letters, at most {LONGEST_NAME} will do")
+      problems.append(
+        f"its {name} has {len(row[name])} letters; at most {LONGEST_NAME} are allowed"
+      )
   return problems
 
 
@@ -173,7 +175,7 @@ def from_folders(root: pathlib.Path) -> Listing:
   """Lists [split/]modality/identity[/camera]/picture.
 
   Raises:
-    UserError: none of the folders is there, or one of the two modalities is missing.
+    UserError: A modality's folder is missing, or no picture is found.
   """
   splits = [split for split in SPLITS if (root / split).is_dir()]
   places = [(split, root / split) for split in splits] or [("", root)]
@@ -185,14 +187,14 @@ def from_folders(root: pathlib.Path) -> Listing:
       listing.entries += _of_modality(root, place / word, modality, split)
   if not listing.entries:
     raise UserError(
-      f"{shown(str(root))} holds no picture ({', '.join(SUFFIXES)}) in the folders of identities"
+      f"{shown(str(root))} has no picture ({', '.join(SUFFIXES)}) in the folders of identities"
     )
   listing.warnings += _left_out(root, [place for _, place in places], listing.entries)
   return listing
 
 
 def _missing_folder(root: pathlib.Path, place: pathlib.Path, word: str) -> str:
-  text = f"{shown(str(place))} has no folder {word}/, and {shown(str(root))} no table {TABLE}. "
+  text = f"{shown(str(place))} has no folder {word}/, and {shown(str(root))} has no table {TABLE}. "
   better = nearest_folder(root, _is_own)
   if better:
     return text + f"{shown(str(better))} has one of them: pass that folder instead"
@@ -221,7 +223,7 @@ def _of_modality(
 
 
 def _left_out(root: pathlib.Path, places: list[pathlib.Path], entries: list[Entry]) -> list[str]:
-  """Names files that look like pictures and belong to nobody: not regular, or at another depth."""
+  """Names files that look like pictures but are not regular files, or are at another depth."""
   listed = {entry.name for entry in entries}
   other = []
   for place in [place / word for place in places for word in MODALITIES]:

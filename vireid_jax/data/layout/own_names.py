@@ -1,4 +1,4 @@
-"""People and cameras by name or number: the numbers they are stored under, and clashes."""
+"""Names of people and cameras: the numbers under which they are stored, and clashes."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,16 @@ _UNSEEN = ("Cc", "Cf", "Cs")
 
 
 def numbers(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
-  """Returns a number for each name, and the names by number.
+  """Numbers the names.
 
-  Names that are all whole numbers from 1, in the digits 0 to 9, keep them; others are numbered
-  from 1 in alphabetical order.
+  If all names are whole numbers from 1, in the digits 0 to 9, they keep their numbers; otherwise
+  they are numbered from 1 in alphabetical order.
 
   Args:
-    names: as given, one per picture; no two of them alike (see `clashes`).
+    names: Names as given, one per picture, without `clashes`.
 
   Returns:
-    The number of each; and the name as given by number, as text, of those that are written in any
-    other way than their number.
+    The number of each name; and {number as text: name} for names that differ from their number.
   """
   known = sorted(set(names))
   if all(number(name) for name in known):
@@ -32,10 +31,10 @@ def numbers(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
 
 
 def alike(name: str) -> str:
-  """Returns what all spellings of a name have in common.
+  """Returns a normal form that is equal for all spellings of a name.
 
-  Case, spaces around and in a row, the composition of accents, invisible characters, the alphabet
-  of digits and leading zeros of a number do not make another person.
+  Case, extra spaces, the composition of accents, invisible characters, the alphabet of digits and
+  leading zeros of a number do not make another person.
   """
   folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
   seen = "".join(
@@ -48,11 +47,11 @@ def alike(name: str) -> str:
 
 
 def clashes(kind: str, named: Iterable[tuple[str, str]]) -> list[str]:
-  """Says which names are one person or camera in two spellings, and which are nothing to see.
+  """Describes names that are two spellings of one person or camera, or that are invisible.
 
   Args:
     kind: 'identity' or 'camera'.
-    named: (name, where it is given).
+    named: (name, where it is given) of each picture.
   """
   problems, first, places = [], {}, {}
   for name, where in named:
@@ -64,12 +63,12 @@ def clashes(kind: str, named: Iterable[tuple[str, str]]) -> list[str]:
     other, place = first.setdefault(key, (name, where))
     if other != name:
       problems.append(
-        f"{where}: {kind} {_told(name, other)} and {_told(other, name)} ({place}) would be one; "
-        "write it in one way, or give another name"
+        f"{where}: {kind} {_spelled(name, other)} and {_spelled(other, name)} ({place}) would be "
+        "the same; use one spelling, or another name"
       )
   return problems
 
 
-def _told(name: str, other: str) -> str:
+def _spelled(name: str, other: str) -> str:
   same = unicodedata.normalize("NFKC", name) == unicodedata.normalize("NFKC", other)
-  return ascii(name) if same else quoted(name)  # the eye would see no difference
+  return ascii(name) if same else quoted(name)  # the two may look the same

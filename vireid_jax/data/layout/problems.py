@@ -1,20 +1,20 @@
-"""Saying everything that is wrong with a person's files at once, up to a limit."""
+"""Reports everything that is wrong with the user's files at once, up to a limit."""
 
 from collections.abc import Sequence
 
 from vireid_jax.common.errors import UserError, printable
 
 MOST_NAMED = 20
-MOST_LETTERS = 120  # of a name in a message
+MOST_LETTERS = 120  # of a name quoted in a message
 
 
 def refuse(problems: Sequence[str], head: str, advice: str = "") -> None:
   """Raises UserError with the problems, if there are any.
 
   Args:
-    problems: what is wrong, each with its place; printable text.
-    head: what it is wrong with. A single problem follows it on the same line.
-    advice: the next step, at the end.
+    problems: What is wrong, each with its place; printable text.
+    head: Start of the message. A single problem follows on the same line.
+    advice: End of the message: the next step.
   """
   if not problems:
     return
@@ -27,13 +27,13 @@ def refuse(problems: Sequence[str], head: str, advice: str = "") -> None:
 
 
 def shown(text: str) -> str:
-  """Returns a name as a message shows it: escaped, and cut where it is very long."""
+  """Returns a name for a message, escaped, and shortened if it is very long."""
   text = printable(text)
   return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}... ({len(text)} letters)"
 
 
 def quoted(text: str) -> str:
-  """Returns a name in quotes as a message shows it."""
+  """Returns a name for a message in quotes; see `shown`."""
   return f"'{shown(text)}'"
 
 

@@ -1,7 +1,7 @@
-"""RegDB as its owner hands it out: Visible/, Thermal/ and ten random splits in idx/.
+"""RegDB as its owner distributes it: Visible/, Thermal/ and ten random trials in idx/.
 
-412 identities with 10 visible and 10 thermal images each; every split has 206 identities to
-train on and 206 to test on. An image is stored once, and a split is a list of identities.
+412 identities with 10 visible and 10 thermal images each; every trial has 206 identities for
+training and 206 for testing. Images are stored once, and a trial is two lists of identities.
 
 Reference: Nguyen et al., Person Recognition System Based on a Combination of Body Images from
 Visible Light and Thermal Cameras, Sensors 2017.
@@ -15,11 +15,11 @@ from vireid_jax.data.layout import common
 from vireid_jax.data.layout.common import Group, Image, Layout
 
 TRIALS = range(1, 11)
-PARTS = ("train", "test")
+HALVES = ("train", "test")
 FOLDERS = {VISIBLE: "Visible", INFRARED: "Thermal"}
 LIST_WORDS = {VISIBLE: "visible", INFRARED: "thermal"}
 SPLIT = "full"  # "all" means something else to TFDS
-IDENTITIES_PER_PART = 206
+IDENTITIES_PER_HALF = 206
 GROUPS = (
   Group("all, visible", 4_120, 412, modality=VISIBLE),
   Group("all, infrared", 4_120, 412, modality=INFRARED),
@@ -32,15 +32,15 @@ def read(root) -> Layout:
   """Lists the images of a RegDB tree and checks its layout.
 
   Args:
-    root: the folder that holds `Visible`, `Thermal` and `idx`.
+    root: Folder with `Visible`, `Thermal` and `idx`.
 
   Returns:
-    The layout; one split `full`, sorted by modality, identity and file name; the ten published
-    splits are the metadata's subsets train_1, test_1, ..., train_10, test_10.
+    The layout, with one split `full`, sorted by modality, identity and file name. The ten published
+    trials are the metadata's subsets train_1, test_1, ..., train_10, test_10.
 
   Raises:
-    UserError: a folder or list is missing or malformed, a listed image is missing, or a
-      split shares identities between train and test.
+    UserError: A folder or list is missing or malformed, a listed image is missing, or a trial has
+      identities in both train and test.
   """
   root = common.existing_root(root, [*FOLDERS.values(), "idx"])
   lists = _read_lists(root)
@@ -66,11 +66,11 @@ def read(root) -> Layout:
 def _read_lists(root: pathlib.Path) -> _Lists:
   lists = {}
   for trial in TRIALS:
-    for part in PARTS:
+    for half in HALVES:
       for modality, word in LIST_WORDS.items():
-        path = common.require_file(root, f"idx/{part}_{word}_{trial}.txt")
-        lists[part, modality, trial] = common.read_listing(path)
-        _check_names(path, [name for name, _ in lists[part, modality, trial]], modality)
+        path = common.require_file(root, f"idx/{half}_{word}_{trial}.txt")
+        lists[half, modality, trial] = common.read_listing(path)
+        _check_names(path, [name for name, _ in lists[half, modality, trial]], modality)
   return lists
 
 
@@ -83,7 +83,7 @@ def _check_names(path: pathlib.Path, names: Iterable[str], modality: int) -> Non
   ]
   common.refuse(
     wrong,
-    f"{common.shown(str(path))} lists images with another path",
+    f"{common.shown(str(path))} lists images with paths of another form",
     f"expected {folder}/IDENTITY/FILE with a number for the identity",
   )
 
@@ -103,17 +103,17 @@ def _images(root: pathlib.Path, lists: _Lists) -> tuple[Image, ...]:
 
 def _subsets(lists: _Lists) -> dict[str, list[int]]:
   return {
-    f"{part}_{trial}": sorted(
-      {_identity(name) for modality in FOLDERS for name, _ in lists[part, modality, trial]}
+    f"{half}_{trial}": sorted(
+      {_identity(name) for modality in FOLDERS for name, _ in lists[half, modality, trial]}
     )
     for trial in TRIALS
-    for part in PARTS
+    for half in HALVES
   }
 
 
 def _refuse_overlap(subsets: dict[str, list[int]]) -> None:
   for trial in TRIALS:
-    names = [f"{part}_{trial}" for part in PARTS]
+    names = [f"{half}_{trial}" for half in HALVES]
     common.refuse_shared_identities({name: subsets[name] for name in names})
 
 
@@ -128,7 +128,7 @@ def _unlisted_warnings(root: pathlib.Path, listed: set[str]) -> list[str]:
   warnings += common.odd_warnings(odd)
   if unlisted:
     warnings.append(
-      f"{len(unlisted)} images are in no list of idx/ and are left out: "
+      f"{len(unlisted)} images are not listed in idx/ and are left out: "
       + common.enumeration(unlisted)
     )
   return warnings
@@ -139,37 +139,37 @@ def _coverage_warnings(lists: _Lists, images: Iterable[Image]) -> list[str]:
   for image in images:
     names.setdefault((image.modality, image.identity), set()).add(image.file_name)
   sentences = []
-  for (part, modality, trial), rows in lists.items():
+  for (half, modality, trial), rows in lists.items():
     listed = {name for name, _ in rows}
     known = set().union(*(names[modality, identity] for identity in map(_identity, listed)))
     if known - listed:
       sentences.append(
-        f"idx/{part}_{LIST_WORDS[modality]}_{trial}.txt leaves out images of its own identities, "
-        f"which are used all the same: {common.enumeration(sorted(known - listed))}"
+        f"idx/{half}_{LIST_WORDS[modality]}_{trial}.txt leaves out images of its identities, which "
+        f"are used nevertheless: {common.enumeration(sorted(known - listed))}"
       )
   return sentences
 
 
 def _modality_warnings(images: Iterable[Image], subsets: dict[str, list[int]]) -> list[str]:
   everyone = {
-    "all splits": {identity for identities in subsets.values() for identity in identities}
+    "all trials": {identity for identities in subsets.values() for identity in identities}
   }
   return common.one_modality_warnings(
-    images, everyone, "training on a split with them will refuse to start"
+    images, everyone, "training on a trial with them will refuse to start"
   )
 
 
 def _label_warnings(lists: _Lists) -> list[str]:
-  """Labels are not used (identities are the folders), but a broken list shows in them."""
+  """Checks the labels: they are not used (the folder is the identity), but reveal broken lists."""
   sentences = []
   for trial in TRIALS:
-    for part in PARTS:
-      rows = [row for modality in FOLDERS for row in lists[part, modality, trial]]
+    for half in HALVES:
+      rows = [row for modality in FOLDERS for row in lists[half, modality, trial]]
       pairs = {(_identity(name), label) for name, label in rows}
       identities, labels = ({pair[i] for pair in pairs} for i in (0, 1))
       if not len(pairs) == len(identities) == len(labels):
         sentences.append(
-          f"{part} lists of split {trial}: {len(identities)} identity folders but {len(labels)} "
+          f"{half} lists of trial {trial}: {len(identities)} identity folders but {len(labels)} "
           "labels; the folders decide"
         )
   return sentences
@@ -177,7 +177,7 @@ def _label_warnings(lists: _Lists) -> list[str]:
 
 def _size_warnings(subsets: dict[str, list[int]]) -> list[str]:
   return [
-    f"{name}: expected {IDENTITIES_PER_PART} identities, found {len(identities)}"
+    f"{name}: expected {IDENTITIES_PER_HALF} identities, found {len(identities)}"
     for name, identities in subsets.items()
-    if len(identities) != IDENTITIES_PER_PART
+    if len(identities) != IDENTITIES_PER_HALF
   ]

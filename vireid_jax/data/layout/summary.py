@@ -1,4 +1,4 @@
-"""The table of what was prepared, next to what the owners publish."""
+"""A table of the counts that were prepared, compared with the published ones."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ def _with_published(number: int, published: int | None) -> str:
 
 
 def groups_to_show(layout: Layout) -> tuple[Group, ...]:
-  """Returns the layout's groups, or one per split, modality and camera where it has none."""
+  """Returns the layout's groups, or one per split, modality and camera if it has none."""
   if layout.groups:
     return layout.groups
   keys = {(image.split, image.modality, image.camera) for image in layout.images}
@@ -25,13 +25,13 @@ def groups_to_show(layout: Layout) -> tuple[Group, ...]:
 
 
 def rows(layout: Layout) -> list[tuple[str, str, str]]:
-  """Returns (title, images, identities) per group and in all; numbers as `found / published`.
+  """Returns (title, images, identities) per group and in total; numbers as `found / published`.
 
   A rendered tree is not compared with published numbers.
   """
   synthetic = layout.metadata["synthetic"]
   found = []
-  for group in (*groups_to_show(layout), Group("in all")):
+  for group in (*groups_to_show(layout), Group("total")):
     images, identities = group.count(layout.images)
     published = (None, None) if synthetic else (group.images, group.identities)
     found.append(
@@ -45,7 +45,7 @@ def rows(layout: Layout) -> list[tuple[str, str, str]]:
 
 
 def show(name: str, layout: Layout, folder: pathlib.Path) -> None:
-  """Prints the table of `rows`, the number of skipped images and the place of the data set."""
+  """Prints the table of `rows`, the size of the data set, and the images skipped or turned."""
   synthetic = layout.metadata["synthetic"]
   suffix = "" if synthetic else ": found / published"
   title = f"{name}{' (synthetic)' if synthetic else ''}{suffix}"

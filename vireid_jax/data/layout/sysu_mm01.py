@@ -1,7 +1,7 @@
-"""SYSU-MM01 as its owner hands it out: cam1..cam6, exp/ and the official gallery draws.
+"""SYSU-MM01 as its owner distributes it: cam1..cam6, exp/ and the official gallery draws.
 
-491 identities, 6 cameras (1, 2, 4, 5 visible; 3, 6 infrared), 296 + 99 + 96 identities in
-train, val and test.
+491 identities, 296 + 99 + 96 of them in train, val and test; 6 cameras (1, 2, 4, 5 visible; 3, 6
+infrared).
 
 Reference: Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017.
 """
@@ -43,14 +43,14 @@ def read(root) -> Layout:
   """Lists the images of a SYSU-MM01 tree and checks its layout.
 
   Args:
-    root: the folder that holds `cam1` to `cam6` and `exp`.
+    root: Folder with `cam1` to `cam6` and `exp`.
 
   Returns:
-    The layout; splits train, val and test, each sorted by file name.
+    The layout, with the splits train, val and test, each sorted by file name.
 
   Raises:
-    UserError: a folder or file is missing or malformed, splits share identities, or a split
-      is empty.
+    UserError: A folder or file is missing or malformed, splits share identities, or a split is
+      empty.
   """
   root = common.existing_root(root, [f"cam{camera}" for camera in CAMERA_MODALITY] + ["exp"])
   identities = {split: _split_identities(root, split) for split in SPLITS}
@@ -99,7 +99,7 @@ def _list_images(
       for identity in identities[split]:
         folder = f"cam{camera}/{identity:04d}"
         if not (root / folder).is_dir():
-          continue  # this camera never saw that person
+          continue  # this camera never saw that identity
         names = common.image_files(root / folder, odd)
         if not names:
           empty.append(folder)
@@ -110,9 +110,9 @@ def _list_images(
 
 
 def _modality_warnings(images: Sequence[Image], identities: dict[str, list[int]]) -> list[str]:
-  learned = {split: identities[split] for split in ("train", "val")}
+  training = {split: identities[split] for split in ("train", "val")}
   return common.one_modality_warnings(
-    images, learned, "training needs both, so a run with this split will refuse to start"
+    images, training, "training needs both, so a run with this split will refuse to start"
   ) + common.one_modality_warnings(
     images, {"test": identities["test"]}, "they have no match in the other modality"
   )
@@ -125,14 +125,14 @@ def _add_permutations(
   found = [path for path in paths if is_regular(path)]
   if not found:
     return [
-      f"no {PERMUTATION_FILE} in {' or '.join(PERMUTATION_FOLDERS)}: results will come without "
+      f"no {PERMUTATION_FILE} in {' or '.join(PERMUTATION_FOLDERS)}: there will be no results on "
       "the official gallery draws"
     ]
   permutations = read_permutations(found[0], test)
   common.refuse(
     gallery_table.problems(permutations, _image_numbers(images)),
     f"{common.shown(str(found[0]))} does not fit the images",
-    "Restore the owner's file and images, or remove the file to go without the official draws",
+    "Restore the owner's file and images, or remove the file to do without the official draws",
   )
   metadata["gallery_permutations"] = permutations
   return _other_test_identities(found[0].with_name("test_id.mat"), test)
@@ -142,7 +142,7 @@ def _image_numbers(images: Sequence[Image]) -> dict[tuple[int, int], list[int]]:
   """Returns the numbers of the test images by (identity, camera).
 
   Raises:
-    UserError: some are not named by a number.
+    UserError: Some images are not named by a number.
   """
   numbers, unnamed = {}, []
   for image in images:
@@ -153,7 +153,7 @@ def _image_numbers(images: Sequence[Image]) -> dict[tuple[int, int], list[int]]:
   if unnamed:
     raise UserError(
       f"test images are not named by a number from 1, as {PERMUTATION_FILE} numbers them: "
-      f"{common.enumeration(unnamed, 5)}. Restore their names, or remove that file to go without "
+      f"{common.enumeration(unnamed, 5)}. Restore their names, or remove that file to do without "
       "the official draws"
     )
   return numbers
@@ -165,16 +165,16 @@ def read_permutations(
   """Reads the official gallery draws.
 
   Args:
-    path: a MATLAB file whose `rand_perm_cam` is a cell per camera of a cell per identity of a
+    path: MATLAB file whose `rand_perm_cam` is a cell per camera of a cell per identity of a
       [trials, n] matrix; each row permutes the identity's 1-based image numbers.
-    identities: the identities to keep.
+    identities: Identities to keep.
 
   Returns:
-    Rows of image numbers by camera and identity (strings, as JSON wants them); pairs that
-    the file knows no image of are left out. The tables are as found: `gallery_table` checks them.
+    {camera: {identity: rows of image numbers}} with strings as keys, as JSON requires, without
+    pairs that have no image in the file. The rows are not checked here, but in `gallery_table`.
 
   Raises:
-    UserError: the file is not of that form.
+    UserError: The file has another form.
   """
   try:
     cameras = mat_file.read(read_bytes(path), "rand_perm_cam").ravel()
@@ -190,14 +190,14 @@ def read_permutations(
   except Exception as error:  # the reader raises a dozen kinds on a damaged file
     raise UserError(
       f"{common.shown(str(path))} is not the official permutation file ({type(error).__name__}: "
-      f"{common.shown(str(error))}). Restore it from the owner's repository, or remove it to go "
+      f"{common.shown(str(error))}). Restore it from the owner's repository, or remove it to do "
       "without the official draws."
     ) from error
   return rows
 
 
 def _whole(table: np.ndarray) -> np.ndarray:
-  """Returns numbers that MATLAB stores as fractions as whole ones; anything else as it is."""
+  """Returns whole numbers that MATLAB stored as floats as integers; anything else unchanged."""
   with np.errstate(invalid="ignore"):
     whole = table.astype(np.int64) if table.dtype.kind in "iuf" else table
   return whole if np.array_equal(whole, table) else table
@@ -209,7 +209,7 @@ def _other_test_identities(path: pathlib.Path, test: Sequence[int]) -> list[str]
   try:
     other = set(map(int, mat_file.read(read_bytes(path), "id").ravel())) ^ set(test)
   except Exception as error:  # as above; the file is only compared with the list
-    return [f"{path.name} cannot be read ({type(error).__name__}), it was not compared"]
+    return [f"{path.name} cannot be read ({type(error).__name__}) and was not compared"]
   if not other:
     return []
   return [

@@ -10,7 +10,7 @@ from vireid_jax.data.prepared import picture
 
 
 def decoding_error(image: Image) -> str | None:
-  """Decodes every pixel of one file and of its mask; returns why that fails, or None."""
+  """Decodes an image and its mask completely; returns why that fails, or None."""
   try:
     size = picture.rgb(image.path, turn=image.turn).size
   except UserError as error:
@@ -30,12 +30,12 @@ def corrupt_images(
   """Decodes all images in threads (the decoders release the interpreter lock).
 
   Args:
-    images: what to decode.
-    threads: how many decode at once; 0 for one per core, at most 8.
-    on_image: called after each image.
+    images: Images to decode.
+    threads: Number of threads; 0 for one per core, at most 8.
+    on_image: Function called after each image.
 
   Returns:
-    The reason by file name, for the images that do not decode, in the order given.
+    {file name: reason} of the images that cannot be decoded, in the order given.
   """
   images = list(images)
   reasons = {}

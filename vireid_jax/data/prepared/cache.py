@@ -1,4 +1,4 @@
-"""Decoded images in memory: each is decoded and resized once, then only gathered."""
+"""Decoded images in memory: decoded and resized once, then only gathered."""
 
 import concurrent.futures
 import functools
@@ -24,17 +24,17 @@ def fill(
   """Decodes all images with one thread per core (the decoder releases Python's lock).
 
   Args:
-    images: what to decode.
-    size: (height, width).
-    resize: see `source.decode`.
-    change: applied to (name, decoded image) before the resize, such as a corruption.
-    progress: show a bar.
+    images: The n images.
+    size: (height, width) in pixels.
+    resize: Resampling filter, see `source.decode`.
+    change: Function (name, decoded image) -> image applied before the resize, such as a corruption.
+    progress: Whether to show a progress bar.
 
   Returns:
     uint8 [n, height, width, 3].
 
   Raises:
-    UserError: naming the image that cannot be decoded.
+    UserError: An image cannot be decoded; the message names it.
   """
   return _fill(
     np.empty((len(images), *size, 3), np.uint8),
@@ -44,12 +44,12 @@ def fill(
 
 
 def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = False) -> np.ndarray:
-  """Decodes all masks likewise.
+  """Decodes all masks with one thread per core.
 
   Args:
-    images: their `masks` are decoded.
-    size: (height, width).
-    progress: show a bar.
+    images: The n images, with masks.
+    size: (height, width) in pixels.
+    progress: Whether to show a progress bar.
 
   Returns:
     uint8 [n, height, width, 1].
@@ -78,7 +78,7 @@ def decode_row(
   images: ImageSet, row: int, size: tuple[int, int], resize: str, change=None
 ) -> np.ndarray:
   """Decodes one image of a set; see `fill`."""
-  # needs Pillow, which a benchmark may lack
+  # needs Pillow, which may be missing where only benchmarks run
   from vireid_jax.data.prepared.picture import PictureError
 
   name = str(images.records.name[row])

@@ -1,4 +1,4 @@
-"""Where prepared data sets are, without importing the library that wrote them."""
+"""Where prepared data sets are; needs no TFDS."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
 
 METADATA_FILE = "metadata.json"
-RENDERED_FOLDER = "rendered"  # below the root: stand-ins that are rendered when first asked for
+RENDERED_FOLDER = "rendered"  # below the root: rendered replacements of the benchmarks
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def default_data_dir() -> pathlib.Path:
-  """Returns $TFDS_DATA_DIR, or ~/tensorflow_datasets where that is not set."""
+  """Returns $TFDS_DATA_DIR, or ~/tensorflow_datasets if that is not set."""
   return regular_files.expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def prepare_command(name: str, data_dir=None) -> str:
-  """Returns the command line that prepares data set `name` in `data_dir`."""
+  """Returns the command line that prepares the data set `name` in `data_dir`."""
   manual = () if name.startswith("vireid_synthetic") else ("--manual_dir", "DIR")
   place = () if data_dir is None else ("--data_dir", data_dir)
   return hints.command("prepare", name, *manual, *place)
@@ -46,14 +46,14 @@ def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
   """Returns the folder of the newest prepared version of a data set.
 
   Args:
-    name: data set, with its configuration where it has one: `regdb`, `vireid_synthetic/quick`.
-    data_dir: the root of all prepared data sets; None for `default_data_dir()`.
+    name: Data set, with its preset if it has one: `regdb`, `vireid_synthetic/quick`.
+    data_dir: Root of all prepared data sets; None for `default_data_dir()`.
 
   Returns:
     For example `~/tensorflow_datasets/regdb/1.0.0`.
 
   Raises:
-    UserError: nothing is prepared there; names the command that prepares it.
+    UserError: The data set is not prepared there; the message gives the command that prepares it.
   """
   versions = prepared_versions(name, data_dir)
   if not versions:
@@ -68,15 +68,18 @@ def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
 
 
 def read_metadata(folder: pathlib.Path) -> dict[str, Any]:
-  """Returns what a builder recorded beside the images.
+  """Returns the metadata that a builder recorded.
+
+  Args:
+    folder: Folder of a prepared version.
 
   Raises:
-    OSError, ValueError, UserError: the file cannot be read, or does not hold that.
+    OSError, ValueError, UserError: The file cannot be read, or is not such metadata.
   """
   found = json.loads(regular_files.read_bytes(folder / METADATA_FILE))
   subsets = found.get("subsets") if isinstance(found, dict) else None
   if not isinstance(subsets, dict) or not isinstance(found.get("synthetic"), bool):
-    raise ValueError("it does not hold the keys 'synthetic' and 'subsets'")
+    raise ValueError("it lacks the keys 'synthetic' and 'subsets'")
   for name, subset in subsets.items():
     if not isinstance(subset, dict) or not isinstance(subset.get("split"), str):
       raise ValueError(f"its subset {printable(name)} names no split")
@@ -90,10 +93,10 @@ def damaged(name: str, folder: pathlib.Path, what: str, error: BaseException) ->
   """Returns the error for a prepared data set that cannot be read.
 
   Args:
-    name: of the data set.
-    folder: of its version.
-    what: the file or part that failed.
-    error: what reading it raised.
+    name: Name of the data set.
+    folder: Folder of the prepared version.
+    what: What could not be read, such as a file.
+    error: The error that reading it raised.
   """
   root = folder.parents[len(name.split("/"))]
   reason = printable(str(error).partition("\n")[0][:300]) or type(error).__name__
@@ -108,7 +111,7 @@ def damaged(name: str, folder: pathlib.Path, what: str, error: BaseException) ->
 
 
 def stored_world(folder: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the settings that a prepared data set was rendered with; None where none are known."""
+  """Returns the settings that a prepared data set was rendered with; None if unknown."""
   try:
     return read_metadata(folder).get("world")
   except (OSError, ValueError, RecursionError, UserError):

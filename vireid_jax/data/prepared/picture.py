@@ -1,6 +1,6 @@
-"""Opening picture files: which ones this package reads, and how they become RGB.
+"""Opens picture files: which formats this package reads, and how they become RGB.
 
-Everything in the package that decodes a picture does it here.
+All decoding of pictures in the package goes through here.
 """
 
 import contextlib
@@ -16,13 +16,19 @@ from PIL import UnidentifiedImageError
 from vireid_jax.common.errors import UserError
 from vireid_jax.data import regular_files
 
-# Pillow decides by content, not by the file's name. Some of its other readers start programs
-# (Ghostscript for EPS), so that only these are allowed.
+# Pillow decides by content, not by the file's name. Only these are allowed, because some of its
+# other readers start programs (Ghostscript for EPS).
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
-for _plugin in ("Bmp", "Jpeg", "Png", "Tiff", "WebP"):  # else the first picture loads all of Pillow
+for _plugin in (
+  "Bmp",
+  "Jpeg",
+  "Png",
+  "Tiff",
+  "WebP",
+):  # otherwise the first picture loads every plugin
   importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 NOT_A_PICTURE = "not a picture"
-MOST_PIXELS = 89_478_485  # where Pillow warns of a decompression bomb; a quarter of a gigabyte
+MOST_PIXELS = 89_478_485  # Pillow's limit for decompression bombs; a quarter of a gigabyte
 ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
   2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
@@ -34,27 +40,27 @@ _UPRIGHT = {
   8: PillowImage.Transpose.ROTATE_90,
 }
 
-# Pillow warns of odd pictures without their names. What matters is refused below, with them.
+# Pillow's warnings do not name the picture. What matters is refused below, with the name.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PictureError(UserError):
-  """A file that is not a picture, or not one that can be used; says why, without the name."""
+  """A file is not a picture, or not a usable one; the message does not name the file."""
 
 
 @contextlib.contextmanager
 def open_picture(source: bytes | str | os.PathLike) -> Iterator[PillowImage.Image]:
-  """Opens a picture and checks its header; its pixels are not decoded yet.
+  """Opens a picture and checks its header, without decoding its pixels.
 
   Args:
-    source: the encoded bytes, or the path of a regular file.
+    source: Encoded bytes, or the path of a regular file.
 
   Yields:
     The first frame of the picture.
 
   Raises:
-    PictureError: not a picture of one of `FORMATS`, of more than eight bits per channel or of
-      more than `MOST_PIXELS`, or anything that its decoder raises inside the context.
+    PictureError: The source is not a picture in one of `FORMATS`, has more than eight bits per
+      channel or more than `MOST_PIXELS` pixels, or its decoder raises inside the context.
   """
   try:
     with (
@@ -79,15 +85,15 @@ def rgb(source: bytes | str | os.PathLike, *, turn: bool = False) -> PillowImage
   """Decodes a picture to RGB.
 
   Args:
-    source: see `open_picture`.
-    turn: turn it as its EXIF orientation says. People's own pictures are turned; the benchmarks'
-      are used as everybody uses them.
+    source: Encoded bytes, or the path of a regular file.
+    turn: Whether to apply the EXIF orientation. It is applied to users' own pictures, but not to
+      the benchmarks', as is usual.
 
   Returns:
     The picture; palettes, grey, CMYK and transparency are converted, colour profiles are ignored.
 
   Raises:
-    PictureError: see `open_picture`.
+    PictureError: See `open_picture`.
   """
   with open_picture(source) as picture:
     picture.load()
@@ -95,14 +101,14 @@ def rgb(source: bytes | str | os.PathLike, *, turn: bool = False) -> PillowImage
 
 
 def grey(source: bytes | str | os.PathLike, *, turn: bool = False) -> PillowImage.Image:
-  """Decodes a picture, such as a mask, to eight bits of grey; see `rgb`."""
+  """Decodes a picture, such as a mask, to 8-bit grey; see `rgb`."""
   with open_picture(source) as picture:
     picture.load()
     return upright(picture).convert("L") if turn else picture.convert("L")
 
 
 def orientation(picture: PillowImage.Image) -> int:
-  """Returns the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+  """Returns the EXIF orientation, 1 to 8; 1 if it is missing or unreadable."""
   try:
     found = picture.getexif().get(ORIENTATION, 1)
   except Exception:  # a damaged EXIF block is no reason to lose the picture
@@ -111,17 +117,17 @@ def orientation(picture: PillowImage.Image) -> int:
 
 
 def upright(picture: PillowImage.Image) -> PillowImage.Image:
-  """Returns a decoded picture turned as its EXIF orientation says."""
+  """Returns a decoded picture with its EXIF orientation applied."""
   turn = _UPRIGHT.get(orientation(picture))
   return picture if turn is None else picture.transpose(turn)
 
 
 def _refuse_deep_pixels(picture: PillowImage.Image) -> None:
-  """Refuses what would lose bits.
+  """Refuses pictures that would lose bits.
 
-  Thermal cameras write such files; converting them to eight bits would saturate nearly all of
-  their range, and how to scale it is the owner's knowledge. Pillow itself cuts colour and
-  transparent pictures of 16 bits to 8 without a word, so that the file's own depth decides.
+  Thermal cameras write such files. Converting them to eight bits would saturate nearly all of their
+  range, and only the owner knows how to scale it. Pillow silently cuts 16-bit colour and
+  transparent pictures to 8 bits, so the depth in the file decides.
   """
   bits = getattr(picture, "tag_v2", {}).get(258, (8,))  # BitsPerSample of TIFF
   deep_tiff = max(bits if isinstance(bits, tuple) else (bits,), default=8) > 8
@@ -133,4 +139,4 @@ def _refuse_deep_pixels(picture: PillowImage.Image) -> None:
 def _refuse_huge(picture: PillowImage.Image) -> None:
   width, height = picture.size
   if width * height > MOST_PIXELS:
-    raise PictureError(f"it has {width} x {height} pixels; at most {MOST_PIXELS:,} in all")
+    raise PictureError(f"it has {width} x {height} pixels; at most {MOST_PIXELS:,} are allowed")

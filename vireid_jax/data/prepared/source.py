@@ -1,4 +1,4 @@
-"""Reading prepared data sets: which images there are, and their bytes."""
+"""Reads prepared data sets: the records of their images, and the images' bytes."""
 
 import contextlib
 import dataclasses
@@ -22,12 +22,12 @@ CHUNK = 1024  # examples read at once
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-  """Some images of a data set, encoded as the owner stored them.
+  """Encoded images of a data set, with their records.
 
   Attributes:
-    records: what is known of each image.
+    records: Identity, camera, modality and file name of each image.
     encoded: JPEG or PNG bytes of each image, in the same order.
-    masks: PNG bytes of each image's pedestrian mask; None where they were not asked for.
+    masks: PNG bytes of each image's pedestrian mask; None if they were not loaded.
     checksums: uint32 [n], CRC-32 of each image's bytes; None for images that were never stored.
   """
 
@@ -49,7 +49,7 @@ class ImageSet:
     )
 
   def fingerprint(self) -> str:
-    """Returns 16 hex digits that change with any image, its order, or what is known of it."""
+    """Returns 16 hex digits that change with any image, any record, or their order."""
     digest = hashlib.sha256()
     for column in (*dataclasses.astuple(self.records), self.checksums):
       digest.update(json.dumps(np.asarray(column).tolist()).encode())
@@ -60,21 +60,21 @@ class Dataset:
   """A prepared data set on disk.
 
   Attributes:
-    name: as prepared, for example 'regdb' or 'vireid_synthetic/quick'.
-    folder: of the newest prepared version.
-    metadata: what the builder recorded beside the images: 'synthetic', 'subsets', ...
+    name: Name of the data set, for example 'regdb' or 'vireid_synthetic/quick'.
+    folder: Folder of the newest prepared version.
+    metadata: Metadata that the builder recorded: 'synthetic', 'subsets', ...
   """
 
   def __init__(self, name: str, data_dir: str | pathlib.Path | None = None):
     """Opens the newest prepared version.
 
     Args:
-      name: data set, with its configuration where it has one.
-      data_dir: the root of all prepared data sets; empty for the default.
+      name: Name of the data set, with its preset if it has one.
+      data_dir: Root of all prepared data sets; empty for the default.
 
     Raises:
-      UserError: nothing is prepared there, or its metadata cannot be read; names the command that
-        prepares it.
+      UserError: The data set is not prepared there, or its metadata cannot be read; the message
+        gives the command that prepares it.
     """
     self.name = name
     self.folder = dataset_folder(name, data_dir or None)
@@ -85,38 +85,38 @@ class Dataset:
 
   @property
   def is_synthetic(self) -> bool:
-    """Whether the images are rendered, so that results must be called synthetic."""
+    """Whether the images are rendered, so that results must be marked as synthetic."""
     return bool(self.metadata.get("synthetic"))
 
   @property
   def subsets(self) -> dict[str, Any]:
-    """Named subsets of a stored split by identity, such as the ten trials of RegDB."""
+    """Named subsets of a stored split, chosen by identity, such as RegDB's ten trials."""
     return self.metadata.get("subsets") or {}
 
   def split_names(self) -> list[str]:
-    """Returns what `load` accepts: the splits and the named subsets."""
+    """Returns the names that `load` accepts: splits and named subsets."""
     return [*self._builder().info.splits, *self.subsets]
 
   def count(self, *splits: str) -> int:
-    """Returns how many images the splits hold at most, without reading any.
+    """Returns the largest number of images that the splits can have, without reading any.
 
-    A subset counts as the stored split that it is taken from.
+    A subset counts as the whole split from which it is taken.
     """
     stored = self._builder().info.splits
     whole = (self.subsets[name]["split"] if name in self.subsets else name for name in splits)
     return sum(stored[name].num_examples for name in whole if name in stored)
 
   def load(self, *splits: str, masks: bool = False, on_disk: bool = False) -> ImageSet:
-    """Reads the records and encoded images of splits or subsets, one after the other.
+    """Reads the records and encoded images of splits or subsets, concatenated.
 
     Args:
-      *splits: see `split_names`.
-      masks: read the pedestrian masks too.
-      on_disk: keep the records alone in memory, and read each image when it is asked for.
+      *splits: Names of splits or subsets, see `split_names`.
+      masks: Whether to read the pedestrian masks too.
+      on_disk: Whether to keep only the records in memory, and to read an image when it is accessed.
 
     Raises:
-      UserError: for an unknown split, splits that hold no image, masks that were not prepared, or
-        files that cannot be read.
+      UserError: A split is unknown, the splits are empty, masks were not prepared, or files cannot
+        be read.
     """
     if masks and not self.has_masks:
       raise UserError(
@@ -132,7 +132,7 @@ class Dataset:
       }
     )
     if not len(records):
-      raise UserError(f"{' + '.join(splits)} of {self.name} in {self.folder} hold no image")
+      raise UserError(f"{' + '.join(splits)} of {self.name} in {self.folder} have no image")
     return ImageSet(
       records,
       stored.join([part.encoded for part in loaded]),
@@ -182,7 +182,7 @@ class Dataset:
 
 
 class _Readable:
-  """A data source whose errors name the data set and what to do."""
+  """A data source whose errors name the data set and the next step."""
 
   def __init__(self, source, dataset: Dataset, what: str):
     self._source, self._dataset, self._what = source, dataset, what
@@ -207,20 +207,20 @@ def decode(
   change: Callable[[np.ndarray], np.ndarray] | None = None,
   turn: bool = False,
 ) -> np.ndarray:
-  """Decodes an image and resizes it as PIL does, which is how the field's codes do it.
+  """Decodes an image and resizes it with Pillow, as published code does.
 
   Args:
-    encoded: the bytes of a picture, see `picture.FORMATS`.
-    size: (height, width).
+    encoded: Bytes of a picture in one of `picture.FORMATS`.
+    size: (height, width) in pixels.
     resize: 'lanczos' or 'bilinear', both with antialiasing.
-    change: applied to the decoded uint8 [h, w, 3] before the resize, such as a corruption.
-    turn: turn it as its EXIF orientation says; prepared data sets hold nothing to be turned.
+    change: Function applied to the decoded uint8 [h, w, 3] before the resize, such as a corruption.
+    turn: Whether to apply the EXIF orientation; not needed for prepared data sets.
 
   Returns:
     uint8 [height, width, 3], RGB.
 
   Raises:
-    UserError: an unknown `resize`; `picture.PictureError` for bytes that cannot be decoded.
+    UserError: `resize` is unknown, or the bytes cannot be decoded (`picture.PictureError`).
   """
   from PIL import Image
 
@@ -237,14 +237,14 @@ def decode(
 
 
 def decode_mask(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
-  """Decodes a pedestrian mask and resizes it, so that its soft border is 128 halfway.
+  """Decodes a pedestrian mask and resizes it, leaving a soft border.
 
   Args:
-    encoded: PNG.
-    size: (height, width).
+    encoded: PNG bytes.
+    size: (height, width) in pixels.
 
   Returns:
-    uint8 [height, width, 1], 255 on the pedestrian.
+    uint8 [height, width, 1], 255 on the pedestrian, 128 halfway across the border.
   """
   from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Encoded images that stay on disk until somebody asks for one."""
+"""Encoded images that stay on disk until they are accessed."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class StoredPictures(Sequence):
-  """A read-only sequence of bytes over one field of TFDS data sources; threads may share it."""
+  """A read-only, thread-safe sequence of bytes over one field of TFDS data sources."""
 
   def __init__(self, sources: list, rows: np.ndarray, field: str):
     """Reads nothing yet.
 
     Args:
-      sources: random-access data sources whose examples hold the field undecoded.
-      rows: int64 [n, 2], which source and which of its examples each item is.
+      sources: Random-access data sources whose examples have the field undecoded.
+      rows: int64 [n, 2], index of the source and of its example for each item.
       field: 'image' or 'mask'.
     """
     self._sources, self._rows, self._field = sources, rows, field
@@ -37,14 +37,14 @@ def whole(source, field: str) -> StoredPictures:
 
 
 def take(pictures: Sequence[bytes], rows: np.ndarray) -> Sequence[bytes]:
-  """Returns the pictures at `rows`, where they were: in memory or on disk."""
+  """Returns the pictures at `rows`, still in memory or on disk as before."""
   if isinstance(pictures, StoredPictures):
     return pictures.take(rows)
   return [pictures[row] for row in rows]
 
 
 def join(parts: list[Sequence[bytes]]) -> Sequence[bytes]:
-  """Puts several sequences one behind the other, all of them in memory or all on disk."""
+  """Concatenates sequences, which are either all in memory or all on disk."""
   if not isinstance(parts[0], StoredPictures):
     return [picture for part in parts for picture in part]
   sources, rows = [], []

@@ -1,1 +1,1 @@
-"""Training batches: which images, in which order, from where, and augmented how."""
+"""Training batches: sampling, loading and augmentation."""

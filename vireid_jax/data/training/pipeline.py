@@ -1,4 +1,4 @@
-"""Training batches: sampled, gathered and moved to the devices ahead of their use."""
+"""Training batches: sampled, gathered and moved to the devices ahead of use."""
 
 import collections
 import concurrent.futures
@@ -19,14 +19,14 @@ AHEAD = 2
 
 
 class TrainData:
-  """The training images, wherever they are kept, and the order in which they are seen.
+  """The training images and the order in which batches use them.
 
   Attributes:
-    identities: int32 [c], the owner's identity number of each contiguous label.
-    records: of the training images.
-    sampler: gives the indices of each step.
-    placement: where the images are kept; the batches do not depend on it.
-    fingerprint: of images and records; None for images that were never stored.
+    identities: int32 [c], published identity number of each contiguous label.
+    records: Records of the training images.
+    sampler: Sampler of each step's indices.
+    placement: Where the images are kept; batches do not depend on it.
+    fingerprint: Fingerprint of images and records; None for images that were never stored.
   """
 
   def __init__(
@@ -60,11 +60,11 @@ class TrainData:
     return self.sampler.steps_per_epoch
 
   def batch(self, step: int, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-    """Gathers some rows of the global batch of a step.
+    """Gathers the given rows of a step's global batch.
 
     Returns:
-      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b]; and, of images that came with
-      masks, 'visible_mask' and 'infrared_mask' uint8 [b, h, w, 1].
+      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b]; and, for images with masks,
+      'visible_mask' and 'infrared_mask' uint8 [b, h, w, 1].
     """
     if self._stream:
       return self._stream.batch(step, rows)
@@ -76,7 +76,7 @@ class TrainData:
     return {**batch, "label": indices.label[rows]}
 
   def place(self, mesh) -> tuple[resident.Resident, ...]:
-    """Returns what every step takes beside its batch: the images, where the devices keep them."""
+    """Returns a step's arguments besides its batch: the images, if the devices keep them."""
     if self.placement != DEVICE:
       return ()
     placed = resident.place(self._images, self._masks, mesh)
@@ -85,13 +85,13 @@ class TrainData:
     return (placed,)
 
   def complete(self, batch: dict[str, jax.Array], *placed: resident.Resident) -> Batch:
-    """Turns what `batches` yields, and `place` returned, into the batch; inside the step."""
+    """Makes the batch from what `batches` yields and `place` returned; called inside the step."""
     return resident.gather(batch, *placed) if placed else batch
 
   def batches(self, first: int, last: int, mesh) -> Iterator[dict[str, jax.Array]]:
-    """Yields the global batches of steps first to last (exclusive), a few prepared ahead.
+    """Yields the global batches of steps first to last (exclusive), loading a few ahead.
 
-    Images that the devices keep are named by their rows; see `complete`.
+    If the devices keep the images, batches have row numbers in place of pixels; see `complete`.
     """
     pairs = len(self.sampler.batch(first).label) if first < last else 0
     rows = mesh_lib.local_rows(pairs, mesh)
@@ -117,7 +117,7 @@ class TrainData:
 
 
 def drop_unpaired(images: ImageSet) -> ImageSet:
-  """Leaves out the images of identities that were seen in one modality only."""
+  """Leaves out the images of identities that were seen in only one modality."""
   keep = np.flatnonzero(np.isin(images.records.identity, _paired(images.records)))
   return images.take(keep)
 

@@ -9,16 +9,16 @@ from jax.experimental import multihost_utils
 
 from vireid_jax.common import errors
 
-# From the fastest to the most patient.
+# From the fastest to the slowest.
 DEVICE, HOST, STREAM = "device", "host", "stream"
 PLACEMENTS = (DEVICE, HOST, STREAM)
 AUTO = "auto"
 
-# Shares of the memory that decoded images may take; the rest is for the network, or other programs.
+# Shares of memory that decoded images may take; the rest is for the network or other programs.
 DEVICE_SHARE, HOST_SHARE = 0.3, 0.6
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
-# Of versions 2 and 1: files of the limit and of what is used, and the page cache in memory.stat.
+# In versions 2 and 1: files of limit and usage, and the page cache's key in memory.stat.
 CGROUP_FILES = (
   ("memory.max", "memory.current", "inactive_file"),
   ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -27,11 +27,11 @@ CGROUP_FILES = (
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-  """A decision.
+  """Where images are kept, and why.
 
   Attributes:
-    name: one of `PLACEMENTS`.
-    reason: in words, for the log.
+    name: One of `PLACEMENTS`.
+    reason: Reason in words, for the log.
   """
 
   name: str
@@ -39,19 +39,19 @@ class Placement:
 
 
 def check(wanted: str) -> None:
-  """Raises UserError unless it is 'auto' or one of `PLACEMENTS`."""
+  """Raises UserError unless `wanted` is 'auto' or one of `PLACEMENTS`."""
   errors.choose(wanted, (AUTO, *PLACEMENTS), said=f"config.data.placement = {wanted!r}")
 
 
 def choose(wanted: str, needed: int) -> Placement:
-  """Decides by size, the same on every host.
+  """Chooses a placement, the same on every host.
 
   Args:
-    wanted: 'auto', or one of `PLACEMENTS`, which is then taken.
-    needed: bytes of the decoded images.
+    wanted: One of `PLACEMENTS`, which is then used, or 'auto' to choose by size.
+    needed: Size of the decoded images in bytes.
   """
   if wanted != AUTO:
-    return Placement(wanted, f"{size(needed)} decoded, as config.data.placement says")
+    return Placement(wanted, f"{size(needed)} decoded, as set by config.data.placement")
   decision = decide(needed, device_memory(), host_memory())
   if jax.process_count() > 1:
     ranks = multihost_utils.process_allgather(np.int32(PLACEMENTS.index(decision.name)))
@@ -62,7 +62,13 @@ def choose(wanted: str, needed: int) -> Placement:
 
 
 def decide(needed: int, device: int | None, host: int | None) -> Placement:
-  """Decides from the memory of a device (None: there is no accelerator) and of the host."""
+  """Chooses a placement by size.
+
+  Args:
+    needed: Size of the decoded images in bytes.
+    device: Memory of a device in bytes; None without an accelerator.
+    host: Free memory of the host in bytes; None if unknown.
+  """
   if device is not None and needed <= DEVICE_SHARE * device:
     return Placement(DEVICE, _compare(needed, DEVICE_SHARE, device, "each device's"))
   if host is None or needed <= HOST_SHARE * host:
@@ -72,7 +78,7 @@ def decide(needed: int, device: int | None, host: int | None) -> Placement:
 
 
 def device_memory() -> int | None:
-  """Returns the bytes that a program may take on a device of this host; None on CPU."""
+  """Returns the bytes that a program may use on a device of this host; None on CPU."""
   if jax.default_backend() == "cpu":
     return None
   stats = jax.local_devices()[0].memory_stats() or {}
@@ -86,7 +92,7 @@ def host_memory() -> int | None:
 
 
 def size(count: int) -> str:
-  """Writes bytes as MiB or GiB."""
+  """Formats bytes as MiB or GiB."""
   return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
@@ -104,15 +110,15 @@ def _meminfo() -> int | None:
 
 
 def _cgroup() -> int | None:
-  """Returns what the limits of this process's control groups leave, the tightest one's; or None."""
+  """Returns the bytes left under this process's tightest control group limit, or None."""
   found = [_free(folder) for folder in _cgroup_folders()]
   return min((count for count in found if count is not None), default=None)
 
 
 def _cgroup_folders() -> list[pathlib.Path]:
-  """Returns the folders of this process's memory group and of those around it, versions 1 and 2.
+  """Returns the folders of this process's memory group and its parents, for versions 1 and 2.
 
-  A container may see its own group as the root, whatever /proc says of its place on the host.
+  A container may see its own group as the root, although /proc gives its path on the host.
   """
   found = [CGROUP, CGROUP / "memory"]
   try:
@@ -129,14 +135,14 @@ def _cgroup_folders() -> list[pathlib.Path]:
 
 
 def _free(folder: pathlib.Path) -> int | None:
-  """Returns limit - used + page cache of one group; None where it has no limit or says nothing.
+  """Returns limit - used + page cache of one group; None if it has no limit or cannot be read.
 
-  The page cache counts as used, but goes as soon as memory is asked for: after a data set has been
-  read it can fill the limit.
+  The page cache counts as used, but is freed on demand; after a data set has been read, it can fill
+  the whole limit.
   """
   for limit, used, cache in CGROUP_FILES:
     try:
-      most = int((folder / limit).read_text())  # 'max' is no number
+      most = int((folder / limit).read_text())  # 'max' means no limit
       taken = int((folder / used).read_text())
       stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
       return max(most - taken + int(stat.get(cache, 0)), 0)

@@ -1,4 +1,4 @@
-"""Training images on the devices: a step is sent row numbers and gathers the pixels itself."""
+"""Training images on the devices: a step receives row numbers and gathers the pixels itself."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ def place(images: np.ndarray, masks: np.ndarray | None, mesh) -> Resident:
   Args:
     images: uint8 [n, h, w, 3].
     masks: uint8 [n, h, w, 1], or None.
-    mesh: of the devices.
+    mesh: Mesh of the devices.
   """
   arrays = {"images": images} | ({} if masks is None else {"masks": masks})
   sharding = mesh_lib.replicated(mesh)
@@ -29,7 +29,7 @@ def place(images: np.ndarray, masks: np.ndarray | None, mesh) -> Resident:
 
 
 def row_numbers(indices: BatchIndices, rows: slice) -> dict[str, np.ndarray]:
-  """Returns what a step is sent: int32 [b] each."""
+  """Returns what a step receives: int32 [b] per modality, and labels int32 [b]."""
   return {
     "visible": indices.visible[rows],
     "infrared": indices.infrared[rows],
@@ -38,7 +38,7 @@ def row_numbers(indices: BatchIndices, rows: slice) -> dict[str, np.ndarray]:
 
 
 def gather(batch: dict[str, Array], resident: Resident) -> Batch:
-  """Replaces row numbers by pixels, inside the step; every device gathers its own rows."""
+  """Replaces row numbers with pixels, inside the step; every device gathers its own rows."""
   full = {"label": batch["label"]}
   for name in MODALITIES:
     full[name] = _rows(resident["images"], batch[name])

@@ -1,4 +1,4 @@
-"""Which images make a batch: pure functions of (seed, step), so that any step can be replayed."""
+"""Samples batches as pure functions of (seed, step), so that any step can be replayed."""
 
 import dataclasses
 import functools
@@ -13,12 +13,12 @@ MOST_NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class BatchIndices:
-  """Rows of the training records that make one batch of b pairs.
+  """Row numbers of the training images in one batch of b pairs.
 
   Attributes:
-    visible: int32 [b].
-    infrared: int32 [b]; the i-th shows the same identity as the i-th visible image.
-    label: int32 [b], contiguous training ids; images of an identity stand together.
+    visible: int32 [b], rows of the visible images.
+    infrared: int32 [b], rows of the infrared images; pair i shows one identity.
+    label: int32 [b], contiguous training labels; images of an identity are adjacent.
   """
 
   visible: np.ndarray
@@ -30,8 +30,8 @@ class IdentityIndex:
   """Training rows by contiguous label and modality.
 
   Attributes:
-    identities: int32 [c], the owner's identity number of each label.
-    rows: rows[modality][label] is int32 [m], the images of that identity in that modality.
+    identities: int32 [c], published identity number of each label.
+    rows: Rows[modality][label] is int32 [m], the rows of that identity's images in that modality.
   """
 
   def __init__(self, records: Records):
@@ -57,16 +57,16 @@ class IdentityIndex:
         shown = ", ".join(map(str, missing[:MOST_NAMED])) + (", ..." * (len(missing) > MOST_NAMED))
         raise UserError(
           f"{len(missing)} training identities have no {name} image: {shown}. A batch pairs both "
-          "modalities of an identity; drop these identities with "
-          "--config.data.drop_unpaired=True or complete the data set"
+          "modalities of an identity; leave these identities out with "
+          "--config.data.drop_unpaired=True, or complete the data set"
         )
 
 
 class PairSampler:
-  """P distinct identities, then K visible and K infrared images of each, with replacement.
+  """Draws P distinct identities, then K visible and K infrared images of each, with replacement.
 
-  A nominal epoch is floor(max(visible images, infrared images) / (P K)) + 1 steps, as many as a
-  published loader takes: its samplers yield a last, full batch and report a shorter length.
+  A nominal epoch has floor(max(visible images, infrared images) / (P K)) + 1 steps, as in published
+  code, whose samplers yield a last, full batch but report a shorter length.
 
   Reference:
     AGW's published code.
@@ -80,7 +80,7 @@ class PairSampler:
     self.steps_per_epoch = most // (num_identities * num_instances) + 1
 
   def batch(self, step: int) -> BatchIndices:
-    """Returns the batch of a step, the same for the same (seed, step)."""
+    """Returns the batch of a step, a pure function of (seed, step)."""
     rng = np.random.default_rng((self._seed, step))
     labels = rng.choice(len(self._index), self._num_identities, replace=False)
     draws = {
@@ -93,12 +93,13 @@ class PairSampler:
 
 
 class GroupSampler:
-  """Every image at most once a round: shuffled, paired, and consumed in groups of K + K.
+  """Uses every image at most once per round: shuffled, paired, and drawn in groups of K + K.
 
-  A round subsamples the larger modality of each identity to the smaller, shuffles both and pairs
-  them. Batches take P random identities that still have a group of K pairs, until fewer than P
-  have. Published code ends its epoch there, at a length that varies a little; here an epoch has
-  the fixed length of the first round, and one that runs out early goes on with a fresh round.
+  A round subsamples the larger modality of each identity to the size of the smaller, shuffles both
+  and pairs them. Each batch takes P random identities that still have a group of K pairs, until
+  fewer than P have one. Published code ends its epoch there, at a length that varies slightly; here
+  an epoch has the fixed length of a reference round, and continues with a new round if one is
+  shorter.
 
   Reference:
     MPANet's published code.
@@ -109,12 +110,12 @@ class GroupSampler:
     self._index, self._seed = index, seed
     self._num_identities, self._num_instances = num_identities, num_instances
     self._check_groups()
-    # Rounds differ in length by a step or two; reading it off a fixed seed makes the length of an
-    # epoch, and with it the schedule, a property of the data set alone.
+    # Rounds differ in length by a step or two. With a fixed seed the length of an epoch, and with
+    # it the schedule, depends only on the data set.
     self.steps_per_epoch = len(self._round((0, 0, 0)))
 
   def batch(self, step: int) -> BatchIndices:
-    """Returns the batch of a step, the same for the same (seed, step)."""
+    """Returns the batch of a step, a pure function of (seed, step)."""
     epoch, position = divmod(step, self.steps_per_epoch)
     visible, infrared, labels = self._epoch(epoch)[position]
     return _batch_indices(visible, infrared, labels, self._num_instances)
@@ -168,7 +169,7 @@ SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler}
 
 
 def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
-  """Builds the sampler of a name ('pairs' or 'groups'); see the classes for its arguments."""
+  """Builds a sampler by name ('pairs' or 'groups'); see the classes for its arguments."""
   return choose(name, SAMPLERS, "sampler")(index, seed=seed, **arguments)
 
 
@@ -181,8 +182,8 @@ def _check_size(index: IdentityIndex, num_identities: int, num_instances: int) -
   if len(index) < 2:
     raise UserError(
       f"the training data have {len(index)} {'identity' if len(index) == 1 else 'identities'}; a "
-      "batch needs at least 2, because losses compare different people. Add people to config."
-      "data.train_splits, or prepare a data set that has more"
+      "batch needs at least 2, because losses compare different identities. Add splits to config."
+      "data.train_splits, or prepare a data set with more identities"
     )
   if num_identities > len(index):
     raise UserError(

@@ -1,8 +1,7 @@
 """Training batches from disk, for data sets that do not fit into memory.
 
-Every image is read from its ArrayRecord file and decoded when a batch needs it, by threads, a few
-batches ahead. The order is a pure function of the step, so that nothing has to be saved or skipped
-to continue.
+Threads read and decode the images a few batches ahead. The order is a pure function of the step, so
+that resuming needs no saved position and skips nothing.
 """
 
 import functools
@@ -25,22 +24,22 @@ class Stream:
     """Reads nothing yet.
 
     Args:
-      images: on disk, or in memory.
-      size: (height, width).
-      resize: see `source.decode`.
-      sampler: gives the indices of each step.
+      images: Training images, on disk or in memory.
+      size: (height, width) in pixels.
+      resize: Resampling filter, see `source.decode`.
+      sampler: Sampler of each step's indices.
     """
     self._images, self._size, self._resize = images, size, resize
-    # Threads ask for the rows of one step many times, and for those of a few steps at once.
+    # Threads ask for the indices of a step many times, and for a few steps at once.
     self._indices = functools.lru_cache(maxsize=2 * AHEAD + 2)(sampler.batch)
 
   def batch(self, step: int, rows: slice) -> dict[str, np.ndarray]:
-    """Reads some rows of the global batch of a step; see `pipeline.TrainData.batch`."""
+    """Reads the given rows of a step's global batch; see `pipeline.TrainData.batch`."""
     count = len(self._indices(step).label)
     return _stack([self._pair(step, row) for row in range(*rows.indices(count))])
 
   def batches(self, first: int, last: int, rows: slice) -> Iterator[dict[str, np.ndarray]]:
-    """Yields those rows of the batches of steps first to last (exclusive), reading ahead."""
+    """Yields the given rows of the batches of steps first to last (exclusive), reading ahead."""
     import grain
 
     start, stop, _ = rows.indices(len(self._indices(first).label))
@@ -65,7 +64,7 @@ class Stream:
 
 
 def threads() -> int:
-  """Returns how many threads read: decoding keeps a core busy, and waiting for a disk does not."""
+  """Returns the number of reading threads: two per core, as waiting for a disk keeps none busy."""
   return 2 * (os.cpu_count() or 1)
 
 
