@@ -192,7 +192,7 @@ def test_own_pictures_are_listed_in_a_table(tmp_path):
 @pytest.mark.parametrize("write", [write_sysu_mm01, write_regdb, write_llcm, write_own])
 def test_somebody_elses_folder_is_left_alone(tmp_path, write):
   (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-  with pytest.raises(UserError, match=r"not empty and holds no SYNTHETIC\.txt"):
+  with pytest.raises(UserError, match=r"not empty and has no SYNTHETIC\.txt"):
     write(tmp_path, SPEC)
   assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -243,7 +243,7 @@ def test_command_line_writes_a_contact_sheet(tmp_path):
     (["llcm", "--identities", "1"], "at least 3"),
     (["llcm", "--images_per_camera", "0"], "images_per_camera must be at least 1"),
     (["contact_sheet", "--identities", "0"], "at least 1"),
-    (["contact_sheet"], "does not end like a picture"),
+    (["contact_sheet"], "does not end in an image format"),
   ],
 )
 def test_command_line_errors_are_sentences(tmp_path, capsys, arguments, message):
@@ -255,7 +255,7 @@ def test_command_line_errors_are_sentences(tmp_path, capsys, arguments, message)
 
 def test_identities_are_shared_out_in_the_presets_proportions():
   def shares(identities):
-    spec = synthesis.share_out(WorldSpec(100, 16, 48, 10, 96, 48), identities)
+    spec = synthesis.with_identities(WorldSpec(100, 16, 48, 10, 96, 48), identities)
     return spec.train_identities, spec.val_identities, spec.test_identities
 
   assert shares(41) == (25, 4, 12)

@@ -1,4 +1,4 @@
-"""Synthetic pedestrians in two modalities, and data sets of them in the owners' layouts."""
+"""Synthetic pedestrians in two modalities, and data sets in the layouts of the benchmarks."""
 
 from vireid_jax.data.synthetic.permutations import gallery_permutation
 from vireid_jax.data.synthetic.renderer import Rendered, render

@@ -1,4 +1,4 @@
-"""Who a synthetic pedestrian is: body, garments, patterns, carried things, and two palettes."""
+"""The appearance of a synthetic pedestrian: body, clothes, patterns, objects, and two palettes."""
 
 import colorsys
 import dataclasses
@@ -8,8 +8,8 @@ import numpy as np
 
 from vireid_jax.data.synthetic.world import IDENTITY_STREAM, random_stream
 
-# Materials are the values of the index map that the figure is drawn into. FAR marks the same
-# material on a part turned away from the light.
+# Materials are the values of the index map into which the figure is drawn. FAR marks the same
+# material where it faces away from the light.
 MATERIALS = (
   *("none", "skin", "hair", "top", "top_pattern", "bottom", "bottom_pattern", "inner", "shoes"),
   *("backpack", "bag", "suitcase", "umbrella", "hat", "scarf", "trim", "eyes", "tights"),
@@ -38,7 +38,7 @@ PATTERNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-  """A garment's pattern: kind, period and phase in body heights, share of the second colour."""
+  """A garment's pattern: kind, period in body heights, phase, and share of the second colour."""
 
   kind: str
   period: float
@@ -48,7 +48,7 @@ class Pattern:
 
 @dataclasses.dataclass(frozen=True)
 class Appearance:
-  """One person. Lengths are in body heights, flags and names say what is worn and carried."""
+  """One person: lengths in body heights, and what the person wears and carries."""
 
   head: float
   girth: float
@@ -88,7 +88,7 @@ def _pattern(generator: np.random.Generator, kinds: tuple[str, ...]) -> Pattern:
 
 
 def _cloth_colour(generator: np.random.Generator) -> tuple[int, int, int]:
-  """Draws the colours of a street: a third neutral or navy, the rest anywhere in hue."""
+  """Draws street colours: a third neutral or navy, the others of any hue."""
   value = generator.uniform(0.12, 0.95)
   if generator.random() < 0.35:
     hue, saturation = generator.uniform(0.5, 0.7), generator.uniform(0.0, 0.25)
@@ -98,7 +98,7 @@ def _cloth_colour(generator: np.random.Generator) -> tuple[int, int, int]:
 
 
 def _alike(first: np.ndarray, second: np.ndarray) -> bool:
-  """Whether two colours would make a pattern that nobody sees."""
+  """Returns whether two colours are too close for a visible pattern."""
   return int(np.abs(first.astype(np.int32) - second).sum()) < 150
 
 
@@ -125,9 +125,9 @@ def _visible_palette(generator: np.random.Generator) -> np.ndarray:
 
 
 def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.ndarray:
-  """Draws reflectances that know nothing of the visible colours: dyes are clear in infrared.
+  """Draws reflectances independent of the visible colours, as dyes are transparent in infrared.
 
-  Only skin (bright), hair and shoes (rather dark) look alike on everyone, as they do outside.
+  Only skin (bright), hair and shoes (rather dark) look similar on everyone, as in reality.
   """
   palette = np.zeros(2 * FAR, np.uint8)
   for name in MATERIALS[1:]:
@@ -147,16 +147,16 @@ def _infrared_palette(generator: np.random.Generator, contrast: float) -> np.nda
 
 @functools.lru_cache(maxsize=8192)
 def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appearance:
-  """Draws the person with a number; the same numbers give the same person.
+  """Draws a person's appearance, a pure function of the arguments.
 
   Args:
-    seed: of the world.
-    identity: the person's number.
-    infrared_texture: contrast of patterns in infrared, as in `WorldSpec`.
+    seed: Seed of the world.
+    identity: Identity number of the person.
+    infrared_texture: Contrast of patterns in infrared, as in `WorldSpec`.
 
   Returns:
-    The appearance. The colour palette and the infrared palette come from separate streams, so
-    neither tells anything about the other.
+    The appearance. The visible and the infrared palette come from separate random streams, so they
+    are independent.
   """
   g = random_stream(seed, IDENTITY_STREAM, identity, 0)
 
@@ -197,15 +197,16 @@ def draw_appearance(seed: int, identity: int, infrared_texture: float) -> Appear
 
 
 def shift_tones(palette: np.ndarray, generator: np.random.Generator, strength: float) -> np.ndarray:
-  """Returns a palette under another light: every garment brighter or darker, and recoloured.
+  """Returns a palette under other light: each garment brighter or darker, and recoloured.
 
   Args:
-    palette: uint8 [64, 3] or, infrared, [64].
-    generator: of the image.
+    palette: uint8 [64, 3] or, in infrared, [64].
+    generator: Random generator of the image.
     strength: `tone_shift` of the world.
 
   Returns:
-    The same shape and type. A garment and its pattern move together, so patterns stay.
+    The new palette, of the same shape and type. A garment and its pattern shift together, so
+    patterns remain.
   """
   stops = generator.uniform(-strength, strength, (FAR, *palette.shape[1:]))
   for name in ("top", "bottom"):

@@ -7,7 +7,7 @@ M = MATERIAL
 
 
 def draw_on_back(pen: Pen, body) -> None:
-  """Draws the backpack: whole from behind, in profile from the side, its rim from the front."""
+  """Draws the backpack: whole from behind, its profile from the side, its rim from the front."""
   size = body.person.backpack
   if not size:
     return
@@ -22,7 +22,7 @@ def draw_on_back(pen: Pen, body) -> None:
 
 
 def draw_across(pen: Pen, body) -> None:
-  """Draws straps over the chest: those of a backpack, and a satchel with its bag at the hip."""
+  """Draws the straps of a backpack, and a satchel with its bag at the hip."""
   if body.person.backpack and pen.cos > -0.1:
     for side in (-1, 1):
       across = side * 0.06
@@ -43,7 +43,7 @@ def draw_across(pen: Pen, body) -> None:
 
 
 def draw_beside(pen: Pen, body, side: int) -> None:
-  """Draws the handbag or the suitcase when its side of the body is `side`."""
+  """Draws the handbag or suitcase if the person carries it on the given side."""
   if side != body.person.side:
     return
   hand = body.arm(side)[2]

@@ -1,4 +1,4 @@
-"""A picture of several identities in all cameras, to look at."""
+"""A contact sheet of several identities in all cameras, for inspection."""
 
 import os
 import pathlib
@@ -18,9 +18,9 @@ def contact_sheet(spec: WorldSpec, *, identities: int = 8, per_camera: int = 2) 
   """Renders a grid: a row per identity, `per_camera` columns per camera, visible cameras first.
 
   Args:
-    spec: the world; its first identities are shown, by every camera whether it saw them or not.
-    identities: rows at most.
-    per_camera: pictures of each identity by each camera.
+    spec: The world. Its first identities are shown in every camera, whether it saw them or not.
+    identities: Largest number of rows.
+    per_camera: Images per identity and camera.
 
   Returns:
     uint8 [rows * (h + 2), columns * (w + 2), 3], RGB.
@@ -37,19 +37,19 @@ def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pa
   """Writes a contact sheet.
 
   Args:
-    path: of the picture; its ending picks the format.
-    spec: the world.
+    path: Path of the file; its suffix selects the format.
+    spec: The world.
     **shape: `identities` and `per_camera` of `contact_sheet`.
 
   Returns:
     The path.
 
   Raises:
-    UserError: for a file ending that is no picture format.
+    UserError: The suffix is not an image format.
   """
   path = pathlib.Path(path).expanduser()
   if path.suffix.lower() not in SUFFIXES:
-    raise UserError(f"{path} does not end like a picture; allowed: {', '.join(SUFFIXES)}")
+    raise UserError(f"{path} does not end in an image format; allowed: {', '.join(SUFFIXES)}")
   path.parent.mkdir(parents=True, exist_ok=True)
   sheet = encode(contact_sheet(spec, **shape), path.suffix.lower())
   with files.replacing(path) as file:

@@ -10,7 +10,7 @@ from vireid_jax.data.synthetic.pattern import apply_pattern
 from vireid_jax.data.synthetic.pen import Pen, View
 
 M = MATERIAL
-KNEE, ANKLE = 0.48, 0.93  # as shares of the leg
+KNEE, ANKLE = 0.48, 0.93  # positions along the leg, from the hip at 0
 
 
 class Body:
@@ -31,7 +31,7 @@ class Body:
     length = self.person.leg
     across = side * self.hip_half * 0.55
     knee_down, knee_forward = KNEE * length * math.cos(angle), KNEE * length * math.sin(angle)
-    # The trailing leg bends at the knee; both feet would float at the same height otherwise.
+    # The trailing leg bends at the knee; otherwise both feet would float at the same height.
     lower = angle - (0.35 * abs(self.view.stride) if angle < 0 else 0.05)
     rest = (ANKLE - KNEE) * length
     return (
@@ -60,13 +60,13 @@ class Body:
 
 
 def draw_person(canvas: np.ndarray, person: Appearance, view: View, offset: int = 0) -> None:
-  """Draws a person with everything worn and carried.
+  """Draws a person with everything the person wears and carries.
 
   Args:
-    canvas: uint8 [h, w] index map, drawn into; material numbers as in `appearance`.
-    person: who.
-    view: pose and place.
-    offset: added to every material number, to tell a second person from the first.
+    canvas: uint8 [h, w], index map of material numbers, changed in place.
+    person: Appearance of the person.
+    view: Pose and position.
+    offset: Added to every material number, to distinguish a second person from the first.
   """
   pen, body = Pen(canvas, view, offset), Body(person, view)
   near, far = (1, -1) if not pen.is_far((1.0, 0.0, 0.0)) else (-1, 1)
@@ -178,7 +178,7 @@ def _draw_torso(pen: Pen, body: Body) -> None:
 
 
 def _draw_logo(pen: Pen, body: Body) -> None:
-  """A print on chest or back: it is seen from one side only."""
+  """Draws a print on chest or back, which is visible from only one side."""
   front = 1 if body.person.top_pattern.phase < 0.5 else -1
   seen = pen.cos * front
   if seen < 0.2:

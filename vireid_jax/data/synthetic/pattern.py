@@ -7,14 +7,14 @@ from vireid_jax.data.synthetic.pen import Pen
 
 
 def apply_pattern(canvas: np.ndarray, pen: Pen, pattern: Pattern, material: int, body) -> None:
-  """Turns part of a garment's pixels into its second material (the next number).
+  """Changes some of a garment's pixels to its second material (the next number).
 
   Args:
-    canvas: uint8 [h, w] index map, changed in place.
-    pen: the person's projection; patterns move and scale with the body.
-    pattern: what to paint.
-    material: number of the garment.
-    body: joints, for patterns that split a garment.
+    canvas: uint8 [h, w], index map of material numbers, changed in place.
+    pen: Projection of the person; patterns move and scale with the body.
+    pattern: Pattern to paint.
+    material: Material number of the garment.
+    body: Joints, for patterns that split a garment.
   """
   if pattern.kind in ("plain", "logo"):
     return
@@ -32,7 +32,7 @@ def apply_pattern(canvas: np.ndarray, pen: Pen, pattern: Pattern, material: int,
 
 
 def _second(pattern: Pattern, across: np.ndarray, down: np.ndarray, body) -> np.ndarray:
-  """Returns where the second colour goes, bool, broadcastable to the box."""
+  """Returns where the second colour is, bool, broadcastable to the box."""
   rings = (down / pattern.period + pattern.phase) % 1.0
   bars = (across / pattern.period + pattern.phase) % 1.0
   share = pattern.share
@@ -46,5 +46,5 @@ def _second(pattern: Pattern, across: np.ndarray, down: np.ndarray, body) -> np.
     return (rings - 0.5) ** 2 + (bars - 0.5) ** 2 < 0.3 * share
   if pattern.kind == "diagonal":
     return ((across + down) / (1.4 * pattern.period) + pattern.phase) % 1.0 < share
-  # A block: everything below a line, which may lie anywhere in the middle of the torso.
+  # A block: everything below a line somewhere in the middle of the torso.
   return down > body.shoulder + (0.3 + 0.5 * pattern.phase) * (body.hip - body.shoulder)

@@ -1,4 +1,4 @@
-"""Draws body parts, given in body coordinates, into an index map."""
+"""Draws shapes, given in body coordinates, into an index map."""
 
 import dataclasses
 import math
@@ -14,18 +14,18 @@ Point = tuple[float, float, float]  # across (person's left), forward, down; in 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-  """How one image sees the person.
+  """Pose and position of a person in one image.
 
   Attributes:
-    heading: radians; 0 walks towards the camera, pi/2 to the right of the image, pi away.
-    stride: in [-1, 1], phase of the gait, times its strength.
-    swing: strength of the arms' swing.
-    lean: sideways tilt of the body, body heights per body height.
-    taper: growth of the upper against the lower body from a camera high on the wall.
-    elevation: how much nearer points sink in the image.
-    centre: column of the body's axis, in pixels of the index map.
-    top: row of the top of the head, in the same pixels.
-    height: body height, in the same pixels.
+    heading: Direction of walking in radians; 0 is towards the camera, pi/2 to the right, pi away.
+    stride: Phase of the gait in [-1, 1], times its strength.
+    swing: Strength of the arms' swing.
+    lean: Sideways tilt of the body, as a slope.
+    taper: How much larger the upper body appears than the lower, as seen from above.
+    elevation: How much lower nearer points appear in the image.
+    centre: Column of the body's axis, in pixels of the index map.
+    top: Row of the top of the head, in the same pixels.
+    height: Height of the body, in the same pixels.
   """
 
   heading: float
@@ -40,10 +40,16 @@ class View:
 
 
 class Pen:
-  """Projects points of one person and fills shapes with a material."""
+  """Projects points of a person and fills shapes with a material."""
 
   def __init__(self, canvas: np.ndarray, view: View, offset: int = 0):
-    """Args: canvas: uint8 [h, w] index map, drawn into. offset: added to every material."""
+    """Prepares the projection.
+
+    Args:
+      canvas: uint8 [h, w], index map of material numbers, changed in place.
+      view: Pose and position.
+      offset: Added to every material number.
+    """
     self.canvas, self.view, self.offset = canvas, view, offset
     self.cos, self.sin = math.cos(view.heading), math.sin(view.heading)
 
@@ -58,11 +64,11 @@ class Pen:
     return view.centre + view.height * column, view.top + view.height * row
 
   def half_width(self, across: float, forward: float) -> float:
-    """Returns the seen half width of an elliptic section with the given half axes."""
+    """Returns the apparent half width of an elliptical cross-section with the given half axes."""
     return math.hypot(across * self.cos, forward * self.sin)
 
   def is_far(self, point: Point) -> bool:
-    """Whether a body point lies behind the body's axis."""
+    """Returns whether a body point is behind the body's axis, as seen from the camera."""
     return point[1] * self.cos - point[0] * self.sin < -0.01
 
   def polygon(self, corners: list[tuple[float, float]], material: int) -> None:
@@ -75,7 +81,7 @@ class Pen:
 
     Args:
       levels: (axis point, half width in body heights) from top to bottom.
-      material: what it is made of.
+      material: Material number.
     """
     height = self.view.height
     sides = [(*self.project(point), half * height) for point, half in levels]
@@ -84,7 +90,7 @@ class Pen:
     self.polygon(left + right, material)
 
   def disc(self, point: Point, across: float, down: float, material: int) -> None:
-    """Fills an upright ellipse; half axes in body heights as seen."""
+    """Fills an upright ellipse, with apparent half axes in body heights."""
     x, y = self.project(point)
     scale = 1 << SHIFT
     centre = (round(x * scale), round(y * scale))
@@ -93,7 +99,7 @@ class Pen:
     cv2.ellipse(self.canvas, centre, axes, 0, 0, 360, material + self.offset, -1, 8, SHIFT)
 
   def limb(self, start: Point, end: Point, radii: tuple[float, float], material: int) -> None:
-    """Fills a tapered capsule between two joints, with a dark rim that sets it off."""
+    """Fills a tapered capsule between two joints, with a dark rim."""
     self._capsule(start, end, [radius + 0.006 for radius in radii], material | FAR)
     self._capsule(start, end, radii, material)
 
@@ -116,7 +122,7 @@ class Pen:
       cv2.circle(self.canvas, centre, round(radius * 16), material + self.offset, -1, 8, SHIFT)
 
   def line(self, start: Point, end: Point, width: float, material: int) -> None:
-    """Draws a line; width in body heights."""
+    """Draws a line of the given width in body heights."""
     points = [tuple(round(value * 16) for value in self.project(p)) for p in (start, end)]
     thickness = max(1, round(width * self.view.height))
     cv2.line(self.canvas, *points, material + self.offset, thickness, 8, SHIFT)

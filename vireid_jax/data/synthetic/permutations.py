@@ -1,4 +1,4 @@
-"""Gallery draws of a synthetic world, of the kind that SYSU-MM01's owner hands out."""
+"""Gallery draws of a synthetic world, in the form of SYSU-MM01's official draws."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ def gallery_permutation(spec: WorldSpec, identity: int, camera: int) -> np.ndarr
   """Returns the order in which each trial draws an identity's images of a camera.
 
   Args:
-    spec: the world.
-    identity: its number.
-    camera: its number.
+    spec: The world.
+    identity: Identity number.
+    camera: Camera number.
 
   Returns:
-    int64 [10, n], each row a permutation of 1..n; [10, 0] where the camera missed the identity.
+    int64 [10, n], each row a permutation of 1..n; [10, 0] if the camera did not see the identity.
   """
   if camera not in spec.cameras_of(identity):
     return np.zeros((TRIALS, 0), np.int64)

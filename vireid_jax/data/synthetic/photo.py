@@ -1,4 +1,4 @@
-"""What a camera does to a picture: light, cast, contrast, noise, blur and coarse resolution."""
+"""Camera effects on an image: light, colour cast, contrast, noise, blur and low resolution."""
 
 import dataclasses
 import functools
@@ -12,17 +12,17 @@ from vireid_jax.data.synthetic.world import CAMERA_STREAM, WORLDS, random_stream
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-  """The fixed character of one camera.
+  """The fixed properties of one camera.
 
   Attributes:
-    infrared: whether it sees near infrared.
-    gain: brightness of the scene, visible 0.65..1.1, infrared 0.75..1.
+    infrared: Whether the camera sees near infrared.
+    gain: Brightness of the scene, visible in [0.65, 1.1], infrared in [0.75, 1].
     cast: float32 [3], colour of the light.
-    noise: standard deviation in grey levels.
-    blur: standard deviation in pixels of a 128 pixel high image.
-    detail: share of the height that the person really covers in the camera's frame.
-    elevation: how far from above it looks.
-    heading: preferred walking direction in radians, people pass cameras in corridors.
+    noise: Standard deviation of the noise in grey levels.
+    blur: Standard deviation of the blur in pixels of an image 128 pixels high.
+    detail: Resolution of the camera as a share of the image's.
+    elevation: How steeply the camera looks down.
+    heading: Usual walking direction in radians, as in a corridor.
   """
 
   infrared: bool
@@ -37,7 +37,7 @@ class Lens:
 
 @functools.lru_cache(maxsize=64)
 def lens(seed: int, world: str, camera: int) -> Lens:
-  """Draws the character of a camera; the same numbers give the same camera."""
+  """Draws the properties of a camera, a pure function of the arguments."""
   mount = WORLDS[world][camera]
   g = random_stream(seed, CAMERA_STREAM, camera, 1)
   infrared = mount.modality == INFRARED
@@ -58,10 +58,10 @@ def relief(alpha: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
   Args:
     alpha: uint8 [h, w], coverage by the person.
-    generator: picks the side of the light.
+    generator: Random generator; draws the side of the light.
 
   Returns:
-    float32 [h, w], factor near 1.
+    float32 [h, w], factors near 1.
   """
   size = max(3, alpha.shape[0] // 16 | 1)
   soft = cv2.blur(alpha, (size, size)).astype(np.float32) / 255
@@ -74,13 +74,13 @@ def relief(alpha: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def expose(
   picture: np.ndarray, camera: Lens, generator: np.random.Generator, strength: float
 ) -> np.ndarray:
-  """Takes the photograph.
+  """Takes the photograph of a scene.
 
   Args:
-    picture: float32 [h, w, 3] or, infrared, [h, w, 1]; what the scene reflects, 0..255.
-    camera: which camera.
-    generator: of this image.
-    strength: degradation, as in `WorldSpec`.
+    picture: float32 [h, w, 3] or, in infrared, [h, w, 1]; light from the scene in [0, 255].
+    camera: Properties of the camera.
+    generator: Random generator of the image.
+    strength: Strength of degradation, as in `WorldSpec`.
 
   Returns:
     uint8 [h, w, 3]; the three channels are equal in infrared.
@@ -89,7 +89,7 @@ def expose(
   gain = camera.gain * (1 + strength * float(generator.uniform(-0.25, 0.25)))
   picture = picture * (_light(height, width, camera.infrared, generator, strength) * gain)
   if camera.infrared:
-    # Haze of the illuminator: lifts the blacks and takes contrast away.
+    # Haze from the illuminator raises the blacks and reduces contrast.
     haze = 1 - 0.3 * strength * float(generator.uniform(0.3, 1.0))
     picture = picture * max(haze, 0.3) + 14 * strength
   else:
@@ -102,7 +102,7 @@ def expose(
 
 
 def _light(height: int, width: int, infrared: bool, generator, strength: float) -> np.ndarray:
-  """Returns uneven light, float32 [h, w, 1]: a hot spot in infrared, a slope in visible."""
+  """Returns uneven light, float32 [h, w, 1]: a hot spot in infrared, a gradient in visible."""
   rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
   columns = np.linspace(-1, 1, width, dtype=np.float32)[None]
   a, b = (float(value) for value in generator.uniform(-0.5, 0.5, 2))
@@ -114,7 +114,7 @@ def _light(height: int, width: int, infrared: bool, generator, strength: float) 
 
 
 def _soften(picture: np.ndarray, camera: Lens, generator, strength: float) -> np.ndarray:
-  """Brings the picture through the camera's true resolution and its blur."""
+  """Reduces the picture to the camera's resolution and blurs it."""
   height, width = picture.shape[:2]
   share = camera.detail + float(generator.uniform(-0.2, 0.2))
   share = 1 - strength * (1 - min(share, 1.0))

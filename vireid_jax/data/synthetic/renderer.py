@@ -14,19 +14,19 @@ from vireid_jax.data.synthetic.photo import Lens, expose, lens, relief
 from vireid_jax.data.synthetic.scene import crop, panorama
 from vireid_jax.data.synthetic.world import IMAGE_STREAM, WorldSpec, random_stream
 
-DRAWN_HEIGHT = 256  # rows that the figure is drawn at, at least; then averaged down
+DRAWN_HEIGHT = 256  # least height at which the figure is drawn, before it is averaged down
 PASSER_OFFSET = 2 * FAR  # index-map values of a second person
-OBSTACLES = 4 * FAR  # index-map values of things in front
+OBSTACLES = 4 * FAR  # index-map values of obstacles
 STRANGERS = 1_000_000  # identity numbers from here on are passers-by
 
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-  """One image and the truth about it.
+  """One image and its ground truth.
 
   Attributes:
     image: uint8 [h, w, 3], RGB; the three channels are equal in infrared.
-    mask: uint8 [h, w], 255 where the person, or what the person carries, is seen, else 0.
+    mask: uint8 [h, w], 255 where the person or something the person carries is visible, else 0.
   """
 
   image: np.ndarray
@@ -37,16 +37,16 @@ def render(spec: WorldSpec, identity: int, camera: int, index: int) -> Rendered:
   """Renders an image; a pure function of its arguments.
 
   Args:
-    spec: the world.
-    identity: any number >= 0; those of `spec.identities()` make up the data set.
-    camera: a key of `spec.mounts`.
-    index: number of the image of this identity in this camera, from 1.
+    spec: The world.
+    identity: Any number >= 0; the data set has those in `spec.identities()`.
+    camera: Camera number, a key of `spec.mounts`.
+    index: Number of the image of this identity in this camera, from 1.
 
   Returns:
     Image and mask at (spec.image_height, spec.image_width).
 
   Raises:
-    UserError: for a camera that the world does not have.
+    UserError: The world has no such camera.
   """
   if camera not in spec.mounts:
     known = ", ".join(map(str, sorted(spec.mounts)))
@@ -72,7 +72,7 @@ def render(spec: WorldSpec, identity: int, camera: int, index: int) -> Rendered:
 def _draw(
   canvas: np.ndarray, spec: WorldSpec, identity: int, look: Lens, generator: np.random.Generator
 ) -> np.ndarray:
-  """Draws everyone and everything into the index map; returns the palette, uint8 [256(, 3)]."""
+  """Draws people and obstacles into the index map; returns the palette, uint8 [256(, 3)]."""
   person = draw_appearance(spec.seed, identity, spec.infrared_texture)
   palette = np.zeros((256,) if look.infrared else (256, 3), np.uint8)
   own = person.infrared if look.infrared else person.visible
@@ -97,14 +97,14 @@ def _draw(
 
 
 def _draw_over(canvas: np.ndarray, person, view: View) -> None:
-  """Draws the person over what is there; on a canvas of its own, for its patterns' sake."""
+  """Draws the person over the canvas; on a separate one first, as patterns need."""
   own = np.zeros_like(canvas)
   draw_person(own, person, view)
   np.copyto(canvas, own, where=own > 0)
 
 
 def _view(shape, umbrella: bool, spec: WorldSpec, look: Lens, generator) -> View:
-  """Draws pose and box. Most people walk along the camera's own direction."""
+  """Draws pose and box. Most people walk in the camera's usual direction."""
   rows, columns = shape
   g, pose, fit = generator, spec.pose, spec.misalignment
   turn = g.normal(0, 0.4 * pose)
@@ -141,7 +141,7 @@ def _passer_view(shape, view: View, generator) -> View:
 
 
 def _draw_obstacle(canvas: np.ndarray, kind: int, generator: np.random.Generator) -> None:
-  """Draws a pole (0), or a box that hides the legs (1)."""
+  """Draws a pole (kind 0), or a box that hides the legs (kind 1)."""
   rows, columns = canvas.shape
   if kind == 0:
     width = columns * float(generator.uniform(0.08, 0.2))
@@ -156,7 +156,7 @@ def _draw_obstacle(canvas: np.ndarray, kind: int, generator: np.random.Generator
 
 
 def _paint(canvas: np.ndarray, palette: np.ndarray) -> np.ndarray:
-  """Looks every index up; faster than fancy indexing by an order of magnitude."""
+  """Looks up every index; ten times faster than NumPy's indexing."""
   if palette.ndim == 1:
     return cv2.LUT(canvas, palette)
   return cv2.applyColorMap(canvas, palette[:, None])

@@ -1,4 +1,4 @@
-"""Backgrounds: each place has its shapes, each camera its own look at them."""
+"""Backgrounds: each scene has its shapes, each camera its colours."""
 
 import functools
 
@@ -13,9 +13,9 @@ PANORAMA_HEIGHT, PANORAMA_WIDTH = 256, 768
 
 @functools.lru_cache(maxsize=64)
 def panorama(seed: int, world: str, camera: int) -> np.ndarray:
-  """Returns the wide background of a camera, uint8 [256, 768, 3] or, infrared, [256, 768].
+  """Returns the wide background of a camera, uint8 [256, 768, 3] or, in infrared, [256, 768].
 
-  Cameras that share a scene share its shapes; the colours are the camera's own.
+  Cameras that share a scene share its shapes, but not its colours.
   """
   mount = WORLDS[world][camera]
   shapes = random_stream(seed, SCENE_STREAM, mount.scene)
@@ -30,7 +30,7 @@ def panorama(seed: int, world: str, camera: int) -> np.ndarray:
 
 
 class _Palette:
-  """Hands out one colour after the other; the count does not depend on the modality."""
+  """Draws colours; each uses the same number of random draws in both modalities."""
 
   def __init__(self, generator: np.random.Generator, infrared: bool, outdoor: bool):
     self.generator, self.infrared = generator, infrared
@@ -46,7 +46,7 @@ class _Palette:
 
 
 def _draw_planes(canvas: np.ndarray, shapes: np.random.Generator, palette: _Palette) -> None:
-  """Wall and ground, with a skirting line and the ground's joints."""
+  """Draws wall and ground, with a skirting board and the joints of the ground."""
   canvas[:] = palette.draw()
   horizon = int(shapes.integers(120, 190))
   canvas[horizon:] = palette.draw()
@@ -60,7 +60,7 @@ def _draw_planes(canvas: np.ndarray, shapes: np.random.Generator, palette: _Pale
 def _draw_things(
   canvas: np.ndarray, shapes: np.random.Generator, palette: _Palette, outdoor: bool
 ) -> None:
-  """Doors, windows and pillars; outdoors trees and parked things too."""
+  """Draws doors, windows and pillars, and outdoors also trees."""
   for _ in range(int(shapes.integers(14, 24))):
     x, y, width, height = shapes.integers((0, 0, 14, 20), (PANORAMA_WIDTH, 170, 90, 150)).tolist()
     kind = shapes.integers(0, 4 if outdoor else 3)
@@ -78,7 +78,7 @@ def _draw_things(
 
 
 def _roughen(canvas: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-  """Adds coarse and fine unevenness, so that no surface is flat."""
+  """Adds coarse and fine noise, so that no surface is uniform."""
   height, width = canvas.shape[:2]
   coarse = generator.integers(-18, 19, (16, 48)).astype(np.float32)
   fine = generator.integers(-10, 11, (height, width)).astype(np.float32)
@@ -90,10 +90,10 @@ def crop(background: np.ndarray, generator: np.random.Generator, height: int, wi
   """Cuts a random window out of a panorama.
 
   Args:
-    background: uint8 [256, 768(, 3)].
-    generator: picks the window.
-    height: of the result.
-    width: of the result.
+    background: uint8 [256, 768(, 3)], panorama.
+    generator: Random generator; draws the window.
+    height: Height of the result in pixels.
+    width: Width of the result in pixels.
 
   Returns:
     uint8 [height, width(, 3)].

@@ -1,4 +1,4 @@
-"""Renders many images and encodes them, on one process or several."""
+"""Renders and encodes many images, in one process or several."""
 
 import concurrent.futures
 import dataclasses
@@ -18,14 +18,14 @@ SUFFIXES = (".jpg", ".png", ".bmp")
 JPEG_QUALITY = 92
 Key = tuple[int, int, int]  # identity, camera, index
 
-# A pool of interpreters takes a second or two to start: not worth it for a handful of images.
+# A pool of processes takes a second or two to start: not worth it for a few images.
 FEWEST_FOR_POOL = 2000
-BLOCK = 1024  # images in flight, so that a slow reader does not pile them up in memory
+BLOCK = 1024  # images in flight, so that they do not pile up in memory if the reader is slow
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """An image file's bytes, and its mask's as PNG (empty when not asked for)."""
+  """The bytes of an image file, and of its mask as PNG (empty without masks)."""
 
   key: Key
   image: bytes
@@ -33,7 +33,7 @@ class Encoded:
 
 
 def encode(image: np.ndarray, suffix: str) -> bytes:
-  """Encodes a picture.
+  """Encodes an image.
 
   Args:
     image: uint8 [h, w, 3], RGB, or uint8 [h, w].
@@ -43,7 +43,7 @@ def encode(image: np.ndarray, suffix: str) -> bytes:
     The bytes of the file.
 
   Raises:
-    UserError: for another suffix.
+    UserError: The suffix is another one.
   """
   if suffix not in SUFFIXES:
     raise UserError(f"cannot encode {suffix!r}; allowed: {', '.join(SUFFIXES)}")
@@ -58,12 +58,12 @@ def render_encoded(
   """Renders and encodes images, in the order of the keys.
 
   Args:
-    spec: the world.
+    spec: The world.
     keys: (identity, camera, index) of each image, as `spec.images()` yields them.
-    suffix: file format of the images.
-    masks: whether to encode the masks too.
-    workers: processes; with more than one the calling script needs the usual
-      `if __name__ == "__main__"` guard. Threads would not help: drawing holds the interpreter.
+    suffix: File format of the images, see `encode`.
+    masks: Whether to encode the masks too.
+    workers: Number of processes. With more than one, the calling script needs the usual
+      `if __name__ == "__main__"` guard. Threads would not help: drawing holds the interpreter lock.
 
   Yields:
     One `Encoded` per key.

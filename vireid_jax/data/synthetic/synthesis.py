@@ -1,4 +1,4 @@
-"""Synthetic data sets in the owners' layouts, as asked for by name."""
+"""Writes synthetic data sets in the layouts of the benchmarks, chosen by name."""
 
 import argparse
 import dataclasses
@@ -20,18 +20,18 @@ DEFAULT_PRESET = "smoke"
 SHEET_ROWS = 8
 
 
-def share_out(spec: WorldSpec, identities: int) -> WorldSpec:
+def with_identities(spec: WorldSpec, identities: int) -> WorldSpec:
   """Returns the spec with another number of identities, split in the same proportions.
 
   Args:
-    spec: the world.
-    identities: how many in total, at least 3.
+    spec: The world.
+    identities: Total number of identities, at least 3.
 
   Returns:
     A spec with at least one identity in each split.
 
   Raises:
-    UserError: for fewer than 3.
+    UserError: There are fewer than 3 identities.
   """
   if identities < 3:
     raise UserError(f"--identities must be at least 3 (train, val and test), got {identities}")
@@ -44,27 +44,27 @@ def share_out(spec: WorldSpec, identities: int) -> WorldSpec:
 
 
 def spec_from(arguments: argparse.Namespace) -> WorldSpec:
-  """Builds the world that the flags ask for.
+  """Builds the world from the command line's flags.
 
   Raises:
-    UserError: unknown preset or a number out of range.
+    UserError: The preset is unknown, or a number is out of range.
   """
   spec = choose(arguments.preset, PRESETS, "preset")
   changes = {name: getattr(arguments, name) for name in ("images_per_camera", "seed")}
   spec = dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
   if arguments.identities is None or arguments.what == CONTACT_SHEET:
     return spec
-  return share_out(spec, arguments.identities)
+  return with_identities(spec, arguments.identities)
 
 
 def run(arguments: argparse.Namespace) -> str:
-  """Writes what was asked for.
+  """Writes the data set or contact sheet that the flags ask for.
 
   Returns:
     A sentence that says what was written.
 
   Raises:
-    UserError: for anything the user can fix.
+    UserError: A flag is wrong, or the files cannot be written.
   """
   choose(arguments.what, (*WRITERS, CONTACT_SHEET), said=f"cannot write {arguments.what!r}")
   spec = spec_from(arguments)

@@ -1,4 +1,4 @@
-"""The folder of a written data set: its marker, and image files below it."""
+"""The folder of a synthetic data set: its marker file and its images."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,8 @@ from vireid_jax.data.synthetic.world import WorldSpec
 
 MARKER = "SYNTHETIC.txt"
 MASKS = "masks"
-INCOMPLETE = ".incomplete"  # ends the name of a tree that is being written
-# Everything that a writer may have left, and so may clear away.
+INCOMPLETE = ".incomplete"  # suffix of a folder that is being written
+# Everything that an earlier run may have written, and that may be replaced.
 OWN_FOLDERS = (
   *(f"cam{camera}" for camera in range(1, 7)),
   *("exp", "Visible", "Thermal", "idx", "vis", "nir", "test_vis", "test_nir", "pictures", MASKS),
@@ -26,7 +26,7 @@ OWN_FOLDERS = (
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One image file: where it goes, relative to the root, and what is rendered."""
+  """One image file: its path relative to the root, and the key of the image to render."""
 
   path: str
   key: Key
@@ -34,19 +34,19 @@ class Job:
 
 @contextlib.contextmanager
 def new_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> Iterator[pathlib.Path]:
-  """Gives a folder with the marker to write into; its files move to `out_dir` when all are there.
+  """Yields a folder with the marker; its files move to `out_dir` once they are complete.
 
-  What a writer of ours has left in `out_dir` is replaced then; stopped before, it stays.
+  A synthetic data set in `out_dir` is then replaced; until then it stays.
 
   Args:
-    out_dir: where to; created where missing.
-    spec: the world, named in the marker.
+    out_dir: Final folder; created if missing.
+    spec: The world, described in the marker.
 
   Yields:
-    A hidden folder in `out_dir`, or beside it where it does not exist.
+    A hidden folder in `out_dir`, or next to it if `out_dir` does not exist.
 
   Raises:
-    UserError: the folder holds files that no writer of ours left there.
+    UserError: `out_dir` holds files that are not a synthetic data set.
   """
   root = pathlib.Path(out_dir).expanduser().absolute()
   _check_ours(root)
@@ -65,27 +65,27 @@ def _publish(folder: pathlib.Path, root: pathlib.Path) -> None:
     return
   for name in OWN_FOLDERS:
     shutil.rmtree(root / name, ignore_errors=True)
-  # The marker first: a tree that was killed here is known as ours by the next writer.
+  # The marker first, so that after a kill the next run recognises the folder as synthetic.
   for path in sorted(folder.iterdir(), key=lambda path: path.name != MARKER):
     path.replace(root / path.name)
 
 
 def _check_ours(root: pathlib.Path) -> None:
   if root.exists() and not root.is_dir():
-    raise UserError(f"{root} is a file; name a folder to write the data set into")
+    raise UserError(f"{root} is a file; choose a folder for the data set")
   found = [path for path in root.iterdir() if path.suffix != INCOMPLETE] if root.is_dir() else []
   if found and not (root / MARKER).is_file():
     raise UserError(
-      f"{root} is not empty and holds no {MARKER}: it may be somebody's data. "
-      "Name another folder, or empty this one yourself"
+      f"{root} is not empty and has no {MARKER}: it may contain real data. "
+      "Choose another folder, or empty this one yourself"
     )
 
 
 def _marker_text(spec: WorldSpec) -> str:
   settings = "".join(f"  {key} = {value}\n" for key, value in dataclasses.asdict(spec).items())
   return (
-    "The pictures in this folder are rendered by vireid_jax; nobody in them exists. Results on\n"
-    "them are synthetic and not comparable to results on the data set whose layout they borrow.\n"
+    "The images in this folder were rendered by vireid_jax; nobody in them exists. Results on\n"
+    "them are synthetic, and not comparable to results on the data set whose layout they use.\n"
     f"\nsettings:\n{settings}"
   )
 
@@ -102,12 +102,12 @@ def write_images(
   """Renders and writes image files.
 
   Args:
-    root: folder that the paths are relative to.
-    spec: the world.
-    jobs: of files that end alike.
-    masks: write the silhouettes too, as PNG below `masks/` under the same names.
-    workers: rendering processes.
-    progress: show a bar.
+    root: Folder to which the jobs' paths are relative.
+    spec: The world.
+    jobs: Files to write, all with the same suffix.
+    masks: Whether to write the masks too, as PNG under the same paths in `masks/`.
+    workers: Number of rendering processes.
+    progress: Whether to show a progress bar.
   """
   for parent in sorted({pathlib.PurePosixPath(job.path).parent for job in jobs}):
     (root / parent).mkdir(parents=True, exist_ok=True)
@@ -124,6 +124,6 @@ def write_images(
 
 
 def write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
-  """Writes a text file of lines, with its folder."""
+  """Writes lines to a text file, and creates its folder."""
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a synthetic data set holds: identities, splits, cameras, sizes and how hard it is."""
+"""Specification of a synthetic data set: identities, splits, cameras, sizes and difficulty."""
 
 import dataclasses
 import functools
@@ -13,19 +13,19 @@ from vireid_jax.common.records import INFRARED, VISIBLE
 SPLITS = ("train", "val", "test")
 MIN_HEIGHT, MIN_WIDTH = 24, 12
 
-# Streams of random numbers. Each gets its own tag, so that adding a draw to one leaves the rest.
+# Random streams, each with its own tag, so that adding a draw to one leaves the others unchanged.
 SPLIT_STREAM, VIEW_STREAM, PERMUTATION_STREAM = 0, 1, 2
 IDENTITY_STREAM, SCENE_STREAM, CAMERA_STREAM, IMAGE_STREAM = 3, 4, 5, 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
-  """Where a camera hangs.
+  """Where a camera is mounted.
 
   Attributes:
     modality: `VISIBLE` or `INFRARED`.
-    scene: number of the place it looks at; two cameras may share one.
-    outdoor: whether that place is outdoors.
+    scene: Number of the scene that it shows; two cameras may share one.
+    outdoor: Whether the scene is outdoors.
   """
 
   modality: int
@@ -57,30 +57,30 @@ WORLDS: dict[str, dict[int, Mount]] = {
 
 @dataclasses.dataclass(frozen=True)
 class WorldSpec:
-  """Everything that fixes a synthetic data set; two equal specs give equal images.
+  """Complete specification of a synthetic data set; equal specs give equal images.
 
   Attributes:
-    train_identities: how many identities to train on.
-    val_identities: how many to hold out for validation.
-    test_identities: how many to test on.
-    images_per_camera: images of each identity in each camera that saw it.
-    image_height: pixels.
-    image_width: pixels.
-    seed: of every random choice.
-    world: camera setup, a key of `WORLDS`.
-    missed: in [0, 1], how often an identity never entered the indoor cameras (SYSU-MM01 misses
-      about 0.4); the other cameras miss an eighth of that. No identity loses a whole modality.
-    occlusion: in [0, 1], share of the images with something in front of the person.
-    pose: >= 0, strength of gait, lean and turn; 1 is a usual street.
-    misalignment: >= 0, how badly the detector's box fits; 1 is a usual detector.
-    degradation: >= 0, strength of noise, blur, coarse resolution and odd light; 0 is a studio.
-    tone_shift: >= 0, how far colours and infrared tones of a garment wander between images, as a
-      power of two. With 0, colour alone tells people apart within a modality, and a network that
-      relies on it learns little that carries over to the other.
-    infrared_texture: >= 0, contrast of garment patterns in infrared relative to visible.
+    train_identities: Number of training identities.
+    val_identities: Number of validation identities.
+    test_identities: Number of test identities.
+    images_per_camera: Images of each identity in each camera that saw it.
+    image_height: Height of the images in pixels.
+    image_width: Width of the images in pixels.
+    seed: Seed of every random choice.
+    world: Camera setup, a key of `WORLDS`.
+    missed: Share in [0, 1] of identities that no indoor camera saw (about 0.4 in SYSU-MM01); each
+      other camera misses an eighth of that. Every identity is seen in both modalities.
+    occlusion: Share in [0, 1] of images with something in front of the person.
+    pose: Strength of gait, lean and turn, >= 0; 1 is typical of a street.
+    misalignment: How badly the detector's box fits, >= 0; 1 is typical of a detector.
+    degradation: Strength of noise, blur, low resolution and uneven light, >= 0; 0 is a studio.
+    tone_shift: Range of a garment's brightness and colour between images, >= 0, as a power of two.
+      With 0, colour is enough to identify people within a modality, and a network that relies on
+      it learns little that carries over to the other.
+    infrared_texture: Contrast of garment patterns in infrared relative to visible, >= 0.
 
   Raises:
-    UserError: for a number out of its range or an unknown world.
+    UserError: A number is out of range, or the world is unknown.
   """
 
   train_identities: int
@@ -136,7 +136,7 @@ class WorldSpec:
     return self.mounts[camera].modality
 
   def identities(self, split: str | None = None) -> tuple[int, ...]:
-    """Returns the identity numbers of 'train', 'val' or 'test', sorted; of all three by default."""
+    """Returns the sorted identity numbers of 'train', 'val' or 'test', by default of all three."""
     numbers = _identity_numbers(self)
     if split is None:
       return tuple(sorted(sum(numbers.values(), ())))
@@ -154,7 +154,7 @@ class WorldSpec:
           yield identity, camera, index
 
 
-# What a small network can learn in minutes on a processor without accelerator.
+# What a small network can learn in minutes on a CPU.
 _MILD = {
   "occlusion": 0.08,
   "pose": 0.5,
@@ -167,13 +167,13 @@ _MILD = {
 PRESETS: dict[str, WorldSpec] = {
   "smoke": WorldSpec(8, 2, 6, images_per_camera=4, image_height=48, image_width=24, **_MILD),
   "quick": WorldSpec(100, 16, 48, images_per_camera=10, image_height=96, image_width=48, **_MILD),
-  # SYSU-MM01's own 296 + 99 + 96 identities, and hard: nothing here is for a laptop.
+  # SYSU-MM01's 296 + 99 + 96 identities, and as hard as it gets: not for a laptop.
   "full": WorldSpec(296, 99, 96, images_per_camera=20, image_height=288, image_width=144),
 }
 
 
 def random_stream(seed: int, stream: int, *numbers: int) -> np.random.Generator:
-  """Returns a generator that depends on nothing but the integers given."""
+  """Returns a random generator that depends only on the given integers."""
   return np.random.default_rng(np.random.SeedSequence((seed, stream, *numbers)))
 
 
@@ -181,7 +181,7 @@ def random_stream(seed: int, stream: int, *numbers: int) -> np.random.Generator:
 def _identity_numbers(spec: WorldSpec) -> dict[str, tuple[int, ...]]:
   counts = (spec.train_identities, spec.val_identities, spec.test_identities)
   total = sum(counts)
-  # SYSU-MM01 numbers its 491 usable identities within 1..533; the other owners count on.
+  # SYSU-MM01 numbers its 491 usable identities within 1..533; the others number without gaps.
   highest = math.ceil(total * 533 / 491) if spec.world == "sysu_mm01" else total
   generator = random_stream(spec.seed, SPLIT_STREAM)
   shuffled = generator.permutation(np.arange(1, highest + 1))[:total].tolist()

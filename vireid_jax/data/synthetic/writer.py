@@ -1,4 +1,4 @@
-"""Writes synthetic data sets to disk in the layouts of SYSU-MM01, RegDB, LLCM and one's own."""
+"""Writes synthetic data sets in the layouts of SYSU-MM01, RegDB, LLCM and users' own pictures."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ from vireid_jax.data.synthetic.tree import Job, new_tree, write_images, write_li
 from vireid_jax.data.synthetic.world import SPLITS, WorldSpec, random_stream
 
 REGDB_IMAGES = 10  # per identity and modality
-REGDB_SPLITS = 10
+REGDB_TRIALS = 10
 REGDB_STREAM, LLCM_STREAM = 100, 101
 
 
@@ -21,19 +21,19 @@ def write_sysu_mm01(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) ->
   """Writes `cam1..6/{identity:04d}/{image:04d}.jpg` and `exp/` with the id lists and the draws.
 
   Args:
-    out_dir: folder, empty or written by one of these functions before.
-    spec: the world; its camera setup is replaced by SYSU-MM01's.
+    out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
+    spec: The world; its camera setup is replaced by SYSU-MM01's.
     **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
 
   Returns:
     The folder.
 
   Raises:
-    UserError: the folder holds something else, or the world has no val identity.
+    UserError: The folder holds something else, or the world has no validation identity.
   """
   spec = dataclasses.replace(spec, world="sysu_mm01")
   if not spec.val_identities:
-    raise UserError("exp/val_id.txt names at least one identity: val_identities must be at least 1")
+    raise UserError("exp/val_id.txt needs at least one identity: val_identities must be at least 1")
   with new_tree(out_dir, spec) as root:
     jobs = [Job(f"cam{c}/{i:04d}/{n:04d}.jpg", (i, c, n)) for i, c, n in spec.images()]
     write_images(root, spec, jobs, **rendering)
@@ -51,7 +51,7 @@ def _comma_list(numbers) -> str:
 
 def _write_permutations(path: pathlib.Path, spec: WorldSpec) -> None:
   """Writes a 6 x 1 cell of N x 1 cells of 10 x n matrices, N the highest identity number."""
-  import scipy.io  # here, because importing it takes longer than the rest of this module
+  import scipy.io  # here, because it is slow to import
 
   known, highest = set(spec.identities()), max(spec.identities())
   kind = np.uint8 if spec.images_per_camera < 256 else np.uint16
@@ -76,32 +76,32 @@ def write_regdb(
   """Writes `Visible/`, `Thermal/` and `idx/` with ten random halves of the identities.
 
   Args:
-    out_dir: as for `write_sysu_mm01`.
-    spec: the world; its camera setup is replaced by RegDB's, and all its identities are used.
-    images_per_camera: images of each identity per modality, 10 in RegDB.
-    **rendering: as for `write_sysu_mm01`.
+    out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
+    spec: The world; its camera setup is replaced by RegDB's, and all its identities are used.
+    images_per_camera: Images of each identity per modality, 10 in RegDB.
+    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
 
   Returns:
     The folder.
 
   Raises:
-    UserError: the folder holds something else, or the identities cannot be halved.
+    UserError: The folder holds something else, or the number of identities is odd.
   """
   spec = dataclasses.replace(spec, world="regdb", images_per_camera=images_per_camera)
   identities = spec.identities()
   if len(identities) % 2:
     raise UserError(
       f"RegDB trains on one half of the identities and tests on the other; {len(identities)} "
-      "cannot be halved, ask for one more or one less"
+      "cannot be halved, use one more or one less"
     )
   with new_tree(out_dir, spec) as root:
     jobs = [Job(_regdb_path(spec, *key), key) for key in spec.images()]
     write_images(root, spec, jobs, **rendering)
-    for split in range(1, REGDB_SPLITS + 1):
-      shuffled = random_stream(spec.seed, REGDB_STREAM, split).permutation(identities).tolist()
-      half = len(shuffled) // 2
-      for part, members in (("train", shuffled[:half]), ("test", shuffled[half:])):
-        _write_regdb_lists(root, split, part, sorted(members), jobs)
+    for trial in range(1, REGDB_TRIALS + 1):
+      shuffled = random_stream(spec.seed, REGDB_STREAM, trial).permutation(identities).tolist()
+      middle = len(shuffled) // 2
+      for half, members in (("train", shuffled[:middle]), ("test", shuffled[middle:])):
+        _write_regdb_lists(root, trial, half, sorted(members), jobs)
   return pathlib.Path(out_dir).expanduser()
 
 
@@ -114,27 +114,27 @@ def _regdb_path(spec: WorldSpec, identity: int, camera: int, index: int) -> str:
   return f"{folder}/{identity}/{sex}_{view}_{letter}_{frame:05d}_{identity}.bmp"
 
 
-def _write_regdb_lists(root, split: int, part: str, members: list[int], jobs: list[Job]) -> None:
+def _write_regdb_lists(root, trial: int, half: str, members: list[int], jobs: list[Job]) -> None:
   labels = {identity: label for label, identity in enumerate(members)}
   for word, folder in (("visible", "Visible"), ("thermal", "Thermal")):
     chosen = [job for job in jobs if job.key[0] in labels and job.path.startswith(folder)]
     lines = [f"{job.path} {labels[job.key[0]]}" for job in chosen]
-    write_lines(root / f"idx/{part}_{word}_{split}.txt", lines)
+    write_lines(root / f"idx/{half}_{word}_{trial}.txt", lines)
 
 
 def write_llcm(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathlib.Path:
   """Writes `vis/`, `nir/` (train and val), `test_vis/cam*/`, `test_nir/cam*/` and `idx/`.
 
   Args:
-    out_dir: as for `write_sysu_mm01`.
-    spec: the world; its camera setup is replaced by LLCM's nine cameras.
-    **rendering: as for `write_sysu_mm01`.
+    out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
+    spec: The world; its camera setup is replaced by LLCM's nine cameras.
+    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
 
   Returns:
     The folder. The camera of a training image is the `c01`..`c09` in its file name.
 
   Raises:
-    UserError: the folder holds something else.
+    UserError: The folder holds something else.
   """
   spec = dataclasses.replace(spec, world="llcm")
   with new_tree(out_dir, spec) as root:
@@ -168,15 +168,15 @@ def write_own(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathl
   """Writes `pictures/` and `images.csv`, the layout of docs/own_data.md.
 
   Args:
-    out_dir: as for `write_sysu_mm01`.
-    spec: the world; its camera setup is replaced by SYSU-MM01's.
-    **rendering: as for `write_sysu_mm01`.
+    out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
+    spec: The world; its camera setup is replaced by SYSU-MM01's.
+    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
 
   Returns:
     The folder.
 
   Raises:
-    UserError: the folder holds something else.
+    UserError: The folder holds something else.
   """
   spec = dataclasses.replace(spec, world="sysu_mm01")
   jobs, lines = [], ["path,identity,camera,modality,split"]
