@@ -1,4 +1,4 @@
-"""The TFDS builder that every data set shares: features, metadata, lossless image bytes."""
+"""The TFDS builder that all data sets share: features, metadata, lossless image bytes."""
 
 import io
 import pathlib
@@ -18,7 +18,7 @@ _PASSED_THROUGH = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # how JPEG and PNG fi
 
 
 def features(*, masks: bool = False) -> tfds.features.FeaturesDict:
-  """Returns the columns that every data set stores, and the one for masks where asked."""
+  """Returns the columns that every data set stores, with or without masks."""
   columns = {
     "image": tfds.features.Image(shape=(None, None, 3)),
     "identity": tfds.features.Scalar(np.int64),
@@ -32,7 +32,7 @@ def features(*, masks: bool = False) -> tfds.features.FeaturesDict:
 
 
 def encoded_mask(data: bytes, *, turn: bool = False) -> bytes:
-  """Returns a picture as a PNG of one channel, 255 where it is at least half white, else 0."""
+  """Re-encodes a mask as a one-channel PNG, 255 where it is at least 128, else 0."""
   buffer = io.BytesIO()
   mask = picture.grey(data, turn=turn)
   mask.point(lambda level: 255 * (level >= 128)).save(buffer, "PNG")
@@ -40,11 +40,11 @@ def encoded_mask(data: bytes, *, turn: bool = False) -> bytes:
 
 
 def encoded(data: bytes, *, turn: bool = False) -> bytes:
-  """Returns JPEG and PNG files as they are, anything else (BMP) as a PNG of the same pixels.
+  """Returns JPEG and PNG files unchanged, anything else (BMP) as a PNG of the same pixels.
 
   Args:
-    data: the file's bytes.
-    turn: store a picture whose EXIF orientation turns it as a PNG of the turned pixels.
+    data: Bytes of the file.
+    turn: Whether to apply an EXIF orientation, which stores the turned pixels as PNG.
   """
   if data.startswith(_PASSED_THROUGH) and not (turn and is_turned(data)):
     return data
@@ -54,13 +54,13 @@ def encoded(data: bytes, *, turn: bool = False) -> bytes:
 
 
 def is_turned(data: bytes) -> bool:
-  """Says whether a picture's EXIF orientation turns it."""
+  """Returns whether a picture has an EXIF orientation that turns it."""
   with picture.open_picture(data) as opened:
     return picture.orientation(opened) != 1
 
 
 def example(data: bytes, image: Image, mask: bytes | None = None) -> dict:
-  """Returns what is stored of one image, given its encoded bytes and those of its mask."""
+  """Returns the stored columns of one image, given its encoded bytes and its mask's."""
   columns = {
     "image": data,
     "identity": image.identity,
@@ -74,26 +74,26 @@ def example(data: bytes, image: Image, mask: bytes | None = None) -> dict:
 def info(
   builder: tfds.core.DatasetBuilder, homepage: str, *, masks: bool = False
 ) -> tfds.core.DatasetInfo:
-  """Returns the data set description; metadata is filled in while the data is generated."""
+  """Returns the data set's description; its metadata is filled in while images are stored."""
   return builder.dataset_info_from_configs(
     features=features(masks=masks),
     homepage=homepage,
     metadata=tfds.core.MetadataDict(),
-    disable_shuffling=True,  # storage order is the listing's: evaluations name images by it
+    disable_shuffling=True,  # evaluations refer to images by their order in the layout
   )
 
 
 class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Stores the images of a tree in its owner's layout.
+  """Stores the images of a folder in its owner's layout.
 
   A subclass sets the name of its reader and its homepage.
 
   Attributes:
-    layout: the listing to store; None to read `manual_dir`. The prepare command sets the
-      one that it has already checked.
-    masks: whether each image's mask is stored too. TFDS fixes the columns before it has seen the
-      tree, so that this is for whoever makes the builder to say.
-    on_image: called after each stored image, for a progress bar.
+    layout: Layout to store; None to read `manual_dir`. The prepare command sets the one that it has
+      already checked.
+    masks: Whether to store each image's mask too. TFDS fixes the columns before the folder is read,
+      so the caller has to decide.
+    on_image: Function called after each stored image, for a progress bar.
   """
 
   VERSION = tfds.core.Version("1.0.0")
@@ -116,7 +116,7 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.info.metadata.update(layout.metadata)
     if any(image.turn for image in layout.images):
       self.info.metadata["turned"] = []
-    # Lists, not generators: those would all see the last split, they run after this loop.
+    # Lists, because generators would run after this loop and all see the last split.
     images = {split: [i for i in layout.images if i.split == split] for split in layout.splits}
     return {split: self._generate_examples(images[split]) for split in layout.splits}
 
@@ -129,7 +129,7 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return layouts.read(self.READER, pathlib.Path(dl_manager.manual_dir))
 
   def _bytes(self, images: Sequence[Image]) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yields the encoded bytes of `images` and of their masks, in their order."""
+    """Yields the encoded bytes of each image and of its mask, in order."""
     for image in images:
       data = _read(image.path, image)
       if image.turn and is_turned(data):
@@ -144,8 +144,8 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 def _read(path: pathlib.Path, image: Image) -> bytes:
   try:
     return regular_files.read_bytes(path)
-  except OSError as error:  # it was there when it was checked
+  except OSError as error:  # it existed when it was checked
     raise UserError(
       f"{printable(image.file_name)} can no longer be read: {error.strerror or error}. Nothing was "
-      "written; run the command again when the files no longer change"
+      "written; run the command again once the files no longer change"
     ) from error

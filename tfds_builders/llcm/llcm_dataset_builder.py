@@ -1,4 +1,4 @@
-"""LLCM: 1,064 people seen at low light by nine cameras in both modalities."""
+"""LLCM: 1,064 people seen in low light by nine cameras in both modalities."""
 
 from tfds_builders.layout_builder import LayoutBuilder
 
@@ -9,6 +9,6 @@ class Builder(LayoutBuilder):
   READER = "llcm"
   HOMEPAGE = "https://github.com/ZYK100/LLCM"
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
-  Sign the owner's agreement (see the homepage), unpack the archive and pass the folder that holds
-  vis/, nir/, test_vis/, test_nir/ and idx/ (train_vis.txt, train_nir.txt, test_id.txt).
+  Sign the owner's agreement (see the homepage), unpack the archive and pass the folder with vis/,
+  nir/, test_vis/, test_nir/ and idx/ (train_vis.txt, train_nir.txt, test_id.txt).
   """

@@ -9,6 +9,6 @@ class Builder(LayoutBuilder):
   READER = "sysu_mm01"
   HOMEPAGE = "https://github.com/wuancong/SYSU-MM01"
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
-  Sign the owner's agreement (see the homepage), unpack the archive and pass the folder that holds
-  cam1/ ... cam6/ and exp/ (train_id.txt, val_id.txt, test_id.txt, rand_perm_cam.mat).
+  Sign the owner's agreement (see the homepage), unpack the archive and pass the folder with cam1/
+  ... cam6/ and exp/ (train_id.txt, val_id.txt, test_id.txt, rand_perm_cam.mat).
   """

@@ -1,4 +1,4 @@
-"""Rendered pedestrians in SYSU-MM01's protocol, from a seed instead of from files."""
+"""Synthetic pedestrians in SYSU-MM01's protocol, rendered from a seed."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from vireid_jax.data.layout import Image, Layout
 
 
 def listing(preset: str) -> Layout:
-  """Lists the images of a preset as if they lay on disk in SYSU-MM01's layout."""
+  """Lists the images of a preset as if they were files in SYSU-MM01's layout."""
   spec = synthetic.PRESETS[preset]
   images = []
   for split in synthetic.SPLITS:
@@ -33,7 +33,7 @@ def listing(preset: str) -> Layout:
 
 
 def gallery_permutations(spec: synthetic.WorldSpec) -> dict[str, dict[str, list[list[int]]]]:
-  """Returns rows of 1-based image numbers by camera and test identity, both strings."""
+  """Returns rows of 1-based image numbers by camera and test identity, with strings as keys."""
   drawn: dict[str, dict[str, list[list[int]]]] = {}
   for identity in spec.identities("test"):
     for camera in spec.cameras_of(identity):
@@ -43,10 +43,10 @@ def gallery_permutations(spec: synthetic.WorldSpec) -> dict[str, dict[str, list[
 
 
 def rendering_processes() -> int:
-  """Returns one per core under `python -m`, else 1.
+  """Returns the number of rendering processes: one per core under `python -m`, else 1.
 
-  Each process imports the main module anew; a script without a main guard, a notebook or code
-  from standard input does not survive that.
+  Each process imports the main module again, which fails for a script without a main guard, a
+  notebook or code from standard input.
   """
   started_as_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
   return os.cpu_count() or 1 if started_as_module else 1
@@ -65,7 +65,7 @@ class Builder(LayoutBuilder):
     for name, spec in synthetic.PRESETS.items()
   )
   listing = staticmethod(listing)
-  masks = True  # the renderer knows the truth, and it adds a fifth to the size
+  masks = True  # the renderer knows them, and they add only a fifth to the size
 
   def _listing(self, dl_manager) -> Layout:
     return listing(self.builder_config.name)
