@@ -1,9 +1,12 @@
 """Losses: pure functions of arrays. No Linen, no configuration."""
 
 from vireid_jax.losses.center_cluster import center_cluster
+from vireid_jax.losses.circle import circle
 from vireid_jax.losses.cross_entropy import cross_entropy
+from vireid_jax.losses.discrepancy import domain_alignment, maximum_mean_discrepancy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
+from vireid_jax.losses.domain_distillation import domain_distillation
 from vireid_jax.losses.enhanced_squared_difference import enhanced_squared_difference
 from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
@@ -17,10 +20,14 @@ __all__ = [
   "METRIC_LOSSES",
   "batch_hard_triplet",
   "center_cluster",
+  "circle",
   "cross_entropy",
   "divergence",
+  "domain_alignment",
+  "domain_distillation",
   "enhanced_squared_difference",
   "identity_alignment",
+  "maximum_mean_discrepancy",
   "metric_loss",
   "paired_distance",
   "pairwise_distance",

@@ -38,10 +38,18 @@ def pairwise_distance(x: Array, y: Array | None = None) -> Array:
   Returns:
     float [n, m], at least 1e-6.
   """
+  square = squared_distance(x, x if y is None else y)
+  return jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE))
+
+
+def squared_distance(x: Array, y: Array) -> Array:
+  """||x - y||^2 of every row of x [n, d] and y [m, d]: [n, m], in float32 at least.
+
+  Rounding may leave a close pair a little below zero.
+  """
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-  y = x if y is None else y.astype(x.dtype)
+  y = y.astype(x.dtype)
   # Highest precision: TPUs and TF32 GPUs otherwise round the products, and close pairs, the
   # difference of two large numbers, lose all their digits.
   product = jnp.matmul(x, y.T, precision="highest")
-  square = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None, :] - 2 * product
-  return jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE))
+  return jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None, :] - 2 * product

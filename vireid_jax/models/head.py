@@ -76,14 +76,15 @@ class Head(nn.Module):
   """Batch-norm neck and a linear classifier without bias.
 
   Metric losses read the feature before the neck, cross-entropy the logits after it, retrieval the
-  feature after it. The neck's bias is constant zero, so that the classes' borders pass through
-  the origin.
+  feature after it. Unless it is trained, the neck's bias is constant zero, so that the classes'
+  borders pass through the origin.
 
   Attributes:
     num_classes: training identities.
     numerics: batch-norm statistics; the head itself always computes in float32 at least.
     scale_init: of the neck's [c] scale.
     kernel_init: of the classifier's [c, classes] kernel.
+    train_bias: whether the neck's bias is trained.
 
   Reference:
     Luo et al., "A Strong Baseline and Batch Normalization Neck", 2019.
@@ -93,10 +94,11 @@ class Head(nn.Module):
   numerics: Numerics = Numerics()
   scale_init: Callable = _normal_around_one
   kernel_init: Callable = nn.initializers.normal(0.001)
+  train_bias: bool = False
 
   def setup(self):
     full = self._full_precision()
-    self.neck = BatchNorm(full, scale_init=self.scale_init, train_bias=False)
+    self.neck = BatchNorm(full, scale_init=self.scale_init, train_bias=self.train_bias)
     self.classifier = nn.Dense(
       self.num_classes,
       use_bias=False,

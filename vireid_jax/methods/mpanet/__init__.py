@@ -28,9 +28,9 @@ from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.mpanet.mam import MAM
-from vireid_jax.methods.mpanet.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.methods.mpanet.pam import PAM
 from vireid_jax.models.head import Head, Place, pool
+from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, ResNet, Width

@@ -61,7 +61,7 @@ def name_table(name: str) -> NameTable:
   """Returns a family's table.
 
   Args:
-    name: 'torchvision', 'agw' or 'mpanet'.
+    name: 'torchvision', or a method with published weights: 'agw', 'dns' or 'mpanet'.
 
   Raises:
     UserError: no PyTorch model of that name is known.
@@ -100,6 +100,41 @@ def _non_local(path: Path, stage: str, block: str, layer: str) -> str | None:
   place = f"NL_{stage.removeprefix('layer')}.{block.removeprefix('non_local')}"
   layers = {"theta": "theta", "phi": "phi", "g": "g.0", "out": "W.0", "norm": "W.1"}
   return _leaf(path, f"{place}.{layers[layer]}")
+
+
+def _dns(path: Path) -> str | None:
+  collection, *modules, leaf = path
+  if collection == "mean_classifiers":
+    return f"DD.{leaf}_classifier_.weight"
+  match modules:
+    case ["backbone", "hss3" | "hss4" as block, layer]:
+      return _leaf(path, f"base.{block.upper()}.{_DNS_HSS[layer]}")
+    case ["backbone", "shift", layer]:
+      return _leaf(path, f"CSS.mlp.{_DNS_CSS[layer]}")
+    case ["backbone", stream, *_]:
+      return _prefix(_DNS_STREAMS[stream], _resnet(path, path[3:]))
+    case ["head", "neck"]:
+      return _leaf(path, "bottleneck")
+    case ["head", "classifier"]:
+      return _leaf(path, "classifier")
+    case ["modality_classifiers"]:
+      return f"DD.{leaf}_classifier.weight"
+  return None
+
+
+_DNS_STREAMS = {
+  "visible": "visible.visible.",
+  "infrared": "thermal.thermal.",
+  "stage3": "base.base.",
+  "stage4": "base.base.",
+}
+_DNS_HSS = {
+  "squeeze": "channel_attention.0",
+  "norm": "channel_attention.1",
+  "rows": "conv_h",
+  "columns": "conv_w",
+}
+_DNS_CSS = {"norm": "0", "expand": "1", "reduce": "4"}
 
 
 def _mpanet(path: Path) -> str | None:
@@ -144,6 +179,17 @@ def _prefix(prefix: str, name: str | None) -> str | None:
   return name and prefix + name
 
 
+def _averages(prefix: str = "") -> dict[str, str]:
+  """What overwrites the modality classifiers when the published code loads a file.
+
+  A new model's classifier and its average are one tensor until the first step, so that loading both
+  leaves the average, which comes last in the file, in either.
+  """
+  return {
+    f"{prefix}{name}_classifier.weight": f"{prefix}{name}_classifier_.weight" for name in MODALITIES
+  }
+
+
 TABLES = {
   "torchvision": NameTable(
     "torchvision", _torchvision, True, r"fc\.(weight|bias)", "the ImageNet classifier"
@@ -156,14 +202,20 @@ TABLES = {
     r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
     "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
   ),
+  "dns": NameTable(
+    "dns",
+    _dns,
+    False,
+    r"base\.base\.layer[12]\..*",
+    "the shared part of DNS's code holds stages 1 and 2 too, which its forward pass does not use",
+    _averages("DD."),
+  ),
   "mpanet": NameTable(
     "mpanet",
     _mpanet,
     False,
     r"backbone\.fc\.(weight|bias)",
     "the ImageNet classifier",
-    # A new model's classifier and its average are one tensor until the first step, so that loading
-    # both leaves the average, which comes last in the file, in either.
-    {f"{name}_classifier.weight": f"{name}_classifier_.weight" for name in MODALITIES},
+    _averages(),
   ),
 }
