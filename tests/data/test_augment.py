@@ -64,6 +64,21 @@ def test_random_erasing_fills_each_channel_with_its_own_value():
   np.testing.assert_array_equal(np.unique(erased[changed], axis=0), np.float32([fill]))
 
 
+def test_random_erasing_draws_the_aspect_or_its_logarithm_uniformly():
+  """Half of the logarithms are negative; of uniform aspects in 0.3 to 1 / 0.3, 23 % are below 1."""
+  large, ratios = jnp.ones((96, 96, 3)), {}
+  for log_aspect in (False, True):
+    options = {"probability": 1.0, "area": (0.1, 0.1), "value": -1.0, "log_aspect": log_aspect}
+    erase = jax.jit(
+      jax.vmap(lambda key, options=options: augment.random_erasing(key, large, **options))
+    )
+    holes = np.asarray(erase(KEYS))[..., 0] == -1
+    ratios[log_aspect] = holes.any(2).sum(1) / holes.any(1).sum(1)
+  assert 0.15 < np.mean(ratios[False] < 0.98) < 0.3
+  assert 0.42 < np.mean(ratios[True] < 0.98) < 0.56
+  assert all(0.28 < found.min() < found.max() < 3.6 for found in ratios.values())
+
+
 def channel_of(image):
   """Which channel was replicated: 0, 1, 2, 'luma', or 'same'."""
   if np.array_equal(image, IMAGE):
@@ -87,7 +102,19 @@ def test_channel_exchange_replicates_each_channel_equally_often():
   found = shares(many(augment.channel_exchange))
   assert set(found) == {0, 1, 2}
   assert all(0.25 < share < 0.42 for share in found.values())
-  assert shares(many(augment.channel_exchange, gray=True)) == {"luma": 1.0}
+
+
+def test_channel_exchange_has_the_luma_as_a_fourth_choice():
+  found = shares(many(augment.channel_exchange, gray=True))
+  assert set(found) == {0, 1, 2, "luma"}
+  assert all(0.17 < share < 0.33 for share in found.values())
+
+
+def test_channel_exchange_happens_as_often_as_asked():
+  assert 0.25 < shares(many(augment.channel_exchange, probability=0.667))["same"] < 0.42
+  found = shares(many(augment.channel_exchange, probability=0.5, gray=True))
+  assert set(found) == {0, 1, 2, "luma", "same"}
+  assert 0.4 < found["same"] < 0.6
 
 
 def test_channel_adap_leaves_a_quarter_alone():

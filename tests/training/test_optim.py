@@ -183,6 +183,16 @@ def test_one_cycle_per_step_is_the_triangle_of_dns():
   np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-9)
 
 
+def test_late_step_reads_the_rates_as_the_authors_loop_does():
+  """In their log the first rate of SYSU-MM01 is .012505 and that of batch 100 is .001355."""
+  clock = Clock(steps_per_epoch=928, batch_images=48)
+  found = rates([0, 1, 2, 100, 926, 927, 928, 929], clock, update="late_step", **DNS)
+  np.testing.assert_allclose([found[0], found[3]], [0.012505, 0.001355], atol=5e-7)
+  table = np.interp(np.arange(2 * 927) / 927, [0, 16, 100], [2e-5, 0.2, 0.0])
+  entries = [926, 0, 1, 99, 925, 926, 927 + 926, 927]
+  np.testing.assert_allclose(found, table[entries], rtol=1e-5)
+
+
 def test_one_cycle_per_epoch_holds_the_rate_of_the_epochs_start():
   found = rates([0, 4, 5, 40, 80, 84, 290, 499, 500], **DNS)
   expected = [2e-5, 2e-5, 2e-5 + 0.19998 / 16, 0.10001, 0.2, 0.2, 0.1, 0.2 / 84, 0.0]

@@ -11,6 +11,7 @@ from vireid_jax.common.durations import Clock, Duration, unit
 from vireid_jax.common.errors import UserError, choose, nearest, shown
 from vireid_jax.common.options import Number, OneOf, Several, Table, Text
 
+UPDATES = ("epoch", "step", "late_step")
 RULES = {
   "optim.name": OneOf("sgd", "adam", "adamw", noun="optimiser"),
   "optim.lr": Number(0, 1e6),
@@ -19,7 +20,7 @@ RULES = {
   "optim.weight_decay": Number(0, 1),
   "optim.no_decay": Several(Text(empty=False)),
   "optim.schedule": OneOf("steps", "cosine", "one_cycle"),
-  "optim.update": OneOf("epoch", "step"),
+  "optim.update": OneOf(UPDATES),
   "optim.warmup": Duration(),
   "optim.warmup_from": Number(0, 1),
   "optim.decay_at": Several(Duration()),
@@ -45,7 +46,8 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
     config: 'lr', the peak; 'schedule', one of `SCHEDULES`; 'warmup', a duration; 'warmup_from', a
       factor; 'decay_at' and 'decay_to', durations and factors, one of each unless the schedule is
       'steps'; 'update', 'epoch' to change the rate only between epochs as most published codes do,
-      or 'step'.
+      'step', or 'late_step', as DNS's published loop does: in epochs of L steps it has a table of
+      L - 1 rates per epoch, from which step b takes entry b - 1, and the first step the last one.
     clock: for the durations.
 
   Returns:
@@ -56,7 +58,7 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
       'update', or a 'cosine' or 'one_cycle' without one end.
   """
   _check_schedule(config)
-  length = clock.steps_per_epoch if config["update"] == "epoch" else 1
+  read_at, length = _reader(config["update"], clock.steps_per_epoch)
   warmup = clock.steps(config["warmup"], key="optim.warmup")
   moments = [clock.steps(text, key="optim.decay_at") for text in config["decay_at"]]
   _check_moments(config, warmup, moments)
@@ -65,9 +67,19 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   )
 
   def schedule(step):
-    return jnp.asarray(config["lr"] * factor(step // length * length), jnp.float32)
+    return jnp.asarray(config["lr"] * factor(read_at(step)), jnp.float32)
 
   return schedule
+
+
+def _reader(update: str, epoch: int) -> tuple[Schedule, int]:
+  """Returns where a step reads the factor, in steps, and how many steps one value holds."""
+  if update == "epoch":
+    return lambda step: step // epoch * epoch, epoch
+  if update == "step":
+    return lambda step: step, 1
+  table = max(epoch - 1, 1)
+  return lambda step: step // epoch * epoch + (step % epoch - 1) % table * (epoch / table), 1
 
 
 def _steps(
@@ -115,7 +127,7 @@ def _climb(warmup: int, low: float) -> Schedule:
 
 
 def _check_schedule(config: Mapping[str, Any]) -> None:
-  for key, known in (("schedule", SCHEDULES), ("update", ("epoch", "step"))):
+  for key, known in (("schedule", SCHEDULES), ("update", UPDATES)):
     choose(config[key], known, said=f"config.optim.{key} = {config[key]!r}")
   at, to = config["decay_at"], config["decay_to"]
   if len(at) != len(to):

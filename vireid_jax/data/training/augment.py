@@ -6,6 +6,7 @@ Several operations mean different things before and after it; the order in the c
 
 import ast
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
@@ -67,6 +68,7 @@ def random_erasing(
   aspect: Annotated[float, Number(0.01, 1)] = 0.3,
   value: Annotated[float | tuple, Several(Number(-1e6, 1e6), 3, 3, alone=True)] = 0.0,
   attempts: Annotated[int, Whole(1, 1000)] = 10,
+  log_aspect: bool = False,
 ) -> Array:
   """Fills a random rectangle with `value`.
 
@@ -79,10 +81,11 @@ def random_erasing(
     image: float [h, w, 3].
     probability: in [0, 1].
     area: smallest and largest share of the image, in [0, 1].
-    aspect: smallest height : width; the largest is its inverse; uniform in between.
+    aspect: smallest height : width; the largest is its inverse.
     value: of the filled pixels, one number or one per channel; 0 after `normalize` is the mean
       colour.
     attempts: rectangles drawn at most.
+    log_aspect: draw the logarithm of the aspect uniformly, as torchvision does, and not the aspect.
 
   Returns:
     float [h, w, 3].
@@ -93,7 +96,9 @@ def random_erasing(
   height, width, _ = image.shape
   apply, area_key, aspect_key, top_key, left_key = jax.random.split(key, 5)
   share = jax.random.uniform(area_key, (attempts,), minval=area[0], maxval=area[1])
-  ratio = jax.random.uniform(aspect_key, (attempts,), minval=aspect, maxval=1 / aspect)
+  low, high = (math.log(aspect), -math.log(aspect)) if log_aspect else (aspect, 1 / aspect)
+  ratio = jax.random.uniform(aspect_key, (attempts,), minval=low, maxval=high)
+  ratio = jnp.exp(ratio) if log_aspect else ratio
   pixels = share * height * width
   tall = jnp.round(jnp.sqrt(pixels * ratio)).astype(jnp.int32)
   wide = jnp.round(jnp.sqrt(pixels / ratio)).astype(jnp.int32)
@@ -108,15 +113,24 @@ def random_erasing(
   return jnp.where(erase, jnp.asarray(value, image.dtype), image)
 
 
-def channel_exchange(key: Array, image: Array, *, gray: bool = False) -> Array:
-  """Replicates one random channel to all three, or with `gray` the luma.
+def channel_exchange(
+  key: Array, image: Array, *, gray: bool = False, probability: Share = 1.0
+) -> Array:
+  """Replicates one random channel to all three with a probability in [0, 1].
+
+  With `gray` the luma is a fourth choice, as likely as each channel.
 
   Reference:
     Ye et al., "Channel Augmented Joint Learning for VI Recognition", ICCV 2021, section 3.1.
   """
+  apply_key, gray_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+  weights = _replicating(jax.random.randint(key, (), 0, 3))
   if gray:
-    return luma(key, image)
-  return _mix(image, _replicating(jax.random.randint(key, (), 0, 3)))
+    is_gray = jax.random.bernoulli(gray_key, 0.25)
+    weights = jnp.where(is_gray, jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3)), weights)
+  if probability < 1:
+    weights = jnp.where(jax.random.bernoulli(apply_key, probability), weights, jnp.eye(3))
+  return _mix(image, weights)
 
 
 def channel_adap(key: Array, image: Array) -> Array:
