@@ -1,11 +1,12 @@
 """DNS, small enough for a laptop, on rendered pedestrians in SYSU-MM01's protocol.
 
+  python -m vireid_jax.main --config configs/dns_synthetic.py
+
 No data to ask for, minutes on two cores, in the frame of agw_synthetic.py. Its numbers say nothing
 about real images.
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import dns
 
 
 def get_config(arg: str = ""):
@@ -33,5 +34,4 @@ def get_config(arg: str = ""):
 
   config.checkpoint.every = "100 steps"
   config.eval.at_start = True
-  variants = config_lib.method_variants(dns.VARIANTS)
-  return config_lib.apply_variants(config, arg, **variants)
+  return config_lib.apply_variants(config, arg)

@@ -1,13 +1,16 @@
 """DNS on SYSU-MM01, with the settings of its published code.
 
-Jiang et al., "Domain Shifting: A Generalized Solution for Heterogeneous Cross-Modality Person
-Re-Identification", ECCV 2024: 6 identities x (4 visible + 4 infrared) images, SGD with a rate per
-part, a triangle of 100 epochs. The circle loss has the margin of the published logs; the published
-code's default is 0.45.
+  python -m vireid_jax.main --config configs/dns_sysu.py
+
+The margin is that of the published logs; the code's default is 0.45. How to check a run against
+these logs is in docs/methods.md. Not run on the real data yet.
+
+Reference:
+  Jiang et al., "Domain Shifting: A Generalized Solution for Heterogeneous Cross-Modality Person
+  Re-Identification", ECCV 2024.
 """
 
 from vireid_jax import config as config_lib
-from vireid_jax.methods import dns
 
 
 def get_config(arg: str = ""):
@@ -43,5 +46,4 @@ def get_config(arg: str = ""):
   config.optim.decay_to = (0.0,)
   config.train.duration = "100 epochs"
   config.train.steps_per_epoch = 928  # floor(22,258 visible images / 24) + 1, as published
-  variants = config_lib.method_variants(dns.VARIANTS)
-  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val, **variants)
+  return config_lib.apply_variants(config, arg, val=config_lib.hold_out_val)

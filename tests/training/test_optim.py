@@ -183,6 +183,23 @@ def test_one_cycle_per_step_is_the_triangle_of_dns():
   np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-9)
 
 
+def test_the_innermost_module_with_a_multiplier_counts_in_whatever_order():
+  """A ConfigDict sorts its keys, so that the order says nothing."""
+  params = {
+    "backbone": {"stem": {"w": 1.0}, "layer3": {"w": 1.0, "norm": {"w": 1.0}}},
+    "head": {"w": 1.0},
+  }
+  pairs = [("backbone", 0.5), ("layer3", 0.25), ("backbone/layer3/norm", 0.125)]
+  for ordered in (pairs, pairs[::-1]):
+    config = {**CONFIG, "weight_decay": 0.0, "nesterov": False, "lr_multipliers": dict(ordered)}
+    moved = run(config, params, [jax.tree.map(jnp.ones_like, params)])
+    factors = jax.tree.map(lambda w: round(float(1 - w) * 10, 4), moved)
+    assert factors == {
+      "backbone": {"stem": {"w": 0.5}, "layer3": {"w": 0.25, "norm": {"w": 0.125}}},
+      "head": {"w": 1.0},
+    }
+
+
 def test_late_step_reads_the_rates_as_the_authors_loop_does():
   """In their log the first rate of SYSU-MM01 is .012505 and that of batch 100 is .001355."""
   clock = Clock(steps_per_epoch=928, batch_images=48)

@@ -182,7 +182,7 @@ def create(
   Args:
     config: 'name' ('sgd', 'adam' or 'adamw'), 'weight_decay', 'momentum', 'nesterov', 'no_decay'
       (names of parameters or modules without weight decay), 'lr_multipliers' (name -> factor on the
-      learning rate; 0 freezes).
+      learning rate; 0 freezes; of several modules around a parameter the innermost counts).
     schedule: from `make_schedule`.
     no_decay: the method's own names beside those of the config; see `methods.base.Method`.
 
@@ -227,10 +227,10 @@ def _adam(config: Mapping[str, Any]) -> optax.GradientTransformation:
 
 def _scale_by_path(multipliers: dict[str, float]) -> optax.GradientTransformation:
   def scale(path, update):
-    for name, factor in multipliers.items():
-      if _matches(path, name):
-        return update * factor
-    return update
+    names = [name for name in multipliers if _matches(path, name)]
+    if not names:
+      return update
+    return update * multipliers[max(names, key=lambda name: (_end(path, name), len(name)))]
 
   return optax.stateless(lambda updates, _: tree_paths.map_named(scale, updates))
 
@@ -242,3 +242,8 @@ def _matches_any(path: str, names: Iterable[str]) -> bool:
 def _matches(path: str, name: str) -> bool:
   """Whether a path such as 'a/b/c' holds all parts of a name such as 'b/c', in succession."""
   return f"/{name}/" in f"/{path}/"
+
+
+def _end(path: str, name: str) -> int:
+  """Where a name that matches a path ends in it: later, the deeper the module that it names."""
+  return f"/{path}/".rindex(f"/{name}/") + len(name)
