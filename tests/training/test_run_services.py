@@ -32,7 +32,7 @@ def test_disabled_writer_writes_nothing(tmp_path):
 @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
 def test_first_signal_asks_and_handlers_are_restored(number):
   before = signal.getsignal(number)
-  with preemption.heard():
+  with preemption.receiving_signals():
     with pytest.raises(interrupts.Stopped, match=number.name), preemption.listen() as stop:
       assert not stop.reached(1)
       os.kill(os.getpid(), number)
@@ -41,7 +41,7 @@ def test_first_signal_asks_and_handlers_are_restored(number):
     with pytest.raises(interrupts.Stopped), preemption.listen() as stop, stop.interruptible():
       pytest.fail("went on")
   assert signal.getsignal(number) == before
-  with preemption.heard(), preemption.listen() as stop:
+  with preemption.receiving_signals(), preemption.listen() as stop:
     assert not stop.reached(1)
 
 

@@ -1,6 +1,6 @@
-"""What ends with the process, however it ends: unfinished files and folders, and its children.
+"""Cleaning up when the process ends, however it ends: unfinished files and child processes.
 
-Nothing here imports the rest of the package, or anything slow, as in `common.interrupts`.
+This module imports nothing slow and nothing else of the package, as `common.interrupts` needs it.
 """
 
 import contextlib
@@ -12,28 +12,28 @@ from collections.abc import Iterator
 
 FLUSHING = 0.5  # seconds at most
 
-# Of the process, of which there is one.
+# Global, because they belong to the process.
 _left: set[pathlib.Path] = set()
 _children: list = []
 
 
 @contextlib.contextmanager
 def removing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Removes a file or folder at the end, however the end comes; it need not exist.
+  """Removes a file or folder at the end of the context, or of the process; it need not exist.
 
-  Named before it is made, so that no moment is left in which a signal leaves it behind.
+  It is registered before it is created, so that a signal never leaves it behind.
   """
   _left.add(path)
   try:
     yield path
   finally:
     _remove(path)
-    _left.discard(path)  # kept where a signal came into the removal: `remove_left` repeats it
+    _left.discard(path)  # not reached if a signal interrupts the removal: `remove_left` repeats it
 
 
 @contextlib.contextmanager
 def child(process) -> Iterator[None]:
-  """Names a `subprocess.Popen` that a forced end of this one terminates."""
+  """Registers a `subprocess.Popen` to be terminated if this process is ended by force."""
   _children.append(process)
   try:
     yield
@@ -42,13 +42,13 @@ def child(process) -> Iterator[None]:
 
 
 def end(code: int) -> None:
-  """Ends the process at once, with its children, and removes what `removing` named."""
+  """Ends the process and its children at once, and removes what `removing` registered."""
   try:
     for process in (*_children, *_workers()):
       with contextlib.suppress(Exception):
         process.terminate()
     remove_left()
-    # The main thread may hold the lock of a stream whose reader does not read.
+    # In a thread, because the main thread may hold a stream's lock, blocked by a slow reader.
     flushing = threading.Thread(target=_flush, daemon=True)
     flushing.start()
     flushing.join(FLUSHING)
@@ -71,7 +71,7 @@ def _workers() -> list:
 
 
 def remove_left() -> None:
-  """Removes what `removing` named and has not removed."""
+  """Removes what `removing` registered and has not removed yet."""
   for path in list(_left):
     _remove(path)
 
@@ -80,7 +80,7 @@ def _remove(path: pathlib.Path) -> None:
   if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112 (pathlib raises for odd names)
     import shutil  # here, because it takes as long to import as the rest of this module
 
-    for _ in range(3):  # in a forced end the main thread may still be writing there
+    for _ in range(3):  # the main thread may still be writing there
       shutil.rmtree(path, ignore_errors=True)
       if not path.exists():
         break

@@ -1,4 +1,4 @@
-"""Addresses that hold what they name, so that a page needs no other file."""
+"""Data URIs, which embed files into a page."""
 
 import base64
 import io
@@ -11,16 +11,16 @@ QUALITY = 80
 
 
 def data_uri(content: bytes, mime: str) -> str:
-  """Writes bytes into an address."""
+  """Encodes bytes as a data URI."""
   return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 def picture_uri(picture: "Image.Image", kind: str) -> str:
-  """Encodes a picture into an address.
+  """Encodes a picture as a data URI.
 
   Args:
-    picture: RGB.
-    kind: 'jpeg' or 'webp'.
+    picture: Picture in RGB.
+    kind: Image format, 'jpeg' or 'webp'.
   """
   buffer = io.BytesIO()
   picture.save(buffer, kind.upper(), quality=QUALITY)

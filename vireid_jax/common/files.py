@@ -58,7 +58,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
   """
   if path.exists() and not path.is_file():
     raise UserError(f"{path} exists and is not a regular file; choose another path")
-  partial = beside(path, PARTIAL)
+  partial = hidden_sibling(path, PARTIAL)
   with cleanup.removing(partial), partial.open("xb") as file:
     _hold(file)
     yield file
@@ -75,7 +75,7 @@ def temporary_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
     yield path
 
 
-def beside(path: pathlib.Path, suffix: str) -> pathlib.Path:
+def hidden_sibling(path: pathlib.Path, suffix: str) -> pathlib.Path:
   """Returns a unique hidden path in the folder of `path`, to be renamed to it later."""
   start = os.fsdecode(os.fsencode(path.name)[:100])  # names have at most 255 bytes
   return path.with_name(f".{start}.{os.urandom(8).hex()}{suffix}")

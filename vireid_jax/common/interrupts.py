@@ -1,19 +1,18 @@
-"""SIGINT, SIGTERM and SIGHUP: acknowledged at once, then a clean end, in every phase of a command.
+"""SIGINT, SIGTERM and SIGHUP: acknowledged at once, then a clean exit, in every phase of a command.
 
-A thread of its own acknowledges a signal in one line: Python runs signal handlers only between two
-instructions of the main thread, which may be inside a compiler for minutes. What happens next
-depends on where the main thread is:
+A separate thread acknowledges a signal in one line, because Python runs signal handlers only
+between two instructions of the main thread, which may be inside a compiler for minutes. What
+happens next depends on where the main thread is:
 
-* anywhere: `Stopped` is raised there, so that `with` and `finally` clean up;
-* inside an import: the process ends, as after `PATIENCE` below;
-* inside `deferred()`: nothing is raised; the code looks at `Request.name` when it can stop.
+* inside an import: the process is ended with `cleanup.end`;
+* inside `deferred()`: nothing is raised; the code checks the `Request` when it can stop;
+* anywhere else: `Stopped` is raised, so that `with` and `finally` clean up.
 
-A main thread that does not end within `PATIENCE` seconds, outside of `deferred()`, is not waited
-for: the process ends as `cleanup.end` says. Only work that can be made again is done outside of
-`deferred()`. A second signal ends the process in the same way.
+Outside of `deferred()`, a process that has not exited after `PATIENCE` seconds is ended with
+`cleanup.end`, so only work that can be repeated may be done there. A second signal does the same.
 
-Nothing here imports anything slow: commands install it first. A signal before that, in the
-interpreter's own start, ends the process as it ends any other.
+This module imports nothing slow, as commands install it first. A signal before that, while the
+interpreter starts, ends the process as usual.
 """
 
 import atexit
@@ -33,18 +32,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_STOPPED = 75
 PATIENCE = 5.0  # seconds
 IMPATIENCE = 0.5  # seconds, after a second signal
-# Ctrl-C reaches a whole process group, and launchers pass on what they hear: one request, twice.
+# Ctrl-C reaches a whole process group, and launchers forward signals: one request arrives twice.
 SAME_REQUEST = 0.2  # seconds
 TICK = 0.1  # seconds
 
 
 class Stopped(SystemExit):
-  """A signal asked the process to stop. Not an Exception, so that nobody swallows it.
+  """A signal asked the process to stop. Not an Exception, so that no handler swallows it.
 
-  Where nothing catches it, the process ends with `EXIT_STOPPED` and without a traceback.
+  If nothing catches it, the process exits with `EXIT_STOPPED` and without a traceback.
 
   Attributes:
-    name: of the signal, such as 'SIGTERM'.
+    name: Name of the signal, such as 'SIGTERM'.
   """
 
   def __init__(self, name: str):
@@ -52,8 +51,8 @@ class Stopped(SystemExit):
     super().__init__(EXIT_STOPPED)
     self.name = name
     if _state.installed:
-      # With it live the frames that it left: freeing what a compiler's threads still use there, in
-      # the moment before the process ends, crashed it.
+      # This keeps the frames alive through which it was raised: freeing what a compiler's threads
+      # still use there would crash the process just before its end.
       _state.raised.append(self)
 
   def __str__(self) -> str:
@@ -61,14 +60,14 @@ class Stopped(SystemExit):
 
 
 class Request:
-  """Whether a stop was asked for.
+  """A request to stop; true once a signal has arrived.
 
   Attributes:
-    name: of the signal that came, '' before.
+    name: Name of the signal; '' before one arrives.
   """
 
   def __init__(self):
-    """Nothing was asked for."""
+    """Starts without a signal."""
     self.name = ""
 
   def __bool__(self) -> bool:
@@ -76,17 +75,17 @@ class Request:
 
 
 class _State:
-  """What the process knows; signals are a property of the process, so there is one."""
+  """State of the process; one instance, because signals belong to the process."""
 
   def __init__(self):
     self.request = Request()
-    self.handled = 0.0  # when the main thread heard of it
+    self.handled = 0.0  # when the main thread handled the signal
     self.deferrals = 0
     self.installed = False
     self.ending = False
     self.raised: list[Stopped] = []
-    self.code: int | None = None  # of a process that has nothing left to do but end
-    # Taken by whoever writes the line; a lock, because taking it is one instruction.
+    self.code: int | None = None  # exit code of a process that has nothing left to do
+    # Taken by the thread that writes the line; a lock, because acquiring it is atomic.
     self.lines = {again: threading.Lock() for again in (False, True)}
     self.written = False
 
@@ -95,7 +94,7 @@ _state = _State()
 
 
 def install() -> None:
-  """Takes over the signals; does nothing off the main thread, or the second time."""
+  """Takes over the signals; does nothing outside the main thread, or if called again."""
   if _state.installed or threading.current_thread() is not threading.main_thread():
     return
   _state.installed = True
@@ -104,25 +103,25 @@ def install() -> None:
   signal.set_wakeup_fd(write, warn_on_full_buffer=False)
   threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
   sys.unraisablehook = _unraisable
-  atexit.register(_ignore)  # the first to be registered is the last to be called
+  atexit.register(_ignore)  # the first function registered is the last one called
   _take_over()
 
 
 def retake() -> None:
-  """Takes the signals again from a library that has taken one of them since `install`."""
+  """Takes the signals back from a library that has taken one of them since `install`."""
   if _state.installed:
     _take_over()
 
 
 def finish(code: int) -> None:
-  """Tells that a command has ended: what is left is removed, and a signal ends the process."""
+  """Marks the command as finished: removes what is left, and lets a signal end the process."""
   cleanup.remove_left()
   _state.code = code
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-  """Takes over the signals while the context lasts, where `install` was not called."""
+  """Takes over the signals while the context lasts, if `install` was not called."""
   if _state.installed or threading.current_thread() is not threading.main_thread():
     yield
     return
@@ -136,45 +135,45 @@ def listening() -> Iterator[None]:
 
 
 def _ignore() -> None:
-  """The exit code stands: an interpreter that ends would give signals their default again."""
+  """Ignores signals at exit, where the default handlers would change the exit code."""
   for number in SIGNALS:
     signal.signal(number, signal.SIG_IGN)
 
 
 def _take_over() -> dict:
-  """Sets the handlers; returns those before, by signal."""
+  """Sets the handlers; returns the previous ones by signal."""
   previous = {}
   for number in SIGNALS:
-    # `nohup` has the hang-up ignored: the run goes on without its terminal.
+    # Under `nohup`, SIGHUP is ignored, and the run continues without its terminal.
     if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
       previous[number] = signal.signal(number, _handle)
   return previous
 
 
 def leave(code: int) -> None:
-  """Ends the process without the interpreter's own end.
+  """Ends the process without the interpreter's shutdown.
 
-  Threads of compiled libraries that are still at work when it takes their world away abort it.
+  Shutdown would abort the process if threads of compiled libraries are still running.
   """
   _state.code = code
   _end()
 
 
 def requested() -> bool:
-  """Whether a signal has come; for threads, which no exception reaches."""
+  """Returns whether a signal has arrived; for threads, in which `Stopped` is not raised."""
   return bool(_state.request)
 
 
 def ending() -> bool:
-  """Whether a stop was raised or the process is ended by force: errors now come from that."""
+  """Returns whether the process is stopping, so that errors may be consequences of that."""
   return _state.ending or bool(_state.raised)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Request]:
-  """Gives a request to look at; a signal inside is only noted there.
+  """Yields a request to check; a signal inside the context is only recorded there.
 
-  A signal that came inside and led to no other end raises `Stopped` at the end of the context.
+  If a signal arrived and the context ends normally, `Stopped` is raised at its end.
   """
   _state.deferrals += 1
   try:
@@ -187,9 +186,9 @@ def deferred() -> Iterator[Request]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-  """Inside `deferred()`: a part that may be given up, because it can be made again.
+  """Marks work inside `deferred()` that may be abandoned, because it can be repeated.
 
-  A signal raises `Stopped` there, one that came before it too.
+  A signal raises `Stopped` there, even one that arrived before.
   """
   held, _state.deferrals = _state.deferrals, 0
   try:
@@ -201,7 +200,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _handle(number: int, frame) -> None:
-  """Runs in the main thread."""
+  """Handles a signal, in the main thread."""
   if _state.code is not None:
     os._exit(_state.code)
   now, first = time.monotonic(), not _state.request
@@ -218,10 +217,10 @@ def _handle(number: int, frame) -> None:
 
 
 def _is_importing(frame) -> bool:
-  """Whether a frame is inside an import.
+  """Returns whether a frame is inside an import.
 
-  No exception is raised there: compiled modules abort the process when one comes out of what they
-  import, and others take it for a package that is missing and go on.
+  No exception may be raised there: some compiled modules abort the process if an import of theirs
+  raises, and others continue as if a package were missing.
   """
   while frame is not None:
     if frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -231,7 +230,7 @@ def _is_importing(frame) -> bool:
 
 
 def _watch(pipe: int) -> None:
-  """Runs in its own thread: acknowledges, and ends a process that cannot end itself."""
+  """Acknowledges signals, in a separate thread, and ends a process that does not exit by itself."""
   since = deadline = None
   second = False
   while True:
@@ -244,7 +243,7 @@ def _watch(pipe: int) -> None:
         _acknowledge(number, again=second)
     if since is None:
       continue
-    if second:  # the main thread hears it too, unless it is inside a library
+    if second:  # the main thread handles it too, unless it is inside a library
       deadline = min(deadline, now + IMPATIENCE)
     elif deadline is None or _state.deferrals:
       deadline = now + PATIENCE
@@ -253,20 +252,20 @@ def _watch(pipe: int) -> None:
 
 
 def _acknowledge(number: int, *, again: bool) -> None:
-  """Writes the line of a signal; both threads call it, and one line appears."""
+  """Writes a signal's line; both threads call this, and one line appears."""
   if _state.lines[again].acquire(blocking=False):
     words = "stopping at once" if again else "stopping; a second signal stops at once"
-    # Straight to the file: a lock of Python's streams may be held by the main thread.
+    # To the file descriptor, because the main thread may hold the lock of Python's stream.
     with contextlib.suppress(OSError):
       os.write(2, f"\n{signal.Signals(number).name}: {words}\n".encode())
     _state.written = True
   latest = time.monotonic() + 1
-  while not _state.written and time.monotonic() < latest:  # the other thread is about to
+  while not _state.written and time.monotonic() < latest:  # the other thread is writing it
     time.sleep(0.001)
 
 
 def _unraisable(info) -> None:
-  """Ends the process where `Stopped` was raised inside a destructor, which nothing comes out of."""
+  """Ends the process if `Stopped` was raised inside a destructor, where Python discards it."""
   if isinstance(info.exc_value, Stopped):
     _end()
   sys.__unraisablehook__(info)

@@ -174,7 +174,7 @@ class Several(Rule):
     least, most: Range of the number of values.
     distinct: Whether the values must differ from each other.
     ascending: Whether no value may be smaller than the one before it.
-    alone: Whether a single value may replace a tuple of one.
+    allow_single: Whether a single value may replace a tuple of one.
   """
 
   each: Rule = dataclasses.field(default_factory=Rule)
@@ -182,7 +182,7 @@ class Several(Rule):
   most: int = 1000
   distinct: bool = False
   ascending: bool = False
-  alone: bool = False
+  allow_single: bool = False
 
   @property
   def allowed(self) -> str:
@@ -196,7 +196,7 @@ class Several(Rule):
 
   def accepts(self, value: Any) -> bool:
     """See `Rule`."""
-    if self.alone and self.each.accepts(value):
+    if self.allow_single and self.each.accepts(value):
       return True
     if not isinstance(value, tuple | list) or not self.least <= len(value) <= self.most:
       return False
@@ -288,7 +288,7 @@ def inferred(default: Any) -> Rule:
     if isinstance(default, kind):
       return rule
   if isinstance(default, tuple | list):
-    return Several(inferred(default[0]) if default else Rule(), alone=bool(default))
+    return Several(inferred(default[0]) if default else Rule(), allow_single=bool(default))
   return Rule()
 
 

@@ -1,4 +1,4 @@
-"""The versions of packages that decide a run's numbers."""
+"""The versions of packages on which a run's results depend."""
 
 from importlib import metadata
 

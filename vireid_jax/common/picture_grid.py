@@ -1,4 +1,4 @@
-"""Pictures laid out in a grid, with a white gap between them."""
+"""Pictures arranged in a grid, with a white gap between them."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,10 @@ GAP = 2  # pixels to the right of each picture and below it
 
 
 def picture_grid(rows: Iterable[Iterable[np.ndarray]]) -> np.ndarray:
-  """Lays pictures out in rows.
+  """Arranges pictures in a grid.
 
   Args:
-    rows: of pictures, uint8 [h, w, 3] each; all of one size, and as many in every row.
+    rows: Rows of pictures, uint8 [h, w, 3] each, of equal size and with as many in every row.
 
   Returns:
     uint8 [rows * (h + 2), columns * (w + 2), 3].

@@ -1,4 +1,4 @@
-"""Signals in worker processes, which end with their parent and by its decision."""
+"""Signals in worker processes, which leave it to their parent to stop, and end with it."""
 
 import contextlib
 import multiprocessing
@@ -12,8 +12,8 @@ from vireid_jax.common.interrupts import EXIT_STOPPED, SIGNALS
 
 
 @contextlib.contextmanager
-def unheard_by_children() -> Iterator[None]:
-  """Worker processes that start inside do not hear Ctrl-C, not even during their first imports."""
+def blocked_in_children() -> Iterator[None]:
+  """Blocks Ctrl-C in worker processes started inside the context, even during their imports."""
   resource_tracker.ensure_running()  # starting later, it would unblock them
   held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
   try:
@@ -23,7 +23,7 @@ def unheard_by_children() -> Iterator[None]:
 
 
 def reset() -> None:
-  """For worker processes: Ctrl-C is their parent's business, and they end when it has ended."""
+  """Prepares a worker process: it ignores Ctrl-C, and exits when its parent has ended."""
   signal.set_wakeup_fd(-1)
   for number in SIGNALS:
     signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)

@@ -58,7 +58,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   """
   checks.validate(config)
   files.make_workdir(workdir)
-  with _told(workdir), preemption.heard(), workdir_lock.hold_together(workdir):
+  with _told(workdir), preemption.receiving_signals(), workdir_lock.hold_together(workdir):
     clean(workdir)
     return evaluation_schedule.finished(config, workdir) or _train(build(config, workdir))
 

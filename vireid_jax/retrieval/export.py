@@ -86,7 +86,7 @@ def write(model, out: pathlib.Path) -> None:
   check_replaceable(out)
   out = out.absolute()
   out.parent.mkdir(parents=True, exist_ok=True)
-  with files.temporary_folder(files.beside(out, ".incomplete")) as folder:
+  with files.temporary_folder(files.hidden_sibling(out, ".incomplete")) as folder:
     _fill(model, folder)
     folders.put(folder, out)
 

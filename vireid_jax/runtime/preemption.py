@@ -72,6 +72,6 @@ def listen() -> Iterator[StopSignal | GroupStop]:
     yield StopSignal(request) if jax.process_count() == 1 else GroupStop(request)
 
 
-def heard() -> contextlib.AbstractContextManager:
+def receiving_signals() -> contextlib.AbstractContextManager:
   """Receives signals in a process without a command that does so, such as a notebook."""
   return interrupts.listening() if jax.process_count() == 1 else contextlib.nullcontext()

@@ -80,7 +80,7 @@ def render_encoded(
   )
   try:
     for start in range(0, len(keys), BLOCK):
-      with worker_signals.unheard_by_children():
+      with worker_signals.blocked_in_children():
         rendered = pool.map(one, keys[start : start + BLOCK], chunksize=32)
       yield from rendered
   finally:

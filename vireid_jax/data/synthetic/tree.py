@@ -52,7 +52,7 @@ def new_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> Iterator[pathlib.Pa
   _check_ours(root)
   place = root / root.name if root.is_dir() else root
   place.parent.mkdir(parents=True, exist_ok=True)
-  with files.temporary_folder(files.beside(place, INCOMPLETE)) as folder:
+  with files.temporary_folder(files.hidden_sibling(place, INCOMPLETE)) as folder:
     (folder / MARKER).write_text(_marker_text(spec), encoding="utf-8")
     yield folder
     with interrupts.deferred():

@@ -66,7 +66,7 @@ def random_erasing(
   probability: Share = 0.5,
   area: Annotated[tuple, Several(Number(0, 1), 2, 2, ascending=True)] = (0.02, 0.4),
   aspect: Annotated[float, Number(0.01, 1)] = 0.3,
-  value: Annotated[float | tuple, Several(Number(-1e6, 1e6), 3, 3, alone=True)] = 0.0,
+  value: Annotated[float | tuple, Several(Number(-1e6, 1e6), 3, 3, allow_single=True)] = 0.0,
   attempts: Annotated[int, Whole(1, 1000)] = 10,
   log_aspect: bool = False,
 ) -> Array:
