@@ -73,7 +73,7 @@ def test_regdb_unnormalised_ranks_by_euclidean_distance():
 
 def test_regdb_with_one_modality():
   records = regdb_records().take(np.arange(24))
-  with pytest.raises(UserError, match="the test part holds no image for the gallery"):
+  with pytest.raises(UserError, match="the test split has no image for the gallery"):
     create("regdb").evaluate(unit_features(records), records, {})
 
 

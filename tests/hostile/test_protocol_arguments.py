@@ -128,7 +128,7 @@ def test_a_setting_without_a_gallery_leaves_the_others():
   )
   assert len(found["all/1-shot/random_choice"].trials) == 10
   reason = found["indoor/1-shot/random_choice"].not_run
-  assert reason == "the test part holds no image for the gallery"
+  assert reason == "the test split has no image for the gallery"
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -1,4 +1,4 @@
-"""What a random order of the gallery would score: the floor under every result."""
+"""Chance level: the score of a gallery in random order."""
 
 from collections.abc import Mapping
 
@@ -8,23 +8,23 @@ from vireid_jax.common.records import Records
 from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.evaluators.results import SettingResult
 
-# Networks that have learned anything are far above; those that have not differ by little.
+# Trained networks are far above this; untrained ones are close to 1.
 RATIO = 1.3
 
 
 def notice(
   results: Mapping[str, SettingResult], comparisons: Mapping[str, Comparison], records: Records
 ) -> str | None:
-  """Says so where no setting is better than a random order of the gallery.
+  """Returns a warning if no setting is better than a random order of the gallery.
 
   Args:
-    results: per setting, in [0, 1].
-    comparisons: what trial 0 of each setting compares, by the same names.
-    records: of the test images.
+    results: Results by setting.
+    comparisons: Comparison of trial 0 of each setting, by the same names.
+    records: Records of the test images.
 
   Returns:
-    A sentence with both values of the first setting; None where a setting is better, or where
-    chance alone finds half of everything, so that nothing can be told.
+    A sentence with both mAP values of the first setting; None if a setting is above chance, or if
+    chance is 0.5 or more everywhere, which makes the test meaningless.
   """
   floors = {
     name: expected(comparison, records)
@@ -38,16 +38,16 @@ def notice(
   return (
     f"the evaluation is at chance level: mAP {100 * results[name].mean['mAP']:.2f} % in {name}, "
     f"where a random order of the gallery gives {100 * floor:.2f} %; the network has learned "
-    "nothing that transfers to unseen people. Look at the losses, the learning rate, and the data"
+    "nothing that transfers to unseen people. Check the losses, the learning rate, and the data"
   )
 
 
 def expected(comparison: Comparison, records: Records) -> float:
-  """Returns the mAP in [0, 1] that random orders of the gallery give on average.
+  """Returns the expected mAP in [0, 1] of a random order of the gallery.
 
-  With m right images among k in random order, the i-th place is right with probability m / k, and
-  given that, (i - 1)(m - 1) / (k - 1) of those before it are: E[AP] = (H_k + (m - 1)(k - H_k) /
-  (k - 1)) / k with the harmonic number H_k.
+  With m matches among k images in random order, the i-th image is a match with probability m / k,
+  and then (i - 1)(m - 1) / (k - 1) of the images before it are expected to be: E[AP] = (H_k +
+  (m - 1)(k - H_k) / (k - 1)) / k with the harmonic number H_k.
   """
   identities = records.identity
   right = identities[comparison.queries][:, None] == identities[comparison.gallery][None]

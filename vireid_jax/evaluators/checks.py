@@ -1,4 +1,4 @@
-"""Checks of what protocols are given."""
+"""Checks of the arguments of protocols."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from vireid_jax.common.errors import UserError, choose, shown
 
-MOST = 10_000  # of trials, shots or neighbours: a larger number is a slip
+MOST = 10_000  # trials, shots or neighbours; larger numbers are mistakes
 
 
 def names(argument: str, given: str | Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:
-  """Returns `given` as a tuple of distinct allowed names; a single name may stand alone.
+  """Returns `given`, one name or several, as a tuple of distinct allowed names.
 
   Raises:
-    UserError: none, an unknown or a repeated name.
+    UserError: There is no name, or one is unknown or repeated.
   """
   given = _items(argument, given)
   for name in given:
@@ -27,10 +27,10 @@ def one_of(argument: str, given: str, allowed: Iterable[str]) -> None:
 
 
 def counts(argument: str, given: int | Iterable[int]) -> tuple[int, ...]:
-  """Returns `given` as a tuple of distinct whole numbers from 1; one number may stand alone.
+  """Returns `given`, one number or several, as a tuple of distinct whole numbers from 1.
 
   Raises:
-    UserError: none, a repeated one, or something that is not a whole number from 1 to `MOST`.
+    UserError: There is no number, or one is repeated or not a whole number from 1 to `MOST`.
   """
   return _distinct(argument, tuple(count(argument, value) for value in _items(argument, given)))
 
@@ -59,11 +59,11 @@ def flag(argument: str, given: bool) -> None:
 
 
 def _items(argument: str, given) -> tuple:
-  """Returns one value or several as a tuple."""
+  """Returns `given`, one value or several, as a tuple."""
   if isinstance(given, str | bytes) or not isinstance(given, Iterable):
     return (given,)
   if isinstance(given, Mapping):
-    raise UserError(f"{argument} is {shown(given)}; give values between commas")
+    raise UserError(f"{argument} is {shown(given)}; give values separated by commas")
   return tuple(given)
 
 
@@ -74,10 +74,10 @@ def _distinct(argument, given):
 
 
 def rows_match(features, records) -> np.ndarray:
-  """Returns `features` as an array [n, d] once there is one row per record.
+  """Returns `features` as an array [n, d] with one row per record.
 
   Raises:
-    UserError: another shape.
+    UserError: The array has another shape.
   """
   features = np.asarray(features)
   if features.ndim != 2 or len(features) != len(records):

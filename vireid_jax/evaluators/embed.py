@@ -1,4 +1,4 @@
-"""Features of a test set: every image once, in padded batches of one modality."""
+"""Features of a test set: each image is embedded once, in padded batches of one modality."""
 
 import concurrent.futures
 import dataclasses
@@ -19,7 +19,7 @@ from vireid_jax.methods.base import Method
 from vireid_jax.runtime import compilation
 from vireid_jax.runtime import mesh as mesh_lib
 
-# Images embedded at once on CPU; see `_in_pieces`.
+# Images embedded at once on a CPU; see `_in_pieces`.
 PIECE = 4
 
 Features = dict[str, np.ndarray]  # name of the feature -> float32 [n, d]
@@ -29,15 +29,15 @@ class Embedder:
   """Compiles a method's retrieval functions once and applies them to image sets.
 
   Args:
-    methods: one method for each feature, by name, as `feature_methods` makes them. All read the
-      same variables, and the compiler merges what their networks share.
-    mesh: over which a batch is split.
+    methods: Method for each feature, by name, from `feature_methods`. All read the same variables,
+      and the compiler merges what their networks share.
+    mesh: Devices over which a batch is split.
     size: (height, width) of the network's input.
-    resize: see `source.decode`.
-    operations: the augmentation of training; of it only `normalize` is applied.
-    batch: images per step, rounded up to a multiple of the devices.
-    flip: a feature is the mean of the L2-normalised features of the image and of its mirror image,
-      L2-normalised again.
+    resize: Filter for resizing, as in `source.decode`.
+    operations: Training augmentation by modality; only its `normalize` is applied.
+    batch: Number of images per step, rounded up to a multiple of the number of devices.
+    flip: Whether to average the L2-normalised features of an image and its mirror image; the mean
+      is L2-normalised again.
   """
 
   def __init__(
@@ -67,18 +67,18 @@ class Embedder:
     """Embeds every image once.
 
     Args:
-      variables: of the method.
-      images: what to embed.
-      change: see `cache.fill`.
-      progress: show a bar.
+      variables: Variables of the method.
+      images: Images to embed.
+      change: Function to apply to each decoded image, as in `cache.fill`.
+      progress: Whether to show a progress bar.
 
     Returns:
-      Per feature float32 [n, d], in the order of the images.
+      float32 [n, d] for each feature, in the order of the images.
     """
     from tqdm import tqdm
 
     features = {}
-    hidden = None if progress else True  # None: hidden off a terminal
+    hidden = None if progress else True  # None: hidden unless on a terminal
     with tqdm(total=len(images), desc="embed", unit="img", disable=hidden) as bar:
       for modality, rows, pixels in self._batches(images, change):
         batch = self.embed_pixels(variables, MODALITIES[modality], pixels)
@@ -89,7 +89,7 @@ class Embedder:
     return features
 
   def _batches(self, images: ImageSet, change) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields (modality, rows, this process's uint8 images of them), decoding one batch ahead."""
+    """Yields (modality, rows, uint8 images of this process), decoding one batch ahead."""
     chunks = [
       (modality, rows[start : start + self._batch])
       for modality in range(len(MODALITIES))
@@ -109,15 +109,15 @@ class Embedder:
     return cache.fill(images.take(rows[self._mine]), self._size, self._resize, change=change)
 
   def embed_pixels(self, variables: Variables, modality: str, pixels: np.ndarray) -> Features:
-    """Embeds one batch, padded to the size that was compiled.
+    """Embeds one batch, padded to the compiled size.
 
     Args:
-      variables: of the method.
+      variables: Variables of the method.
       modality: 'visible' or 'infrared'.
       pixels: uint8 [m, height, width, 3], this process's share of at most `batch` images.
 
     Returns:
-      Per feature float32 [batch, d]; rows from m on are padding.
+      float32 [batch, d] for each feature; rows from m on are padding.
     """
     padded = np.zeros((self._mine.stop - self._mine.start, *pixels.shape[1:]), np.uint8)
     padded[: len(pixels)] = pixels
@@ -129,14 +129,14 @@ class Embedder:
 
 
 def feature_methods(method: Method, names) -> dict[str, Method]:
-  """Returns the method once for each wanted feature.
+  """Returns a copy of the method for each requested feature.
 
   Args:
-    method: has a field `feature` where it can give more than one.
-    names: values of that field; empty for the method's own setting.
+    method: Method, with a field `feature` if it has more than one.
+    names: Values of that field; empty for the method's own setting.
 
   Raises:
-    UserError: the method has no choice, or not this one.
+    UserError: The method has only one feature, or not this one.
   """
   names = (names,) if isinstance(names, str) and names else tuple(names)
   if not names:
@@ -157,13 +157,13 @@ def retrieval_function(
   """Returns the pure function from uint8 images of one modality to features.
 
   Args:
-    methods: see `Embedder`.
+    methods: Method for each feature, by name, as in `Embedder`.
     modality: 'visible' or 'infrared'.
-    operations: the modality's augmentation of training.
-    flip: see `Embedder`.
+    operations: Training augmentation of the modality.
+    flip: Whether to average with the mirror image, as in `Embedder`.
 
   Returns:
-    (variables, uint8 [n, h, w, 3]) -> per feature float32 [n, d]; n may be symbolic.
+    (variables, uint8 [n, h, w, 3]) -> float32 [n, d] for each feature; n may be symbolic.
   """
   normalize = augment.make_normalizer(operations)
 
@@ -183,7 +183,7 @@ def retrieval_function(
 def jitted(
   methods: dict[str, Method], modality: str, operations, mesh, *, flip: bool = False
 ) -> Callable[[Variables, jax.Array], dict[str, jax.Array]]:
-  """Returns `retrieval_function` under jit, as evaluation runs it; its features lie by rows."""
+  """Returns `retrieval_function` under jit, as in evaluation; features are sharded by rows."""
   whole = retrieval_function(methods, modality, operations, flip=flip)
   pieces = _in_pieces(whole)
 
@@ -195,14 +195,14 @@ def jitted(
 
 
 def goes_in_pieces(count: int, mesh) -> bool:
-  """Whether a batch of that many images is embedded a few at a time: on one CPU, if they fit."""
+  """Returns whether a batch of this size is embedded a few images at a time, as on one CPU."""
   return jax.default_backend() == "cpu" and mesh.size == 1 and count % PIECE == 0
 
 
 def _in_pieces(embed: Callable) -> Callable:
-  """Embeds a few images at a time, whose maps stay in a CPU's cache from layer to layer.
+  """Embeds a few images at a time, so that their maps stay in the CPU's cache between layers.
 
-  In evaluation an image's feature does not depend on the others, so the features are the same.
+  In evaluation mode an image's feature does not depend on the others, so the result is the same.
   """
 
   def embed_pieces(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:

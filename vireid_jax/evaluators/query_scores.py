@@ -1,4 +1,4 @@
-"""Scores of single queries, and their averages."""
+"""Scores of individual queries, and their averages."""
 
 import dataclasses
 
@@ -7,13 +7,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class QueryScores:
-  """What the ranked list of each query says.
+  """Scores of each query's ranked list.
 
   Attributes:
-    first_match: int64 [q], how many items (or identities) come before the first true match;
-      -1 for a query that has no match left.
-    average_precision: float64 [q] in [0, 1], 0 without a match.
-    inverse_negative_penalty: float64 [q] in [0, 1], 0 without a match.
+    first_match: int64 [q], number of images (or identities) ranked before the first true match;
+      -1 if the query has no match.
+    average_precision: float64 [q] in [0, 1]; 0 without a match.
+    inverse_negative_penalty: float64 [q] in [0, 1]; 0 without a match.
   """
 
   first_match: np.ndarray
@@ -21,10 +21,10 @@ class QueryScores:
   inverse_negative_penalty: np.ndarray
 
   @classmethod
-  def concatenate(cls, parts: "list[QueryScores]") -> "QueryScores":
-    """Joins the scores of consecutive groups of queries."""
+  def concatenate(cls, blocks: "list[QueryScores]") -> "QueryScores":
+    """Joins the scores of consecutive blocks of queries."""
     names = [field.name for field in dataclasses.fields(cls)]
-    return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 
   @classmethod
   def without_match(cls, count: int) -> "QueryScores":
@@ -32,14 +32,14 @@ class QueryScores:
     return cls(np.full(count, -1, np.int64), np.zeros(count), np.zeros(count))
 
   def summary(self, max_rank: int = 20) -> dict:
-    """Averages over the valid queries, those with a match left.
+    """Averages over the valid queries, that is those with a match in the gallery.
 
     Args:
-      max_rank: length of the CMC curve.
+      max_rank: Length of the CMC curve.
 
     Returns:
-      `cmc` float64 [max_rank], `mAP` and `mINP` (all in [0, 1]) and `valid_queries`, an int. With
-      no valid query every rate is 0 and `valid_queries` says why.
+      `cmc` float64 [max_rank], `mAP` and `mINP` (all in [0, 1]), and the number `valid_queries`. If
+      it is 0, so are all rates.
     """
     valid = self.first_match >= 0
     count = int(valid.sum())

@@ -1,10 +1,10 @@
-"""Ranked-list metrics by counting: CMC, mAP and mINP, exact on ties.
+"""Ranked-list metrics by counting: CMC, mAP and mINP, exact for ties.
 
-Only the positions of a query's true matches matter, and a position is the number of kept gallery
-items that are closer (or equally close and earlier). Sorting the *values* of each row and looking
-the matches up is several times cheaper than an argsort; rows in which a match ties with something
-are ranked by a stable sort instead. NumPy's vectorised sort in threads over blocks of queries beat
-every jitted form on a CPU, and after the similarities are on the host it needs no accelerator.
+Only the positions of a query's true matches matter, and a position is the number of gallery images
+that are closer (or equally close and earlier). Sorting the *values* of each row and searching for
+the matches is several times cheaper than an argsort; rows in which a match is tied are ranked by a
+stable sort instead. NumPy's vectorised sort, in threads over blocks of queries, was faster than all
+jitted versions on a CPU; the similarities are on the host anyway.
 """
 
 import concurrent.futures
@@ -27,27 +27,27 @@ def evaluate_ranking(
   max_rank: int = 20,
   block_size: int = 512,
 ) -> dict:
-  """Ranks the gallery for every query and scores the lists.
+  """Ranks the gallery for each query and computes CMC, mAP and mINP.
 
-  With hits at 1-based ranks r_1 < ... < r_m: AP = (1/m) sum_j j / r_j and INP = m / r_m. Of equal
-  similarities the earlier gallery index ranks first, as in a stable descending sort.
+  With matches at ranks r_1 < ... < r_m, from 1: AP = (1/m) sum_j j / r_j and INP = m / r_m. Ties
+  are ranked by gallery index, as in a stable descending sort.
 
   Args:
     similarity: float [q, g], finite, larger is closer.
     query_ids: int [q], identity of each query.
     gallery_ids: int [g], identity of each gallery image.
-    exclude: bool [q, g], true where a gallery image is dropped from a query's list.
-    unique_identities: CMC counts distinct identities (first occurrence of each) instead of
-      images; AP and INP always read the full list.
-    max_rank: length of the CMC curve; past the last gallery item it stays flat.
-    block_size: queries ranked at once by each thread; bounds the memory.
+    exclude: bool [q, g], true where a gallery image is left out of a query's list.
+    unique_identities: Whether CMC counts distinct identities (their first occurrence) instead of
+      images; AP and INP always use the full list.
+    max_rank: Length of the CMC curve; it is constant beyond the last gallery image.
+    block_size: Number of queries that each thread ranks at once; limits the memory.
 
   Returns:
-    `cmc` float64 [max_rank], `mAP`, `mINP`, all in [0, 1] over the queries that have a match
-    left, and their number `valid_queries`; without any, the rates are 0.
+    `cmc` float64 [max_rank], `mAP` and `mINP`, all in [0, 1], over the queries with a match, and
+    the number of these, `valid_queries`. If it is 0, so are all rates.
 
   Raises:
-    UserError: shapes that do not fit, or a similarity that is not finite.
+    UserError: Shapes do not match, or a similarity is not finite.
 
   Reference: INP is from Ye et al., "Deep Learning for Person Re-identification: A Survey and
   Outlook", section 4.
@@ -75,23 +75,23 @@ def score_queries(
   unique_identities: bool = False,
   block_size: int = 512,
 ) -> QueryScores:
-  """Scores each query's list; as `evaluate_ranking`, but per query and on a choice of columns.
+  """Scores each query's list, as in `evaluate_ranking`, on given columns of the similarity.
 
   Args:
     similarity: float [q, n], larger is closer.
     query_ids: int [q].
     gallery_ids: int [g], identities of the gallery images.
-    columns: int [g], the column of `similarity` that holds each gallery image; all n when None.
-      Gathering here, block by block, spares a copy of the whole matrix per gallery draw.
-    exclude: bool [q, g], or None.
-    unique_identities: count identities, not images, in `first_match`.
-    block_size: queries ranked at once by each thread.
+    columns: int [g], column of `similarity` for each gallery image; all n if None. Gathering here,
+      block by block, avoids a copy of the whole matrix per gallery draw.
+    exclude: bool [q, g], true where a gallery image is left out of a query's list; or None.
+    unique_identities: Whether `first_match` counts identities instead of images.
+    block_size: Number of queries that each thread ranks at once.
 
   Returns:
     The scores, in the order of the queries.
 
   Raises:
-    UserError: shapes that do not fit, or a similarity that is not finite.
+    UserError: Shapes do not match, or a similarity is not finite.
   """
   similarity, query_ids, gallery_ids = map(np.asarray, (similarity, query_ids, gallery_ids))
   columns = np.arange(similarity.shape[-1]) if columns is None else np.asarray(columns)
@@ -105,7 +105,7 @@ def score_queries(
     rows = slice(start, start + block_size)
     gallery, order, dropped = whole, whole.order, None
     if exclude is not None and exclude[rows].any():
-      kept = np.flatnonzero(~exclude[rows].all(axis=0))  # what the whole block drops costs nothing
+      kept = np.flatnonzero(~exclude[rows].all(axis=0))  # some query of the block needs the image
       if not len(kept):
         return QueryScores.without_match(len(query_ids[rows]))
       gallery = _Gallery.of(gallery_ids[kept])
@@ -119,19 +119,20 @@ def score_queries(
 
 
 def _threads():
-  """Number of blocks in flight: the cores this process may use, bounded for memory's sake."""
+  """Returns the number of blocks ranked at once: usable cores, at most 8 to save memory."""
   affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
   return min(len(affinity(0)) if affinity else os.cpu_count() or 1, 8)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Gallery:
-  """The gallery with the images of one identity side by side, in their given order.
+  """The gallery grouped by identity; images of an identity keep their order.
 
   Attributes:
-    order: int [g], given index of each image in the grouped layout.
-    identities: int [i], distinct, sorted.
-    starts, counts: int [i], where each identity's images lie in the grouped layout.
+    order: int [g], original index of each image of the grouped gallery.
+    identities: int [i], distinct identities, sorted.
+    starts, counts: int [i], first index and number of images of each identity in the grouped
+      gallery.
   """
 
   order: np.ndarray
@@ -148,7 +149,7 @@ class _Gallery:
     return cls(order, identities, starts, counts)
 
   def group_of(self, query_ids):
-    """Returns (int [q] index into `identities`, bool [q] whether the identity is there)."""
+    """Returns int [q], index into `identities`, and bool [q], whether the identity is there."""
     group = np.minimum(np.searchsorted(self.identities, query_ids), len(self.identities) - 1)
     return group, self.identities[group] == query_ids
 
@@ -163,7 +164,7 @@ def _check_shapes(similarity, query_ids, gallery_ids, columns, exclude):
   inside = not len(columns) or (columns.min() >= 0 and columns.max() < width)
   if len(columns) != len(gallery_ids) or not inside:
     raise UserError(
-      f"similarity has {width} columns, which does not fit {len(gallery_ids)} gallery identities"
+      f"similarity has {width} columns, which does not match {len(gallery_ids)} gallery identities"
     )
   if exclude is not None and exclude.shape != (len(query_ids), len(gallery_ids)):
     raise UserError(
@@ -172,9 +173,9 @@ def _check_shapes(similarity, query_ids, gallery_ids, columns, exclude):
 
 
 def _read_block(similarity, columns, dropped, start):
-  """Returns float [b, g] in the grouped layout, -inf where an image is dropped."""
+  """Returns float [b, g], grouped by identity, -inf where an image is left out."""
   exact = np.float64 if similarity.dtype.kind in "biu" else np.float32
-  values = np.take(similarity, columns, axis=1, mode="clip")  # clip spares the bounds check
+  values = np.take(similarity, columns, axis=1, mode="clip")  # clip skips the bounds check
   if values.dtype not in (np.float32, np.float64):
     values = values.astype(exact)
   finite = np.isfinite(values)
@@ -184,15 +185,15 @@ def _read_block(similarity, columns, dropped, start):
   if not finite.all():
     row = int(np.flatnonzero(~finite.all(axis=1))[0])
     raise UserError(
-      f"the similarities of query {start + row} hold NaN or infinite values; every similarity must "
-      "be finite. Check that the features are (a diverged network gives NaN), and drop gallery "
-      "images with `exclude`"
+      f"the similarities of query {start + row} hold NaN or infinite values; all must be finite. "
+      "Check that the features are finite (a diverged network gives NaN), and leave gallery images "
+      "out with `exclude`"
     )
   return values
 
 
 def _score_block(values, query_ids, gallery, unique_identities):
-  """Scores the queries of one block; `values` float [b, g] in the grouped layout."""
+  """Scores the queries of one block; `values` is float [b, g], grouped by identity."""
   group, present = gallery.group_of(query_ids)
   row, column = _matches(group, present, gallery)
   kept = values[row, column] > -np.inf
@@ -202,7 +203,7 @@ def _score_block(values, query_ids, gallery, unique_identities):
   closer_identities = None
   if unique_identities:
     closer_identities = _count_closer_identities(values, group, gallery)
-  if tied.any():  # two identities' bests can only tie where a match ties
+  if tied.any():  # the best images of two identities can only tie if a match ties
     position = _stable_positions(values[tied], gallery.order)
     slow_row = np.cumsum(tied) - 1
     redo = tied[row]
@@ -213,7 +214,7 @@ def _score_block(values, query_ids, gallery, unique_identities):
 
 
 def _matches(group, present, gallery):
-  """Lists the true matches as (query row, gallery column), grouped by query."""
+  """Returns the true matches as (query row, gallery column), grouped by query."""
   counts = gallery.counts[group] * present
   row = np.repeat(np.arange(len(group)), counts)
   within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -221,11 +222,11 @@ def _matches(group, present, gallery):
 
 
 def _count_closer(values, row, column):
-  """Counts the items strictly closer than each match; bool [b]: rows where a match ties."""
+  """Counts the images strictly closer than each match; also returns bool [b], rows with a tie."""
   ordered = np.sort(values, axis=1)
   score = values[row, column]
   at_most = _count_at_most(ordered, row, score)
-  # The match itself lies at at_most - 1; an equal value below it is another item.
+  # The match itself is at at_most - 1; an equal value before it belongs to another image.
   equal = (at_most >= 2) & (ordered[row, np.maximum(at_most - 2, 0)] == score)
   tied = np.zeros(len(values), bool)
   tied[row[equal]] = True
@@ -233,10 +234,10 @@ def _count_closer(values, row, column):
 
 
 def _count_at_most(ordered, row, score):
-  """Counts the entries <= score in ascending rows: one binary search for all pairs at once."""
+  """Counts the entries <= score in ascending rows, with one binary search for all pairs."""
   flat, start = ordered.ravel(), row * ordered.shape[1]
   low, length = start.copy(), ordered.shape[1]
-  while length > 1:  # the answer lies in low .. low + length
+  while length > 1:  # the result is in low .. low + length
     half = length // 2
     low += half * (flat[low + (half - 1)] <= score)
     length -= half
@@ -250,7 +251,7 @@ def _count_closer_identities(values, group, gallery):
 
 
 def _stable_positions(values, order):
-  """Returns the 0-based position of each item in its row's stable descending sort, [b, g]."""
+  """Returns [b, g], the position, from 0, of each image in the row's stable descending sort."""
   given = np.empty_like(values)
   given[:, order] = values
   ranked = np.argsort(-given, axis=1, kind="stable")
@@ -260,13 +261,13 @@ def _stable_positions(values, order):
 
 
 def _count_earlier_identities(position, group, gallery):
-  """Counts the identities whose first position is before the true identity's first."""
+  """Counts the identities whose first image ranks before the true identity's first."""
   first = np.minimum.reduceat(position, gallery.starts, axis=1)
   return (first < first[np.arange(len(group)), group][:, None]).sum(axis=1)
 
 
 def _scores(row, before, matches, width, closer_identities):
-  """Turns the 0-based positions of the matches into scores per query."""
+  """Turns the positions, from 0, of the matches into scores per query."""
   before = np.sort(row * width + before) - row * width  # ascending within each query
   end = np.cumsum(matches)
   hit = np.arange(1, len(row) + 1) - (end - matches)[row]

@@ -1,8 +1,7 @@
 """k-reciprocal re-ranking of a gallery.
 
 An image's encoding has a few hundred non-zero entries, so on a CPU sparse rows cost a small
-fraction of the dense all-pairs minimum. Where there is an accelerator, it does the whole work in
-dense form (`reranking_dense`).
+fraction of the dense all-pairs minimum. Accelerators use the dense form (`reranking_dense`).
 """
 
 import dataclasses
@@ -13,12 +12,12 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.similarity import similarity_matrix
 
-BLOCK = 256  # rows at once; bounds the temporaries to tens of MB
+BLOCK = 256  # rows at once; limits temporary arrays to tens of MB
 
 
 @dataclasses.dataclass(frozen=True)
 class Reranking:
-  """Parameters of the re-ranking of an evaluation; as for `k_reciprocal_distance`."""
+  """Parameters of re-ranking, as in `k_reciprocal_distance`."""
 
   k1: int = 20
   k2: int = 6
@@ -31,26 +30,26 @@ class Reranking:
 
 
 class Reranker:
-  """Re-ranks galleries drawn for one set of queries, whose own distances are computed once."""
+  """Re-ranks several galleries for the same queries, whose mutual distances are computed once."""
 
   def __init__(self, options: Reranking, query, *, normalize: bool):
-    """Compares the queries, float [q, d], among themselves; `normalize` as in the evaluation."""
+    """Computes the distances among the queries, float [q, d]; `normalize` as in the evaluation."""
     self._options, self._normalize, self._query = options, normalize, np.asarray(query)
     self._among_queries = self._distances(self._query, self._query)
 
   def similarity(self, gallery, similarity) -> np.ndarray:
-    """Replaces the similarity of queries and gallery.
+    """Returns the re-ranked similarity of queries and gallery.
 
     Args:
       gallery: float [g, d].
-      similarity: float [q, g], the plain one from `similarity_matrix`.
+      similarity: float [q, g], plain similarity from `similarity_matrix`.
 
     Returns:
-      float [q, g], minus the k-reciprocal distance.
+      float [q, g], the negative k-reciprocal distance.
     """
     count = len(self._query)
     if not count or not len(gallery):
-      return np.asarray(similarity)  # nothing to rank, which the caller says of its setting
+      return np.asarray(similarity)  # nothing to rank; the caller reports it
     whole = np.empty((count + len(gallery),) * 2, self._among_queries.dtype)
     whole[:count, :count] = self._among_queries
     whole[:count, count:] = self._from_similarity(similarity)
@@ -77,26 +76,26 @@ def k_reciprocal_distance(
   lambda_value: float = 0.3,
   query_only: bool = False,
 ):
-  """Mixes the distance of two images with how little their neighbourhoods overlap.
+  """Combines the distance of two images with the Jaccard distance of their neighbourhoods.
 
-  Queries and gallery together are the set in which neighbours are looked up, so a query's result
-  depends on the other queries.
+  Neighbours are looked up among queries and gallery together, so a query's result depends on the
+  other queries.
 
   Args:
-    query: float [q, d]; float64 is kept, anything else is computed in float32. L2-normalise both
-      beforehand where the plain ranking does.
+    query: float [q, d]; float64 is kept, other types are computed in float32. L2-normalise both
+      first if the plain ranking does.
     gallery: float [g, d].
-    k1: size of the neighbourhoods.
-    k2: neighbours over which an encoding is averaged; 1 leaves it as it is.
-    lambda_value: weight of the original distance, in [0, 1].
-    query_only: look neighbours up among the queries alone, as MPANet's published
-      SYSU-MM01 evaluation does; the paper looks among queries and gallery.
+    k1: Size of the neighbourhoods.
+    k2: Number of neighbours over which an encoding is averaged; 1 does not average.
+    lambda_value: Weight of the original distance, in [0, 1].
+    query_only: Whether to look neighbours up only among the queries, as in MPANet's published
+      SYSU-MM01 evaluation; the paper uses queries and gallery.
 
   Returns:
     float [q, g], smaller is closer; `-distance` is a similarity for `ranking.evaluate_ranking`.
 
   Raises:
-    UserError: a parameter out of range, or a feature that is not finite.
+    UserError: A parameter is out of range, or a feature is not finite.
 
   Reference: Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding",
   CVPR 2017, section 3.
@@ -123,19 +122,19 @@ def rerank(
   lambda_value: float = 0.3,
   query_only: bool = False,
 ):
-  """Re-ranks from given distances; spares the products when draws share their queries.
+  """Re-ranks with given distances, which saves work if several galleries share their queries.
 
   Args:
-    distances: float [n, n], symmetric, squared Euclidean, with zeros on the diagonal; the first
+    distances: float [n, n], squared Euclidean, symmetric, with zeros on the diagonal; the first
       `queries` images are the queries, the others the gallery.
-    queries: number of queries.
-    k1, k2, lambda_value, query_only: as for `k_reciprocal_distance`.
+    queries: Number of queries.
+    k1, k2, lambda_value, query_only: As in `k_reciprocal_distance`.
 
   Returns:
     float [queries, n - queries], smaller is closer.
 
   Raises:
-    UserError: a parameter out of range.
+    UserError: A parameter is out of range.
   """
   _check_parameters(k1, k2, lambda_value)
   if not 0 < queries < len(distances):
@@ -176,9 +175,9 @@ def _check_parameters(k1, k2, lambda_value):
 
 
 def _nearest(distances, count, near):
-  """Returns int [n, count], the nearest of each row in order; of equal ones the earlier first.
+  """Returns int [n, count], the nearest images of each row, closest first, ties by index.
 
-  Images from `near` on are looked up as if they were the farthest of all.
+  Images from index `near` on are treated as if they were farthest.
   """
   count, farthest = min(count, len(distances)), distances.max()
   found = np.empty((len(distances), count), np.int64)
@@ -194,7 +193,7 @@ def _nearest(distances, count, near):
 
 
 def _encode(distances, scale, nearest, k1):
-  """Returns sparse [n, n]: weights of the expanded k-reciprocal neighbours, each row of sum 1."""
+  """Returns sparse [n, n], weights of the expanded k-reciprocal neighbours; rows sum to 1."""
   import scipy.sparse
 
   wide, narrow = nearest[:, : k1 + 1], nearest[:, : round(k1 / 2) + 1]
@@ -212,12 +211,12 @@ def _encode(distances, scale, nearest, k1):
 
 
 def _mutual(neighbours):
-  """Marks which neighbours of each image have the image among their own, bool [n, k]."""
+  """Marks the neighbours that have the image among their own neighbours, bool [n, k]."""
   return (neighbours[neighbours] == np.arange(len(neighbours))[:, None, None]).any(axis=-1)
 
 
 def _expand(neighbours, mutual, narrow, mutual_narrow):
-  """Adds to each reciprocal set the narrower sets of its members that it mostly holds already.
+  """Adds to each reciprocal set those of its members' narrow sets that overlap it by over 2/3.
 
   Returns (row in the block, image) of the members of the expanded sets.
   """
@@ -233,7 +232,7 @@ def _expand(neighbours, mutual, narrow, mutual_narrow):
 
 
 def _average(encoding, nearest):
-  """Returns the mean encoding over each image's nearest ones (local query expansion)."""
+  """Averages each image's encoding over its nearest neighbours (local query expansion)."""
   import scipy.sparse
 
   count, width = nearest.shape
@@ -245,17 +244,17 @@ def _average(encoding, nearest):
 
 
 def _jaccard_distance(query, gallery):
-  """Returns float64 [q, g]: one minus sum of minima over sum of maxima, for rows of sum 1."""
+  """Returns float64 [q, g]: one minus sum of minima over sum of maxima; rows sum to 1."""
   overlap = np.zeros((query.shape[0], gallery.shape[0]))
   by_column = gallery.tocsc()
   for start in range(0, len(overlap), BLOCK):
-    part = query[start : start + BLOCK].tocoo()
-    counts = np.diff(by_column.indptr)[part.col]
+    rows = query[start : start + BLOCK].tocoo()
+    counts = np.diff(by_column.indptr)[rows.col]
     pair = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
-    entry = by_column.indptr[part.col][pair] + within
-    least = np.minimum(part.data[pair], by_column.data[entry])
-    cell = part.row[pair].astype(np.int64) * overlap.shape[1] + by_column.indices[entry]
-    summed = np.bincount(cell, weights=least, minlength=part.shape[0] * overlap.shape[1])
-    overlap[start : start + BLOCK] = summed.reshape(part.shape[0], -1)
-  return np.maximum(1 - overlap / (2 - overlap), 0)  # rounding takes identical rows below zero
+    entry = by_column.indptr[rows.col][pair] + within
+    least = np.minimum(rows.data[pair], by_column.data[entry])
+    cell = rows.row[pair].astype(np.int64) * overlap.shape[1] + by_column.indices[entry]
+    summed = np.bincount(cell, weights=least, minlength=rows.shape[0] * overlap.shape[1])
+    overlap[start : start + BLOCK] = summed.reshape(rows.shape[0], -1)
+  return np.maximum(1 - overlap / (2 - overlap), 0)  # rounding makes identical rows negative

@@ -1,8 +1,8 @@
-"""k-reciprocal re-ranking with dense matrices, jitted: the form for an accelerator.
+"""k-reciprocal re-ranking with dense matrices, jitted, for accelerators.
 
-Sets of neighbours are rows of 0 and 1, so that their overlaps are matrix products; the minima of
-encodings are summed in blocks of queries. On a CPU the sparse form of `reranking` does a hundredth
-of the work.
+Neighbour sets are rows of 0 and 1, so their overlaps are matrix products; the minima of encodings
+are summed in blocks of queries. On a CPU the sparse form in `reranking` does a hundredth of the
+work.
 """
 
 import functools
@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-BLOCK = 8  # queries whose minima with the whole gallery are taken at once
+BLOCK = 8  # queries compared with the whole gallery at once
 
 
 def rerank(
   distances, queries: int, *, k1: int, k2: int, lambda_value: float, query_only: bool
 ) -> np.ndarray:
-  """Computes what `reranking.rerank` does, with the same arguments, on the default device."""
+  """Computes `reranking.rerank` on the default device, with the same arguments."""
   found = _rerank(distances, queries, k1, k2, lambda_value, query_only)
   return np.asarray(found)
 
@@ -29,10 +29,10 @@ def _rerank(distances, queries, k1, k2, lambda_value, query_only):
   looked_up = distances
   if query_only:
     looked_up = jnp.where(jnp.arange(count) < queries, distances, distances.max())
-  _, nearest = jax.lax.top_k(-looked_up, min(max(k1 + 1, k2), count))  # of equal ones the earlier
+  _, nearest = jax.lax.top_k(-looked_up, min(max(k1 + 1, k2), count))  # ties: earlier index first
   members = _expanded(nearest, k1)
   weight = jnp.where(members, jnp.exp(-distances / scale), 0)
-  # Looked up among queries alone, gallery images have no reciprocal neighbours of their own.
+  # With `query_only`, gallery images have no reciprocal neighbours.
   weight /= jnp.maximum(weight.sum(axis=1, keepdims=True), jnp.finfo(weight.dtype).tiny)
   encoding = _average(weight, nearest[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
@@ -42,9 +42,9 @@ def _rerank(distances, queries, k1, k2, lambda_value, query_only):
 
 
 def _expanded(nearest, k1):
-  """Returns bool [n, n]: each image's k-reciprocal neighbours, with the sets that join them."""
+  """Returns bool [n, n], the expanded set of k-reciprocal neighbours of each image."""
   wide, narrow = _mutual(nearest[:, : k1 + 1]), _mutual(nearest[:, : round(k1 / 2) + 1])
-  # Sums of at most k1 + 1 ones are exact in every float type, the tensor cores' included.
+  # Sums of at most k1 + 1 ones are exact in every float type, including those of tensor cores.
   inside = _product(wide, narrow.T)
   joins = wide & (3 * inside > 2 * narrow.sum(axis=1))
   return wide | (_product(joins, narrow) > 0)
@@ -63,7 +63,7 @@ def _product(left, right):
 
 
 def _average(encoding, nearest):
-  """Returns the mean encoding over each image's nearest ones."""
+  """Averages each image's encoding over its nearest neighbours (local query expansion)."""
   if nearest.shape[1] == 1:  # the nearest need not be the image itself
     return encoding
   summed = sum(encoding[nearest[:, place]] for place in range(nearest.shape[1]))
@@ -71,7 +71,7 @@ def _average(encoding, nearest):
 
 
 def _jaccard_distance(query, gallery):
-  """Returns [q, g]: one minus sum of minima over sum of maxima, for rows of sum 1."""
+  """Returns [q, g]: one minus sum of minima over sum of maxima; rows sum to 1."""
 
   def overlap(row):
     return jnp.minimum(row, gallery).sum(axis=1)

@@ -1,4 +1,4 @@
-"""What an evaluation found, for people (percent) and for files (rates in [0, 1])."""
+"""Results of an evaluation, as tables (in percent) and as JSON (rates in [0, 1])."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
 
 RANKS = (1, 5, 10, 20)
-SAME_GALLERY = "the gallery of every trial holds all images, so the trials do not differ"
+SAME_GALLERY = "every trial's gallery contains all images, so the trials do not differ"
 METRICS = tuple(f"rank-{rank}" for rank in RANKS) + ("mAP", "mINP")
 
 
@@ -18,15 +18,15 @@ class SettingResult:
   """The result of one setting of a protocol, such as all-search, single-shot.
 
   Attributes:
-    trials: one {metric: rate in [0, 1]} per gallery draw, with the keys of `METRICS`.
-    queries: number of queries.
-    valid_queries: per trial, how many of them have a match left; the rates are means over these.
-    gallery_sizes: per trial, number of gallery images.
-    conditions: everything that changes the numbers, as plain values (protocol, gallery variant,
-      normalisation, ...); callers add what they know.
-    same_gallery: the galleries of several trials hold the same images, so that the trials do not
-      differ: no folder holds more images than are drawn from it.
-    not_run: why there is no result; empty when there is one.
+    trials: {metric: rate in [0, 1]} for each gallery draw, with the keys of `METRICS`.
+    queries: Number of queries.
+    valid_queries: Number of queries with a match in the gallery, per trial; rates are means over
+      these.
+    gallery_sizes: Number of gallery images, per trial.
+    conditions: Everything that changes the numbers, as plain values (protocol, gallery variant,
+      normalisation, ...); callers may add to it.
+    same_gallery: Whether there are several trials, all with the same gallery images.
+    not_run: Reason why there is no result; empty if there is one.
   """
 
   trials: tuple[dict[str, float], ...] = ()
@@ -39,17 +39,17 @@ class SettingResult:
 
   @property
   def has_spread(self) -> bool:
-    """Whether a deviation over the trials says anything."""
+    """Whether the standard deviation over the trials is meaningful."""
     return len(self.trials) > 1 and not (self.same_gallery and max(self.std.values()) < 5e-5)
 
   @property
   def mean(self) -> dict[str, float]:
-    """Mean of each metric over the trials, in [0, 1]; empty when the setting was not run."""
+    """Mean of each metric over the trials, in [0, 1]; empty if the setting was not run."""
     return self._over_trials(np.mean)
 
   @property
   def std(self) -> dict[str, float]:
-    """Standard deviation over the trials (of the trials themselves: divided by their number)."""
+    """Population standard deviation of each metric over the trials."""
     return self._over_trials(np.std)
 
   def _over_trials(self, reduce):
@@ -58,7 +58,7 @@ class SettingResult:
     return {name: float(reduce([trial[name] for trial in self.trials])) for name in METRICS}
 
   def to_json(self) -> dict:
-    """Returns a dict of plain values; `mean` and `std` are there for readers of the file."""
+    """Returns a dict of plain values; `mean` and `std` are for people who read the file."""
     return {
       "mean": self.mean,
       "std": self.std,
@@ -73,7 +73,7 @@ class SettingResult:
 
   @classmethod
   def from_json(cls, stored: Mapping) -> "SettingResult":
-    """Reads what `to_json` wrote."""
+    """Builds a result from the output of `to_json`."""
     return cls(
       trials=tuple(dict(trial) for trial in stored["trials"]),
       queries=stored["queries"],
@@ -96,20 +96,20 @@ def from_summaries(
   """Builds a result from the ranking summaries of its trials.
 
   Args:
-    summaries: per trial, what `ranking.evaluate_ranking` returns with max_rank >= 20.
-    queries: number of queries.
-    gallery_sizes: per trial.
-    conditions: what changes the numbers.
-    same_gallery: see `SettingResult`.
+    summaries: Output of `ranking.evaluate_ranking`, with max_rank >= 20, for each trial.
+    queries: Number of queries.
+    gallery_sizes: Number of gallery images, per trial.
+    conditions: Everything that changes the numbers.
+    same_gallery: Whether there are several trials, all with the same gallery images.
 
   Returns:
-    The result; marked as not run when no query of any trial has a match.
+    The result, marked as not run if no query has a match in any trial.
   """
   conditions = dict(conditions)
   if not any(summary["valid_queries"] for summary in summaries):
     reason = f"none of the {queries} queries has a match in the gallery"
     if not queries or not any(gallery_sizes):
-      reason = "the test part holds no image for the " + ("gallery" if queries else "queries")
+      reason = "the test split has no image for the " + ("gallery" if queries else "queries")
     return SettingResult(queries=queries, conditions=conditions, not_run=reason)
   return SettingResult(
     trials=tuple(_metrics(summary) for summary in summaries),
@@ -127,10 +127,10 @@ def _metrics(summary):
 
 
 def refuse_if_empty(results: Mapping[str, SettingResult]) -> dict[str, SettingResult]:
-  """Returns `results` unless none of them was run.
+  """Returns `results` if at least one of the settings was run.
 
   Raises:
-    UserError: nothing was run; gives the reason of each setting.
+    UserError: No setting was run; gives the reason for each.
   """
   if not any(result.trials for result in results.values()):
     reasons = "; ".join(f"{name}: {result.not_run}" for name, result in results.items())
@@ -139,15 +139,15 @@ def refuse_if_empty(results: Mapping[str, SettingResult]) -> dict[str, SettingRe
 
 
 def format_table(results: Mapping[str, SettingResult], title: str) -> str:
-  """Lays results out as a text table in percent.
+  """Formats results as a text table in percent.
 
   Args:
-    results: per setting.
-    title: first line; say here what was evaluated, and that data are synthetic where they are.
+    results: Results by setting.
+    title: First line: what was evaluated, and whether the data are synthetic.
 
   Returns:
-    The table; with several trials each number is `mean ± standard deviation` over them. Settings
-    that were not run are listed with the reason, and those whose trials cannot differ are named.
+    The table. With several trials, numbers are `mean ± standard deviation`. Settings that were not
+    run are listed with the reason, and so are settings whose trials do not differ.
   """
   head = ("setting", *METRICS, "trials", "queries", "gallery")
   ran = {name: result for name, result in results.items() if result.trials}

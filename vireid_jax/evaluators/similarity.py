@@ -6,7 +6,7 @@ from vireid_jax.common.errors import UserError
 
 
 def l2_normalize(features: np.ndarray) -> np.ndarray:
-  """Scales each row of `features` [n, d] to unit length; a row of zeros stays zero."""
+  """Scales each row of `features` [n, d] to unit length; rows of zeros stay zero."""
   norm = np.sqrt(np.einsum("nd,nd->n", features, features))
   return features / np.maximum(norm, 1e-12)[:, None]
 
@@ -15,16 +15,16 @@ def similarity_matrix(query, gallery, *, normalize: bool = True) -> np.ndarray:
   """Compares every query with every gallery image; larger is closer.
 
   Args:
-    query: float [q, d]; float64 is kept, anything else is computed in float32.
+    query: float [q, d]; float64 is kept, other types are computed in float32.
     gallery: float [g, d].
-    normalize: cosine similarity. Otherwise minus the squared Euclidean distance of the raw
-      features, which is what published code without normalisation ranks by.
+    normalize: Whether to use cosine similarity; otherwise the negative squared Euclidean distance
+      of the raw features, as in published code without normalisation.
 
   Returns:
     float [q, g].
 
   Raises:
-    UserError: a feature is NaN or infinite.
+    UserError: A feature is NaN or infinite.
   """
   query, gallery = _checked(query, "query"), _checked(gallery, "gallery")
   if normalize:
@@ -50,11 +50,11 @@ def _checked(features, role):
 
 
 def _product(query, gallery):
-  """Returns query @ gallery.T, in float32 on an accelerator where there is one."""
+  """Returns query @ gallery.T, in float32 on an accelerator if there is one."""
   import jax
 
   if query.dtype == np.float64 or jax.default_backend() == "cpu":
     return query @ gallery.T  # OpenBLAS is faster than XLA on a CPU
-  # The default precision of TPUs and tensor cores would create ties and swap neighbours.
+  # The default precision of TPUs and tensor cores would cause ties and change ranks.
   product = jax.numpy.matmul(query, gallery.T, precision=jax.lax.Precision.HIGHEST)
   return np.asarray(product)

@@ -1,7 +1,7 @@
 """All results of one embedding pass: features, re-ranking, corrupted copies, mixed galleries.
 
-The name of a result says what sets it apart within one evaluation, `setting[/feature][/rerank]
-[/corrupted]`; its conditions say everything that changes the numbers.
+Results are named `setting[/feature][/rerank][/corrupted]`, which is unique within an evaluation;
+their conditions record everything that changes the numbers.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ Results = dict[str, SettingResult]
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-  """What to compute from the features of a test set.
+  """Results to compute from the features of a test set.
 
   Attributes:
-    protocol: of the data set.
-    normalize: L2-normalise the features.
-    flip: whether the features were averaged with those of the mirror image; stated, not done here.
-    rerank: parameters of the re-ranking; None for plain results alone.
-    mixed: also rank galleries of both modalities.
+    protocol: Evaluation protocol of the data set.
+    normalize: Whether to L2-normalise the features.
+    flip: Whether the features are averaged with those of the mirror image; only recorded here.
+    rerank: Parameters of the re-ranking; None for plain results only.
+    mixed: Whether to also evaluate galleries of both modalities.
   """
 
   protocol: object
@@ -36,7 +36,7 @@ class Suite:
   mixed: bool = False
 
   def quick(self) -> "Suite":
-    """Returns the quick look: trial 0 alone, nothing re-ranked or mixed."""
+    """Returns a suite of trial 0 only, without re-ranking and mixed galleries."""
     protocol = self.protocol
     if hasattr(protocol, "trials"):
       protocol = dataclasses.replace(protocol, trials=1)
@@ -45,12 +45,12 @@ class Suite:
   def evaluate(
     self, features: Mapping[str, np.ndarray], records: Records, metadata: Mapping
   ) -> Results:
-    """Evaluates each feature of a clean test set; the first one's results have no suffix.
+    """Evaluates each feature of a clean test set; results of the first one have no suffix.
 
     Args:
-      features: per name float [n, d], one per record.
-      records: the n test images.
-      metadata: of the data set.
+      features: float [n, d] by name of the feature, one row per record.
+      records: Records of the n test images.
+      metadata: Metadata of the data set.
     """
     found = {}
     for index, (name, matrix) in enumerate(features.items()):
@@ -74,7 +74,7 @@ class Suite:
 
 
 def mixed_protocol(protocol) -> mixed.Protocol:
-  """Returns the mixed galleries that go with a protocol: its trials, and its cameras' places."""
+  """Returns the mixed-gallery protocol with the same trials and co-located cameras."""
   places = ()
   if isinstance(protocol, sysu_mm01.Protocol):
     places = tuple(pair for place in sysu_mm01.SAME_PLACE for pair in (place, place[::-1]))
@@ -88,14 +88,14 @@ def _add(found, results, suffix, facts):
 
 
 def join_draws(draws: list[Results], conditions: Mapping) -> Results:
-  """Joins the results of several corrupted copies; their trials stand one after the other.
+  """Joins the results of several corrupted copies by concatenating their trials.
 
   Args:
-    draws: one set of results per copy.
-    conditions: of the corruption.
+    draws: Results of each copy.
+    conditions: Conditions of the corruption.
 
   Returns:
-    Results named with the suffix `/corrupted`.
+    The results, named with the suffix `/corrupted`.
   """
   joined = {}
   for name, first in draws[0].items():
@@ -112,7 +112,7 @@ def join_draws(draws: list[Results], conditions: Mapping) -> Results:
 
 
 def with_visible(features: Mapping, visible: Mapping, records: Records) -> dict[str, np.ndarray]:
-  """Returns the features with those of the visible images replaced."""
+  """Returns the features with the rows of visible images replaced."""
   replaced = {}
   for name, matrix in features.items():
     replaced[name] = matrix.copy()

@@ -1,4 +1,4 @@
-"""Same person or not, from one threshold: ROC, TAR at FAR, and distances per modality pair."""
+"""Verification with one threshold: ROC, TAR at FAR, and distances, per pair of modalities."""
 
 import numpy as np
 
@@ -15,19 +15,20 @@ FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
 def evaluate(features, records: Records, *, normalize: bool = True) -> dict[str, dict]:
-  """Compares all pairs of different images, once each, per pair of modalities.
+  """Evaluates verification on all pairs of distinct images, for each pair of modalities.
 
   Args:
-    features: float [n, d], one per record.
-    records: the n test images.
-    normalize: compare by the cosine; otherwise by minus the squared Euclidean distance.
+    features: float [n, d], one row per record.
+    records: Records of the n test images.
+    normalize: Whether to compare by cosine similarity; otherwise by the negative squared Euclidean
+      distance.
 
   Returns:
-    Per key of `PAIRS`: what `separate` returns. Pairs without a genuine or without an impostor
-    comparison are left out.
+    The result of `separate` for each key of `PAIRS`, except for those without genuine or without
+    impostor pairs.
 
   Raises:
-    UserError: a feature is not finite, or the rows do not match the records.
+    UserError: A feature is not finite, or the rows do not match the records.
   """
   features = checks.rows_match(features, records)
   found = {}
@@ -43,20 +44,20 @@ def evaluate(features, records: Records, *, normalize: bool = True) -> dict[str,
 
 
 def separate(genuine, impostor, *, normalize: bool = True) -> dict:
-  """Says how well one threshold on the similarity tells genuine from impostor pairs.
+  """Measures how well a threshold on the similarity separates genuine from impostor pairs.
 
-  For a false accept rate f of n impostor pairs, the threshold is the similarity of the impostor
-  that floor(f n) others exceed or equal; a pair is accepted when it lies strictly above it, so the
-  rate found is never above f.
+  For a false accept rate f and n impostor pairs, the threshold is the impostor similarity that
+  floor(f n) others exceed or equal. Pairs strictly above it are accepted, so the measured rate is
+  at most f.
 
   Args:
-    genuine: float [m], similarities of pairs of one identity.
-    impostor: float [n], similarities of pairs of two identities.
-    normalize: whether similarities are cosines; distances are then 2 - 2 cos.
+    genuine: float [m], similarities of pairs with the same identity.
+    impostor: float [n], similarities of pairs with different identities.
+    normalize: Whether similarities are cosines; squared distances are then 2 - 2 cos.
 
   Returns:
-    'genuine' and 'impostor': number of pairs; 'tar': {far: {'tar', 'far', 'threshold'}} with the
-    far asked for as text ('0.001'); 'roc': [[far, tar], ...] on a logarithmic grid; 'distance':
+    'genuine' and 'impostor': numbers of pairs; 'tar': {far: {'tar', 'far', 'threshold'}}, with the
+    requested FAR as text ('0.001'); 'roc': [[far, tar], ...] on a logarithmic grid; 'distance':
     mean and standard deviation of the Euclidean distance, 'intra' and 'inter'.
   """
   genuine, impostor = np.sort(genuine), np.sort(impostor)  # cheaper than one partition

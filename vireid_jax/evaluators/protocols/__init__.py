@@ -1,4 +1,4 @@
-"""Evaluation protocols, found by name: `create("sysu_mm01", trials=1)`."""
+"""Evaluation protocols by name: `create("sysu_mm01", trials=1)`."""
 
 import dataclasses
 import importlib
@@ -17,15 +17,15 @@ def create(name: str, **kwargs):
   """Builds the protocol of a data set.
 
   Args:
-    name: a module of this package, such as `sysu_mm01`.
-    **kwargs: fields of its `Protocol`.
+    name: Module of this package, such as `sysu_mm01`.
+    **kwargs: Fields of its `Protocol`.
 
   Returns:
     An object with `evaluate(features, records, metadata, *, normalize=True)`, which returns a
-    `results.SettingResult` per setting.
+    `results.SettingResult` for each setting.
 
   Raises:
-    UserError: an unknown protocol, argument or value.
+    UserError: The protocol, an argument or a value is unknown.
   """
   choose(name, names(), "evaluation protocol")
   protocol = find(name)
@@ -36,7 +36,7 @@ def create(name: str, **kwargs):
 
 
 def find(name: str) -> type:
-  """Returns the dataclass of a protocol that `names` has."""
+  """Returns the dataclass of the protocol with this name."""
   return _module(name).Protocol
 
 

@@ -1,4 +1,4 @@
-"""Which images a protocol compares in one trial of a setting."""
+"""The images that a protocol compares in one trial of a setting."""
 
 import dataclasses
 
@@ -17,8 +17,8 @@ class Comparison:
   Attributes:
     queries: int [q], rows of the records.
     gallery: int [g], rows of the records.
-    exclude: bool [q, g], gallery images that a query's list leaves out; None for none.
-    unique_identities: CMC counts identities, not images.
+    exclude: bool [q, g], gallery images to leave out of each query's list; None for none.
+    unique_identities: Whether CMC counts identities instead of images.
   """
 
   queries: np.ndarray
@@ -27,7 +27,7 @@ class Comparison:
   unique_identities: bool
 
   def similarity(self, features: np.ndarray, *, normalize: bool = True) -> np.ndarray:
-    """Returns float [q, g] from the features [n, d] of all records."""
+    """Returns similarities float [q, g] from the features [n, d] of all records."""
     sides = (features[self.queries], features[self.gallery])
     return similarity_matrix(*sides, normalize=normalize)
 
@@ -36,8 +36,8 @@ class Comparison:
 
     Args:
       similarity: float [q, m].
-      records: the split.
-      columns: int [g], the column of each gallery image; None where there is no other column.
+      records: Records of the split.
+      columns: int [g], column of each gallery image; None if the columns are the gallery.
     """
     return ranking.score_queries(
       similarity,
@@ -49,14 +49,14 @@ class Comparison:
     )
 
   def ranked(self, similarity: np.ndarray, query: int) -> np.ndarray:
-    """Orders one query's gallery, closest first and of equals the earlier one first.
+    """Ranks the gallery for one query, closest first; ties keep the order of the gallery.
 
     Args:
       similarity: float [q, g].
-      query: position in `queries`.
+      query: Position in `queries`.
 
     Returns:
-      int [k], positions in `gallery`, without the images that are left out.
+      int [k], positions in `gallery`, without excluded images.
     """
     order = np.argsort(-similarity[query], kind="stable")
     return order if self.exclude is None else order[~self.exclude[query, order]]

@@ -1,4 +1,4 @@
-"""Cross-modality search on data without a protocol of its own: one modality against the other."""
+"""Cross-modality search for data without a published protocol."""
 
 import dataclasses
 import functools
@@ -20,10 +20,10 @@ EXCLUDE = ("shared", "always", "never")
 
 @dataclasses.dataclass(frozen=True)
 class Search(Scored):
-  """Every image of one modality is a query; galleries hold images of the other one.
+  """Every image of one modality is a query; galleries hold images of the other.
 
   Attributes:
-    directions: of "visible_to_infrared" and "infrared_to_visible".
+    directions: Directions to evaluate: any of "visible_to_infrared", "infrared_to_visible".
   """
 
   directions: tuple[str, ...] = tuple(DIRECTIONS)
@@ -33,7 +33,7 @@ class Search(Scored):
     object.__setattr__(self, "directions", given)
 
   def sides(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of (visible, infrared) images."""
+    """Returns the rows of the visible and of the infrared images."""
     visible, infrared = (np.flatnonzero(records.modality == m) for m in (VISIBLE, INFRARED))
     return visible, infrared
 
@@ -48,16 +48,17 @@ class Search(Scored):
     exclude_same_camera: bool = False,
     unique_identities: bool = False,
   ) -> dict[str, Setting]:
-    """Returns a setting per direction; presets, such as RegDB's, say with which options.
+    """Returns a setting per direction; presets, such as RegDB's, choose the options.
 
     Args:
-      records: the n test images, both modalities.
-      protocol: name of the preset.
-      conditions: what results state besides protocol and direction.
-      shots: gallery images per identity and camera, drawn as `random_choice`; 0 takes all.
-      trials: number of draws; without draws there is one.
-      exclude_same_camera: leave out gallery images of the query's identity *and* camera number.
-      unique_identities: CMC counts identities, not images.
+      records: Records of the n test images, both modalities.
+      protocol: Name of the preset.
+      conditions: Conditions to record besides protocol and direction.
+      shots: Gallery images per identity and camera, drawn as `random_choice`; 0 takes all.
+      trials: Number of draws, if there are any.
+      exclude_same_camera: Whether to leave out gallery images with the query's identity *and*
+        camera number.
+      unique_identities: Whether CMC counts identities instead of images.
     """
     rows, found, exclude = self.sides(records), {}, None
     if exclude_same_camera:
@@ -82,15 +83,15 @@ class Search(Scored):
 class Protocol(Search):
   """Every picture of one modality is a query; the gallery is the other modality's pictures.
 
-  CMC counts pictures, as a person who scrolls through a ranked list does.
+  CMC counts pictures, as a person does who scrolls through a ranked list.
 
   Attributes:
-    directions: of "infrared_to_visible" and "visible_to_infrared".
-    shots: gallery pictures per identity and camera, drawn as `random_choice`; 0 takes all.
-    trials: number of draws; without draws there is one.
-    exclude_same_camera: whether gallery pictures of the query's identity *and* camera are left
-      out. A camera that sees both modalities photographs a person twice in one moment, which is no
-      search: "shared" leaves such pictures out where a camera number occurs in both modalities.
+    directions: Directions to evaluate: any of "infrared_to_visible", "visible_to_infrared".
+    shots: Gallery pictures per identity and camera, drawn as `random_choice`; 0 takes all.
+    trials: Number of draws, if there are any.
+    exclude_same_camera: Whether to leave out gallery pictures with the query's identity *and*
+      camera: "always", "never", or "shared", if any camera number occurs in both modalities. A
+      camera that sees both takes two pictures at the same moment, which makes the match trivial.
   """
 
   directions: tuple[str, ...] = ("infrared_to_visible", "visible_to_infrared")
@@ -105,7 +106,7 @@ class Protocol(Search):
     checks.one_of("exclude_same_camera", self.exclude_same_camera, EXCLUDE)
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per direction, named 'direction' or 'direction/<shots>-shot'."""
+    """Returns a setting per direction, named `direction` or `direction/<shots>-shot`."""
     del metadata
     drawn = {"gallery": "random_choice", "shots": self.shots} if self.shots else {"gallery": "all"}
     excludes = self._excludes(records)

@@ -1,4 +1,4 @@
-"""Gallery draws: which images stand in the gallery of a trial. Pure functions of the trial."""
+"""Gallery draws: the gallery images of each trial, as pure functions of the trial."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ Folders = dict[tuple[int, int], list[int]]  # (identity, camera) -> rows of the 
 def group_by_identity_and_camera(
   records: Records, modality: int, cameras: Iterable[int] | None = None
 ) -> Folders:
-  """Groups the images of one modality as the owner's folders do.
+  """Groups the images of one modality as in the owner's folders.
 
   Args:
-    records: the split.
+    records: Records of the split.
     modality: `VISIBLE` or `INFRARED`.
-    cameras: which cameras to keep; all when None.
+    cameras: Cameras to keep; all if None.
 
   Returns:
     Rows of `records` per (identity, camera): keys ascending, rows sorted by base file name as
@@ -44,19 +44,19 @@ def image_number(name: str) -> int:
   """Returns the image number in a name such as `cam1/0007/0012.jpg`: 12.
 
   Raises:
-    UserError: the file is not named by a number.
+    UserError: The file's name is not a number.
   """
   stem = base_name(name).split(".", 1)[0]
   if not stem.isdecimal():
     raise UserError(
-      f"file name {str(name)!r} holds no image number, which the official gallery draws need; "
+      f"file name {str(name)!r} has no image number, which the official gallery draws need; "
       "expected names such as cam1/0007/0012.jpg, or use gallery 'random_choice'"
     )
   return int(stem)
 
 
 def are_same(drawn: Sequence[np.ndarray]) -> bool:
-  """Says whether several galleries, int [g] each, hold the same images, in whichever order."""
+  """Returns whether there are several galleries, int [g] each, and all have the same images."""
   first = np.sort(drawn[0]) if len(drawn) else ()
   return len(drawn) > 1 and all(np.array_equal(np.sort(rows), first) for rows in drawn[1:])
 
@@ -64,13 +64,13 @@ def are_same(drawn: Sequence[np.ndarray]) -> bool:
 def random_choice(groups: Folders, *, trial: int, shots: int) -> np.ndarray:
   """Draws as `random.seed(trial)` and one `random.sample(files, shots)` per folder would.
 
-  For one shot this is the image that `random.choice` picks. Folders are visited identity first,
-  then camera; one with fewer than `shots` images gives all it has.
+  For one shot this is the image that `random.choice` picks. Folders are visited by identity, then
+  camera; all images are taken from a folder with fewer than `shots`.
 
   Args:
-    groups: from `group_by_identity_and_camera`.
-    trial: seed of the draw.
-    shots: images per folder.
+    groups: Output of `group_by_identity_and_camera`.
+    trial: Seed of the draw.
+    shots: Number of images per folder.
 
   Returns:
     int64 [g], rows of the records.
@@ -88,23 +88,23 @@ def official(
   trial: int,
   shots: int,
 ) -> np.ndarray:
-  """Takes the first `shots` images of the owner's permutation, row `trial`.
+  """Takes the first `shots` images of row `trial` of the owner's permutations.
 
-  Numbers without an image (a file that was skipped as corrupt) are passed over, so the next one
-  of the permutation takes the place.
+  Numbers without an image (such as a file skipped as corrupt) are ignored, so the next number of
+  the permutation takes their place.
 
   Args:
-    groups: from `group_by_identity_and_camera`.
-    image_numbers: 1-based image number of each row in `groups`.
-    permutations: {camera: {identity: 10 permutations of its image numbers}}, keys as text.
-    trial: which of the permutations, from 0.
-    shots: images per folder.
+    groups: Output of `group_by_identity_and_camera`.
+    image_numbers: Image number, from 1, of each row in `groups`.
+    permutations: {camera: {identity: 10 permutations of its image numbers}}, with text keys.
+    trial: Row of the permutations, from 0.
+    shots: Number of images per folder.
 
   Returns:
-    int64 [g], rows of the records, identity first, then camera.
+    int64 [g], rows of the records, by identity, then camera.
 
   Raises:
-    UserError: the permutations do not hold a folder or the trial.
+    UserError: The permutations lack a folder or the trial.
   """
   drawn = []
   for (identity, camera), rows in groups.items():
@@ -112,7 +112,7 @@ def official(
     if trial >= len(table):
       raise UserError(
         f"the official permutation has {len(table)} trials for identity {identity} in camera "
-        f"{camera}, trial {trial} was asked for; use gallery 'random_choice', or fewer trials"
+        f"{camera}, but trial {trial} is needed; use gallery 'random_choice', or fewer trials"
       )
     row_of = {image_numbers[row]: row for row in rows}
     drawn.extend([row_of[number] for number in table[trial] if number in row_of][:shots])

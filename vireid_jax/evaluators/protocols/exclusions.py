@@ -1,4 +1,4 @@
-"""Which gallery images are left out of a query's list: bool [q, g] from rows of the records."""
+"""Gallery images to leave out of a query's list, as bool [q, g]."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from vireid_jax.common.records import Records
 
 
 def alike(records: Records, columns: Iterable[str], queries, gallery) -> np.ndarray:
-  """Marks gallery images that equal the query in all of some columns of the records.
+  """Marks gallery images that have the query's values in all given columns.
 
   Args:
-    records: the split.
-    columns: such as "identity" and "camera".
+    records: Records of the split.
+    columns: Names of columns, such as "identity" and "camera".
     queries: int [q], rows of the records.
     gallery: int [g], rows of the records.
   """
@@ -21,7 +21,7 @@ def alike(records: Records, columns: Iterable[str], queries, gallery) -> np.ndar
 
 
 def same_place(records: Records, pairs: Iterable[tuple[int, int]], queries, gallery) -> np.ndarray:
-  """Marks gallery images from the query's place, given as pairs (query camera, gallery camera)."""
+  """Marks gallery images by pairs (query camera, gallery camera) of co-located cameras."""
   near = np.zeros((len(queries), len(gallery)), bool)
   for query_camera, gallery_camera in pairs:
     here = np.ix_(

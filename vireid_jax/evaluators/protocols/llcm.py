@@ -1,4 +1,4 @@
-"""LLCM: all images of one modality against one image per identity and camera of the other."""
+"""LLCM: all images of one modality as queries, one image per identity and camera of the other."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ class Protocol(Search):
   Gallery images of the query's identity *and* camera number are left out; CMC counts identities.
 
   Attributes:
-    directions: of "visible_to_infrared" and "infrared_to_visible".
-    trials: number of gallery draws, 0 .. trials - 1.
+    directions: Directions to evaluate: any of "visible_to_infrared", "infrared_to_visible".
+    trials: Number of gallery draws, 0 .. trials - 1.
   """
 
   trials: int = 10

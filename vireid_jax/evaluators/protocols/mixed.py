@@ -1,7 +1,7 @@
-"""Mixed galleries: visible and infrared images together, as a camera network would hold them.
+"""Mixed galleries: visible and infrared images together, as in a real camera network.
 
-An extra setting, not one of the benchmarks' own: a method that only bridges the modalities may
-still prefer images of the query's own modality, whoever they show.
+This is not part of any benchmark. It shows whether a method prefers images of the query's modality,
+even of the wrong person.
 """
 
 import dataclasses
@@ -21,17 +21,16 @@ DIRECTIONS = {"visible_to_mixed": VISIBLE, "infrared_to_mixed": INFRARED}
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Scored):
-  """Every image of one modality against draws from all folders of both.
+  """Every image of one modality is a query; galleries are drawn from all folders of both.
 
-  A folder is what one camera saw of one identity in one modality. Gallery images from the query's
-  own folder are left out; CMC counts identities.
+  A folder holds the images of one identity from one camera in one modality. Gallery images from the
+  query's folder are left out; CMC counts identities.
 
   Attributes:
-    directions: of "visible_to_mixed" and "infrared_to_mixed".
-    shots: images per folder in the gallery.
-    trials: number of gallery draws, 0 .. trials - 1, drawn as `random_choice`.
-    same_place: pairs (query camera, gallery camera) that never meet, because both stand in the
-      same place.
+    directions: Directions to evaluate: any of "visible_to_mixed", "infrared_to_mixed".
+    shots: Number of gallery images per folder.
+    trials: Number of gallery draws, 0 .. trials - 1, drawn as `random_choice`.
+    same_place: Pairs (query camera, gallery camera) of co-located cameras, which are not compared.
   """
 
   directions: tuple[str, ...] = tuple(DIRECTIONS)
@@ -47,7 +46,7 @@ class Protocol(Scored):
     object.__setattr__(self, "same_place", _pairs(self.same_place))
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per direction, named 'direction/<shots>-shot'."""
+    """Returns a setting per direction, named `direction/<shots>-shot`."""
     del metadata
     conditions = {"shots": self.shots, "gallery": "random_choice"}
     galleries = self._galleries(records)

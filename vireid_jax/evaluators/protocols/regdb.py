@@ -1,4 +1,4 @@
-"""RegDB: every image of one modality against every image of the other, in both directions."""
+"""RegDB: all images of one modality as queries, all images of the other as gallery."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from vireid_jax.evaluators.protocols.scoring import Setting
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Search):
-  """Which directions to evaluate; CMC counts images, and no gallery image is left out.
+  """RegDB's protocol: CMC counts images, and no gallery image is left out.
 
   Attributes:
-    directions: of "visible_to_infrared" and "infrared_to_visible".
+    directions: Directions to evaluate: any of "visible_to_infrared", "infrared_to_visible".
   """
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per direction, of one trial each: there is no gallery draw."""
+    """Returns a setting per direction, with one trial each, since nothing is drawn."""
     del metadata
     return self.search(records, "regdb")

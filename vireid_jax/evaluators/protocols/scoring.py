@@ -1,4 +1,4 @@
-"""The loop that scores what a protocol compares, trial by trial and setting by setting."""
+"""The loop that scores the comparisons of a protocol, setting by setting and trial by trial."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +18,13 @@ class Setting:
   """One setting of a protocol: the same queries against the gallery of each trial.
 
   Attributes:
-    conditions: everything that changes the numbers, except how similarities are computed.
+    conditions: Everything that changes the numbers, except how similarities are computed.
     queries: int [q], rows of the records.
-    galleries: per trial int [g], rows of the records.
-    exclude: (queries, gallery) to bool [q, g], as in `Comparison`; None leaves nothing out.
-    unique_identities: CMC counts identities, not images.
-    not_run: why the data do not allow this setting; empty if they do.
+    galleries: int [g] for each trial, rows of the records.
+    exclude: Function from (queries, gallery) to bool [q, g], as in `Comparison`; None leaves
+      nothing out.
+    unique_identities: Whether CMC counts identities instead of images.
+    not_run: Reason why the data do not allow this setting; empty if they do.
   """
 
   conditions: Mapping
@@ -34,29 +35,29 @@ class Setting:
   not_run: str = ""
 
   def comparisons(self) -> Iterator[Comparison]:
-    """Yields what each trial compares; one at a time, as exclusions take q x g bytes."""
+    """Yields the comparison of each trial, one at a time: exclusions take q x g bytes."""
     for gallery in self.galleries:
       exclude = self.exclude and self.exclude(self.queries, gallery)
       yield Comparison(self.queries, gallery, exclude, self.unique_identities)
 
 
 class Scored:
-  """What every protocol is: `settings` says what is compared, and the rest follows from it."""
+  """Base of every protocol, which defines `settings` and inherits the rest."""
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns each setting by its name.
+    """Returns the settings by name.
 
     Args:
-      records: the n test images, both modalities.
-      metadata: of the data set.
+      records: Records of the n test images, both modalities.
+      metadata: Metadata of the data set.
     """
     raise NotImplementedError
 
   def sides(self, records: Records) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns two ascending sets of rows whose similarities serve all trials and both directions.
+    """Returns two sorted arrays of rows whose similarities serve all trials and directions.
 
-    The queries of each setting are one of them, and its galleries are drawn from the other. None
-    compares each trial separately.
+    The queries of each setting are one of them, and its galleries are drawn from the other. If
+    None, similarities are computed for each trial separately.
     """
     del records
 
@@ -72,18 +73,18 @@ class Scored:
     """Evaluates every setting.
 
     Args:
-      features: float [n, d], one per record.
-      records: the n test images, both modalities.
-      metadata: of the data set; holds the official gallery draws where there are any.
-      normalize: L2-normalise the features. Some published code does not, and ranks by the
-        Euclidean distance of the raw features instead.
-      rerank: parameters of k-reciprocal re-ranking; plain results without.
+      features: float [n, d], one row per record.
+      records: Records of the n test images, both modalities.
+      metadata: Metadata of the data set, with the official gallery draws if there are any.
+      normalize: Whether to L2-normalise the features. Some published code does not, and ranks by
+        the Euclidean distance of the raw features instead.
+      rerank: Parameters of k-reciprocal re-ranking; None for plain results.
 
     Returns:
-      The result per setting. What the data do not allow is marked as not run.
+      The result of each setting. Settings that the data do not allow are marked as not run.
 
     Raises:
-      UserError: there is nothing to evaluate, or a feature is not finite.
+      UserError: There is nothing to evaluate, or a feature is not finite.
     """
     features = checks.rows_match(features, records)
     similarities = _Similarities(features, self.sides(records), normalize, rerank)
@@ -94,7 +95,7 @@ class Scored:
     return results.refuse_if_empty(found)
 
   def comparisons(self, records: Records, metadata: Mapping) -> dict[str, Comparison]:
-    """Returns what trial 0 of every setting that the data allow compares, by `evaluate`'s names."""
+    """Returns the comparison of trial 0 of each setting that the data allow, by name."""
     first = dataclasses.replace(self, trials=1) if hasattr(self, "trials") else self
     settings = first.settings(records, metadata).items()
     return {name: next(one.comparisons()) for name, one in settings if not one.not_run}
@@ -114,17 +115,17 @@ def _result(setting, records, similarities, conditions):
 
 
 class _Similarities:
-  """Similarities of comparisons, read off one matrix along either axis where there are sides."""
+  """Similarities of comparisons, read from one matrix along either axis if there are sides."""
 
   def __init__(self, features, sides, normalize, rerank):
     self._features, self._sides, self._normalize, self._rerank = features, sides, normalize, rerank
-    self._reranker = (np.array([-1]), None)  # of the last queries: it holds q x q distances
+    self._reranker = (np.array([-1]), None)  # only of the last queries: it holds q x q distances
     if sides:
       left, right = (features[rows] for rows in sides)
       self._matrix = similarity_matrix(left, right, normalize=normalize)
 
   def scores(self, comparison: Comparison, records: Records):
-    """Scores each query's list, re-ranked or plain."""
+    """Scores each query's list, plain or re-ranked."""
     similarity, columns = self._read(comparison)
     if self._rerank:
       plain = similarity if columns is None else similarity[:, columns]
@@ -133,7 +134,7 @@ class _Similarities:
     return comparison.scores(similarity, records, columns=columns)
 
   def _read(self, comparison):
-    """Returns (a matrix of similarities, the columns of the gallery in it; None for all)."""
+    """Returns a matrix of similarities and the gallery's columns in it, None for all."""
     if not self._sides:
       return comparison.similarity(self._features, normalize=self._normalize), None
     left, right = self._sides

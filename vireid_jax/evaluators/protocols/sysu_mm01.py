@@ -1,7 +1,7 @@
 """SYSU-MM01: infrared queries against visible galleries, all-search and indoor-search.
 
-Also the protocol of data sets laid out like it, and of held-out validation identities (with
-`random_choice`; the owner's permutation is needed for `official`).
+Also used for data sets with the same layout and for the validation identities (with
+`random_choice`; `official` needs the owner's permutations).
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from vireid_jax.evaluators.protocols.scoring import Scored, Setting
 
 QUERY_CAMERAS = (3, 6)
 GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
-SAME_PLACE = ((3, 2),)  # (query camera, gallery camera): such images are dropped for every identity
+SAME_PLACE = ((3, 2),)  # (query camera, gallery camera), left out whatever the identity
 GALLERIES = ("random_choice", "official")
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Scored):
-  """Which settings to evaluate; a setting is named `mode/shots-shot/gallery`.
+  """SYSU-MM01's protocol; settings are named `mode/shots-shot/gallery`.
 
   Attributes:
-    modes: of "all" and "indoor", the search modes.
-    shots: images per identity and camera in the gallery.
-    trials: number of gallery draws, 0 .. trials - 1.
-    galleries: of "random_choice" and "official", how the gallery is drawn.
+    modes: Search modes: any of "all", "indoor".
+    shots: Numbers of gallery images per identity and camera.
+    trials: Number of gallery draws, 0 .. trials - 1.
+    galleries: Ways to draw the gallery: any of "random_choice", "official".
   """
 
   modes: tuple[str, ...] = ("all", "indoor")
@@ -47,12 +47,12 @@ class Protocol(Scored):
     checks.count("trials", self.trials)
 
   def sides(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of the (queries, visible images)."""
+    """Returns the rows of the queries and of the visible images."""
     queries = [np.flatnonzero(records.camera == camera) for camera in QUERY_CAMERAS]
     return np.concatenate(queries), np.flatnonzero(records.modality == VISIBLE)
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per gallery variant, mode and number of shots."""
+    """Returns a setting for each gallery variant, mode and number of shots."""
     queries, _ = self.sides(records)
     exclude, found = functools.partial(exclusions.same_place, records, SAME_PLACE), {}
     for gallery, mode, shots in itertools.product(self.galleries, self.modes, self.shots):
@@ -60,7 +60,7 @@ class Protocol(Scored):
       rows, reason = [], ""
       try:
         rows = gallery_rows(records, metadata, **given, trials=self.trials)
-      except UserError as error:  # the other gallery variant may still be possible
+      except UserError as error:  # the other gallery variant may still work
         reason = str(error)
       conditions = {"protocol": "sysu_mm01", **given}
       found[f"{mode}/{shots}-shot/{gallery}"] = Setting(
@@ -72,21 +72,21 @@ class Protocol(Scored):
 def gallery_rows(
   records: Records, metadata: Mapping, *, mode: str, shots: int, gallery: str, trials: int
 ) -> list[np.ndarray]:
-  """Draws the gallery of every trial.
+  """Draws the gallery of each trial.
 
   Args:
-    records: the split.
-    metadata: holds `gallery_permutations` for the official draws.
+    records: Records of the split.
+    metadata: Metadata of the data set, with `gallery_permutations` for the official draws.
     mode: "all" or "indoor".
-    shots: images per identity and camera.
+    shots: Number of images per identity and camera.
     gallery: "random_choice" or "official".
-    trials: number of draws.
+    trials: Number of draws.
 
   Returns:
-    Per trial int64 [g], rows of `records`.
+    int64 [g] for each trial, rows of `records`.
 
   Raises:
-    UserError: the official permutation is absent or does not cover the split.
+    UserError: The official permutations are missing, wrong, or do not cover the split.
   """
   groups = draws.group_by_identity_and_camera(records, VISIBLE, GALLERY_CAMERAS[mode])
   if gallery == "random_choice":
@@ -99,7 +99,8 @@ def gallery_rows(
     )
   numbers = {row: draws.image_number(records.name[row]) for rows in groups.values() for row in rows}
   at_hand = {pair: [numbers[row] for row in rows] for pair, rows in groups.items()}
-  wrong = gallery_table.problems(permutations, at_hand, complete=False)  # prepared unchecked, once
+  # Data sets prepared by early versions were not checked.
+  wrong = gallery_table.problems(permutations, at_hand, complete=False)
   if wrong:
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     raise UserError(
