@@ -4,13 +4,12 @@ import json
 import pathlib
 import zlib
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vireid_jax import methods
 from vireid_jax.models import convert
 from vireid_jax.models.numerics import Numerics
+from vireid_jax.training import first_state
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 CLASSES = 10
@@ -44,27 +43,43 @@ def draw(name, shape):
   return np.asarray(values, np.float32)
 
 
-def state_dict(name):
-  """Returns an official model's drawn tensors."""
-  return {key: draw(key, tuple(shape)) for key, shape in shapes(name).items()}
+def state_dict(name, reference=None):
+  """Returns an official model's drawn tensors.
+
+  Args:
+    name: of the model.
+    reference: a file that may name tensors to multiply by a factor, in float64, before step 1.
+  """
+  tensors = {key: draw(key, tuple(shape)) for key, shape in shapes(name).items()}
+  if reference is not None and "scaled_names" in reference:
+    for key, scale in zip(reference["scaled_names"], reference["scales"], strict=True):
+      tensors[str(key)] = tensors[str(key)].astype(np.float64) * scale
+  return tensors
 
 
 def abstract(method):
   """Returns the shapes of a method's variables."""
-  images = jax.ShapeDtypeStruct((2, 64, 32, 3), jnp.float32)
-  batch = {"visible": images, "infrared": images, "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
-  return jax.eval_shape(method.init, jax.random.key(0), batch)
+  return first_state.abstract_variables((64, 32), 0, method)
 
 
-def official(name, dtype, conv_impl="auto", **options):
-  """Returns a method and its variables, filled from the official names by the importer."""
+def official(name, dtype, conv_impl="auto", *, reference=None, as_published=True, **options):
+  """Returns a method and its variables, filled from the official names by the importer.
+
+  Args:
+    name: of the method.
+    dtype: of its network.
+    conv_impl: how the network computes convolutions.
+    reference: see `state_dict`.
+    as_published: overwrite what the published code overwrites when it loads a file.
+    **options: of the method.
+  """
   numerics = Numerics(dtype, conv_impl, unbiased_variance=True)
   method = methods.create(
     {"name": name, **options}, num_classes=CLASSES, steps_per_epoch=5, numerics=numerics
   )
   table = convert.name_table(name)
   variables, ignored = convert.import_weights(
-    abstract(method), state_dict(name), table, as_published=True
+    abstract(method), state_dict(name, reference), table, as_published=as_published
   )
   return method, variables, ignored
 

@@ -24,7 +24,7 @@ def make(name, numerics=NUMERICS, **options):
 
 
 def make_batch(pairs=4, size=(32, 16), seed=0):
-  """Returns pairs of images of noise, two pairs of each person."""
-  generator = np.random.default_rng(seed)
-  visible, infrared = generator.normal(size=(2, pairs, *size, 3)).astype(np.float32)
-  return {"visible": visible, "infrared": infrared, "label": np.arange(pairs, dtype=np.int32) // 2}
+  """Returns pairs of images of noise, two pairs of each person, with a second visible view."""
+  images = np.random.default_rng(seed).normal(size=(3, pairs, *size, 3)).astype(np.float32)
+  batch = dict(zip(("visible", "infrared", "visible_2"), images, strict=True))
+  return {**batch, "label": np.arange(pairs, dtype=np.int32) // 2}

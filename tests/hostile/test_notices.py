@@ -117,7 +117,8 @@ def test_methods_name_terms_that_they_have(name):
   config = config_files.load(f"{name}_synthetic", "smoke")
   method = make_method(config, num_classes=3, steps_per_epoch=2)
   images = jnp.zeros((4, 48, 24, 3))
-  batch = {"visible": images, "infrared": images, "label": jnp.array([0, 0, 1, 1])}
+  batch = dict.fromkeys(("visible", "visible_2", "infrared"), images)
+  batch["label"] = jnp.array([0, 0, 1, 1])
   key = jax.random.key(0)
   output = jax.eval_shape(
     lambda: method.loss(method.init(key, batch), batch, rngs=key, step=jnp.int32(0))

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,16 @@ FEATURES = 64
 def drawn(name):
   method, batch = make(name), make_batch()
   return method, batch, jax.jit(method.init)(jax.random.key(0), batch)
+
+
+def only_read(variables, function):
+  """Returns the variables without the arrays that a function of them does not read."""
+  traced = jax.make_jaxpr(function)(variables).jaxpr
+  read = {id(atom) for equation in traced.eqns for atom in equation.invars}
+  leaves = flax.traverse_util.flatten_dict(variables)
+  places = [tuple(key.key for key in path) for path, _ in jax.tree.leaves_with_path(variables)]
+  kept = [place for place, given in zip(places, traced.invars, strict=True) if id(given) in read]
+  return flax.traverse_util.unflatten_dict({place: leaves[place] for place in kept})
 
 
 @pytest.mark.parametrize("name", methods.names())
@@ -46,6 +57,15 @@ class TestContract:
       shuffled = embed(variables, batch[modality][shuffle], modality)
       assert together.dtype == jnp.float32 and together.ndim == 2
       np.testing.assert_allclose(together[shuffle], shuffled, atol=1e-4)
+
+  @pytest.mark.parametrize("modality", ["visible", "infrared"])
+  def test_one_image_needs_nothing_that_its_feature_does_not_read(self, name, modality):
+    method, batch, variables = drawn(name)
+    image = batch[modality][:1]
+    embed = jax.jit(method.embed, static_argnums=2)
+    needed = only_read(variables, lambda v: method.embed(v, image, modality))
+    assert count(needed["params"]) < count(variables["params"])
+    np.testing.assert_array_equal(embed(needed, image, modality), embed(variables, image, modality))
 
   def test_unknown_option_names_the_nearest(self, name):
     with pytest.raises(UserError, match="has no option 'widht'; did you mean 'width'"):

@@ -159,7 +159,7 @@ def test_both_stems_start_from_the_same_weights():
   assert isinstance(kept, jax.ShapeDtypeStruct)
 
 
-@pytest.mark.parametrize("name, unused", [("agw", 690), ("mpanet", 54)])
+@pytest.mark.parametrize("name, unused", [("agw", 690), ("caj", 690), ("mpanet", 54)])
 def test_official_names_cover_every_tensor_and_round_trip(name, unused):
   method = methods.create(
     {"name": name},
@@ -181,6 +181,11 @@ def test_official_names_cover_every_tensor_and_round_trip(name, unused):
     np.testing.assert_array_equal(value, official[key], strict=True)
   flat = flax.traverse_util.flatten_dict(variables)
   assert all(isinstance(leaf, np.ndarray) for leaf in flat.values())
+
+
+def test_caj_and_its_successor_have_the_tensors_of_agw():
+  assert golden_models.shapes("caj") == golden_models.shapes("agw")
+  assert golden_models.shapes("cajplus") == golden_models.shapes("agw")
 
 
 def test_agw_leaves_out_just_the_parts_that_its_forward_pass_skips():

@@ -43,6 +43,7 @@ def make_batch(pairs=8, images=2):
   for name in ("visible", "infrared"):
     batch[name] = rng.integers(0, 256, (pairs, *SIZE, 3), np.uint8)
     batch[f"{name}_mask"] = rng.integers(0, 2, (pairs, *SIZE, 1), np.uint8) * np.uint8(255)
+  batch["visible_2"] = rng.integers(0, 256, (pairs, *SIZE, 3), np.uint8)
   return batch
 
 
@@ -78,9 +79,9 @@ def largest_difference(one, other):
   return float(max(found))
 
 
-def collectives(method, variables, batch, mesh):
+def collectives(name, method, variables, batch, mesh):
   """Counts the collectives in the compiled training step, augmentation included."""
-  config = config_lib.default_config("agw", "vireid_synthetic")
+  config = config_lib.default_config(name, "vireid_synthetic")
   optimizer = optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
   step = step_lib.make_train_step(method, optimizer, augment.make_augment(config.augment), seed=0)
   state = jax.eval_shape(lambda: state_lib.create(variables, optimizer))
@@ -110,7 +111,7 @@ def main(name):
     count: differentiate(method, variables, floats, mesh) for count, mesh in meshes.items()
   }
   differences = {count: largest_difference(results[1], results[count]) for count in COUNTS[1:]}
-  found = collectives(method, variables, pixels, meshes[COUNTS[-1]])
+  found = collectives(name, method, variables, pixels, meshes[COUNTS[-1]])
   scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(results[1]["gradients"]))
   dtypes = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(results[1]["gradients"])})
   print(

@@ -15,7 +15,6 @@ baseline that later methods start from.
 import dataclasses
 from typing import Annotated
 
-import flax.linen as nn
 from jax import Array
 
 from vireid_jax import losses
@@ -25,38 +24,16 @@ from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.common import Metric
-from vireid_jax.models.head import Head, Place, Pooling, pool
+from vireid_jax.models.head import Head, Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, Depth, Width
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
+from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 # The plain two-stream baseline.
 VARIANTS = {
   "base": {"non_local": (0, 0, 0, 0), "pooling": "average", "metric": {"name": "triplet"}}
 }
-
-
-class AGWNetwork(nn.Module):
-  """Two-stream ResNet, pooling and head."""
-
-  backbone: TwoStreamResNet
-  head: Head
-  pooling: str
-
-  def __call__(self, visible: Array, infrared: Array) -> tuple[Array, Array]:
-    """Maps [b, h, w, 3] twice to pooled features [2b, c] and logits [2b, classes], merged."""
-    pooled = pool(self.backbone(visible, infrared, train=True), self.pooling)
-    _, logits = self.head(pooled, train=True)
-    return pooled, logits
-
-  def forward_features(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] of one modality to the map before pooling [n, h/16, w/16, c]."""
-    return self.backbone.single(images, modality)
-
-  def forward_head(self, features: Array, modality: str, place: str) -> Array:
-    """Maps the map before pooling to the feature after or before the neck [n, c]."""
-    del modality
-    return self.head.embed(pool(features, self.pooling), place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +74,12 @@ class AGW:
   forward_head = common.forward_head
 
   @property
-  def network(self) -> AGWNetwork:
+  def network(self) -> TwoStreamNetwork:
     """The Linen module."""
     backbone = TwoStreamResNet(
       self.depth, self.width, self.num_specific_stages, tuple(self.non_local), self.numerics
     )
-    return AGWNetwork(backbone, Head(self.num_classes, self.numerics), self.pooling)
+    return TwoStreamNetwork(backbone, Head(self.num_classes, self.numerics), self.pooling)
 
   @property
   def trivial_values(self) -> dict[str, float]:

@@ -16,7 +16,8 @@ class Metric:
   """The metric loss of a method.
 
   Attributes:
-    name: 'wrt', 'wrt_legacy' (as AGW's published code computes it) or 'triplet'.
+    name: 'wrt', 'wrt_legacy' (as AGW's published code computes it), 'enhanced_squared_difference'
+      (CAJ's) or 'triplet'.
     weight: Weight of the term; 0 leaves it out.
     margin: Margin of 'triplet'.
   """

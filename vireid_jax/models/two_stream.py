@@ -55,8 +55,18 @@ class TwoStreamResNet(nn.Module):
     self.shared = self._parts(self.num_specific_stages, len(PARTS))
 
   def __call__(self, visible: Array, infrared: Array, *, train: bool) -> Array:
-    """Maps two batches [b, h, w, 3] to the merged map [2b, h/16, w/16, c] (see `merge`)."""
-    merged = merge(self.visible(visible, train=train), self.infrared(infrared, train=train))
+    """Maps two batches to the merged map.
+
+    Args:
+      visible: float [k b, h, w, 3]: k views of each image, merged (see `merge`).
+      infrared: float [b, h, w, 3].
+      train: whether statistics are those of the batch.
+
+    Returns:
+      float [(k + 1) b, h/16, w/16, c]: views in their order and infrared maps, merged.
+    """
+    views = split(self.visible(visible, train=train), visible.shape[0] // infrared.shape[0])
+    merged = merge(*views, self.infrared(infrared, train=train))
     return self.shared(merged, train=train)
 
   def single(self, images: Array, modality: str, *, train: bool = False) -> Array:

@@ -61,7 +61,7 @@ def name_table(name: str) -> NameTable:
   """Returns a family's table.
 
   Args:
-    name: 'torchvision', or a method with published weights: 'agw', 'dns' or 'mpanet'.
+    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'dns' or 'mpanet'.
 
   Raises:
     UserError: no PyTorch model of that name is known.
@@ -190,18 +190,20 @@ def _averages(prefix: str = "") -> dict[str, str]:
   }
 
 
+_AGW = NameTable(
+  "agw",
+  _agw,
+  False,
+  r"(visible_module\.visible|thermal_module\.thermal|base_resnet\.base)"
+  r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
+  "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
+)
 TABLES = {
   "torchvision": NameTable(
     "torchvision", _torchvision, True, r"fc\.(weight|bias)", "the ImageNet classifier"
   ),
-  "agw": NameTable(
-    "agw",
-    _agw,
-    False,
-    r"(visible_module\.visible|thermal_module\.thermal|base_resnet\.base)"
-    r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
-    "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
-  ),
+  "agw": _AGW,
+  "caj": dataclasses.replace(_AGW, name="caj"),  # and CAJ+: the network is AGW's
   "dns": NameTable(
     "dns",
     _dns,
