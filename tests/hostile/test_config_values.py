@@ -342,7 +342,7 @@ def test_a_method_of_ones_own_has_its_options_checked(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   "content, message",
   [
-    (None, r"No module named 'plugged_absent'; put the folder that holds it on PYTHONPATH"),
+    (None, r"No module named 'plugged_absent'; add its folder to PYTHONPATH"),
     ("import nosuchpackage\n", r"\(.*broken\.py, line 1\): ModuleNotFoundError: .*nosuchpackage"),
     ("x = 1\ny = z\n", r"\(.*broken\.py, line 2\): NameError: name 'z' is not defined"),
     ("def f(:\n", r"\(.*broken\.py, line 1\): SyntaxError"),

@@ -16,10 +16,10 @@ def center_cluster(features: Array, labels: Array, *, margin: float = 0.7) -> Ar
   Args:
     features: float [n, d], not normalised; computed in float32 at least.
     labels: int [n].
-    margin: in the unit of the features' distance.
+    margin: Margin, in the unit of the feature distance.
 
   Returns:
-    Scalar, at least 0. A single identity has no pair and pays for its spread alone.
+    Scalar, at least 0. A single identity has no pair and contributes only its spread.
 
   Reference:
     Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification",
@@ -28,7 +28,7 @@ def center_cluster(features: Array, labels: Array, *, margin: float = 0.7) -> Ar
   features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
   same = (labels[:, None] == labels[None, :]).astype(features.dtype)
   count = same.sum(axis=1)
-  # One row per image: the number of identities, a shape, need not be known to the compiler.
+  # One row per image, so that no shape depends on the number of identities.
   centers = jnp.matmul(same, features, precision="highest") / count[:, None]
   square = jnp.sum((features - centers) ** 2, axis=1)
   spread = jnp.mean(jnp.sqrt(jnp.maximum(square, SMALLEST_SQUARE)))

@@ -33,7 +33,7 @@ def pairwise_distance(x: Array, y: Array | None = None) -> Array:
 
   Args:
     x: float [n, d]; computed in float32 at least.
-    y: float [m, d]; x itself when absent.
+    y: float [m, d]; x if None.
 
   Returns:
     float [n, m], at least 1e-6.
@@ -43,13 +43,13 @@ def pairwise_distance(x: Array, y: Array | None = None) -> Array:
 
 
 def squared_distance(x: Array, y: Array) -> Array:
-  """||x - y||^2 of every row of x [n, d] and y [m, d]: [n, m], in float32 at least.
+  """Returns ||x - y||^2 of every row of x [n, d] and y [m, d]: [n, m], in float32 at least.
 
-  Rounding may leave a close pair a little below zero.
+  Rounding may make the value of a close pair slightly negative.
   """
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   y = y.astype(x.dtype)
-  # Highest precision: TPUs and TF32 GPUs otherwise round the products, and close pairs, the
-  # difference of two large numbers, lose all their digits.
+  # Highest precision: TPUs and TF32 GPUs otherwise round the products, and the distance of a close
+  # pair, a difference of two large numbers, loses all its digits.
   product = jnp.matmul(x, y.T, precision="highest")
   return jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None, :] - 2 * product

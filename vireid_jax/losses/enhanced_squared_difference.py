@@ -6,7 +6,7 @@ from jax import Array
 
 from vireid_jax.losses.wrt import weighted_distances
 
-LARGEST = 88.0  # exp of more overflows float32
+LARGEST = 88.0  # exp of a larger number overflows float32
 
 
 def enhanced_squared_difference(
@@ -18,15 +18,15 @@ def enhanced_squared_difference(
   `weighted_distances`, with the published code's weights, and s_i = 1 where p_i > n_i, otherwise
   -1.
 
-  Its published constants make it go flat: where |p_i - n_i| exceeds sqrt(88 / gamma) = 9.4, an
-  anchor has no gradient. Negatives beyond about 14 have legacy weights that vanish, so that
-  n_i -> 0 and features far apart give the constant 88.
+  With the published constants the loss has flat regions: an anchor with |p_i - n_i| above
+  sqrt(88 / gamma) = 9.4 has no gradient. The legacy weights of negatives beyond about 14 vanish, so
+  that n_i -> 0 and distant features give the constant 88.
 
   Args:
     features: float [n, d], not normalised.
     labels: int [n].
-    alpha: sharpness of the weights, more than 0.
-    gamma: factor of the squared gap, more than 0.
+    alpha: Sharpness of the weights, above 0.
+    gamma: Factor on the squared gap, above 0.
 
   Returns:
     Scalar, at least 0.

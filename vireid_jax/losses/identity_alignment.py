@@ -21,13 +21,13 @@ def identity_alignment(
   where c_m^p is the mean feature of identity p in modality m.
 
   Args:
-    features: a float [b, d] per modality, not normalised; row i of each shows labels[i]. Under a
-      mesh of several devices, give each of them all rows first (`runtime.mesh.on_all_devices`).
+    features: float [b, d] per modality, not normalised; row i of each has label labels[i]. On a
+      mesh of several devices, replicate the rows first (`runtime.mesh.on_all_devices`).
     labels: int [b].
-    margin: in the unit of the features' distance.
+    margin: Margin, in the unit of the feature distance.
 
   Returns:
-    Scalar, at least 0, float32 at least. A single identity has no negative pair and adds zero.
+    Scalar, at least 0, float32 at least; 0 for a single identity, which has no negative pair.
 
   Reference:
     Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023,
@@ -36,7 +36,7 @@ def identity_alignment(
   full = jnp.promote_types(features[0].dtype, jnp.float32)
   same = (labels[:, None] == labels[None, :]).astype(full)
   count = same.sum(axis=1)
-  # One row per image: the number of identities, a shape, need not be known to the compiler.
+  # One row per image, so that no shape depends on the number of identities.
   centers = [
     jnp.matmul(same, x.astype(full), precision="highest") / count[:, None] for x in features
   ]
@@ -46,10 +46,10 @@ def identity_alignment(
 
 
 def _hinge(centers: list[Array], anchor: int, same: Array, margin: float) -> Array:
-  """The hinge of every row [b] of one modality's centres."""
-  own = centers[anchor]
+  """Returns the hinge [b] with the centres of one modality as anchors."""
+  anchors = centers[anchor]
   others = [center for index, center in enumerate(centers) if index != anchor]
-  furthest = jnp.max(jnp.stack([paired_distance(own, other) for other in others]), axis=0)
-  between = jnp.min(jnp.stack([pairwise_distance(own, center) for center in centers]), axis=0)
+  furthest = jnp.max(jnp.stack([paired_distance(anchors, other) for other in others]), axis=0)
+  between = jnp.min(jnp.stack([pairwise_distance(anchors, center) for center in centers]), axis=0)
   nearest = jnp.min(jnp.where(same, jnp.inf, between), axis=1)
   return jnp.maximum(0.0, margin + furthest - nearest)

@@ -1,4 +1,4 @@
-"""The metric losses that methods let a config choose from."""
+"""Metric losses that a config may choose by name."""
 
 import math
 
@@ -14,30 +14,28 @@ METRIC_LOSSES = {
   "enhanced_squared_difference": lambda x, y, margin: enhanced_squared_difference(x, y),
   "triplet": lambda x, y, margin: batch_hard_triplet(x, y, margin=margin),
 }
-
-
 SOFT_MARGINS = ("wrt", "wrt_legacy", "enhanced_squared_difference")
 
 
 def trivial_value(name: str, *, margin: float) -> float:
-  """Returns what a metric loss is when all features are equal, and nothing is told apart.
+  """Returns the value of a metric loss when all features are equal.
 
   Args:
-    name: see `metric_loss`.
-    margin: of 'triplet'.
+    name: Name of the loss, as in `metric_loss`.
+    margin: Margin of 'triplet'.
   """
   return math.log(2) if name in SOFT_MARGINS else margin
 
 
 def metric_loss(name: str, features: Array, labels: Array, *, margin: float) -> Array:
-  """Computes the metric loss of a name.
+  """Computes a metric loss by name.
 
   Args:
     name: 'wrt', 'wrt_legacy' (WRT as AGW's published code computes it),
       'enhanced_squared_difference' (CAJ's) or 'triplet'.
     features: float [n, d].
     labels: int [n].
-    margin: of 'triplet'.
+    margin: Margin of 'triplet'.
 
   Returns:
     Scalar, at least 0.

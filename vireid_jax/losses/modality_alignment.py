@@ -1,8 +1,8 @@
 """Modality alignment loss of MUN: distributions aligned through accumulated prototypes.
 
 A modality is described by its centre: the mean of its features in the space of a Gaussian kernel.
-Prototypes are centres accumulated over the steps, so that the direction of the alignment does not
-jump from batch to batch.
+Prototypes are centres accumulated over steps, so that the direction of alignment is stable across
+batches.
 
 Reference:
   Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023.
@@ -20,7 +20,7 @@ from jax import Array
 from vireid_jax.losses.distance import unit
 
 VISIBLE, AUXILIARY, INFRARED = "visible", "auxiliary", "infrared"
-# Random Fourier features: how many, and the width of the kernel in the unit sphere's distances.
+# Number of random Fourier features, and width of the kernel in distances on the unit sphere.
 FOURIER_FEATURES = 512
 KERNEL_WIDTH = 0.5
 FOURIER_SEED = 0
@@ -33,10 +33,10 @@ def modality_center(features: Array) -> Array:
   Gaussian kernel of width 0.5.
 
   Args:
-    features: float [b, d]; L2-normalised here.
+    features: float [b, d]; normalised here.
 
   Returns:
-    [512], float32 at least. Its squared norm is at most 2, and close to 1 in expectation.
+    float [512], float32 at least; its squared norm is at most 2, and close to 1 in expectation.
 
   Reference:
     Rahimi and Recht, "Random Features for Large-Scale Kernel Machines", 2007.
@@ -45,12 +45,12 @@ def modality_center(features: Array) -> Array:
 
 
 def accumulate(prototype: Array, center: Array, started: Array, *, rate: float) -> Array:
-  """Moves a prototype by a step: p <- a p + (1 - a) center, without gradient.
+  """Updates a prototype: p <- a p + (1 - a) center, without gradient.
 
   Args:
     prototype, center: float [k].
-    started: bool scalar; False before the first step, which takes the centre itself.
-    rate: a, share of the old prototype kept per step, in [0, 1].
+    started: bool scalar; False before the first step, at which p is the centre itself.
+    rate: Share of the old prototype kept per step (a), in [0, 1].
 
   Returns:
     float [k].
@@ -60,10 +60,10 @@ def accumulate(prototype: Array, center: Array, started: Array, *, rate: float) 
 
 
 def straight_through(prototype: Array, center: Array) -> Array:
-  """Returns the prototype [k], with the gradient of the centre [k] that is part of it.
+  """Returns the prototype [k] with the gradient of the centre [k].
 
-  Two such prototypes have met the same people, while a centre stands for the few people of one
-  batch: its distance to a prototype is mostly theirs, not that of the modalities.
+  Two prototypes average over the same identities; a centre covers only the few of one batch, and
+  its distance to a prototype would be mostly due to them rather than to the modality.
   """
   return jax.lax.stop_gradient(prototype - center) + center
 
@@ -77,9 +77,9 @@ def modality_alignment(
   L = 1/2 (||mu_v - p_r||^2 + ||mu_r - p_v||^2).
 
   Args:
-    centers: 'visible', 'infrared' and, for the bridge, 'auxiliary': float [k].
-    prototypes: the same keys; no gradient reaches them.
-    bridge: align either modality with the auxiliary one, not with the other.
+    centers: float [k] by modality: 'visible', 'infrared' and, for the bridge, 'auxiliary'.
+    prototypes: float [k] by modality; they receive no gradient.
+    bridge: Align both modalities with the auxiliary one, not with each other.
 
   Returns:
     Scalar, at least 0.

@@ -9,19 +9,19 @@ from vireid_jax.losses.distance import paired_distance, unit
 
 
 class SharedSpecific(NamedTuple):
-  """The three parts of the loss, scalars of weight 1."""
+  """The three terms of the loss, unweighted scalars."""
 
   shared: Array
   specific: Array
   decoupling: Array
 
   def total(self, *, specific_weight: float = 0.5, decoupling_weight: float = 0.5) -> Array:
-    """The loss: shared + specific_weight * specific + decoupling_weight * decoupling."""
+    """Returns shared + specific_weight * specific + decoupling_weight * decoupling."""
     return self.shared + specific_weight * self.specific + decoupling_weight * self.decoupling
 
 
 def identity_means(features: Array, labels: Array) -> Array:
-  """Replaces every row by the mean of its identity's rows.
+  """Replaces each row by the mean of its identity's rows.
 
   Args:
     features: float [b, d]; computed in float32 at least.
@@ -53,22 +53,21 @@ def shared_specific(
   decoupling = mean over p and both modalities of max(0, m - ||C_sp - C_sh||)
 
   Args:
-    shared, specific: visible and infrared features, float [b, d] each; row i of either modality
-      shows the identity labels[i].
+    shared, specific: Visible and infrared features, float [b, d] each; row i of both modalities has
+      label labels[i].
     labels: int [b].
-    margin: of distances between unit vectors, which are at most 2.
+    margin: Margin on distances between unit vectors, which are at most 2.
 
   Returns:
-    The parts, each at least 0. Every identity counts the same, however many images it has.
+    The terms, each at least 0. Identities count equally, however many images each has.
 
   Reference:
-    TMPA (arXiv 2312.07021), of which only the name and the purpose of this loss are known to us;
-    the formula is ours.
+    TMPA (arXiv 2312.07021). Only the loss's name and purpose are known to us; the formula is ours.
   """
   shared_v, shared_r, specific_v, specific_r = (
     unit(identity_means(features, labels)) for features in (*shared, *specific)
   )
-  # One row per image stands for its identity: the number of identities need not be known.
+  # One row per image, so that no shape depends on the number of identities.
   weight = 1 / jnp.sum(labels[:, None] == labels[None, :], axis=1).astype(shared_v.dtype)
   weight = weight / jnp.sum(weight)
 

@@ -25,11 +25,11 @@ def soft_cross_entropy(logits: Array, teacher_logits: Array) -> Array:
 def softened_divergence(logits: Array, teacher_logits: Array, *, temperature: float = 3.0) -> Array:
   """T^2 times the mean over rows of KL(t || softmax(logits / T)); the teacher is constant.
 
-  t = softmax(teacher / T) + 1e-7, as in CAJ's published code, so that it sums to a little over 1.
+  t = softmax(teacher / T) + 1e-7, as in CAJ's published code, so it sums to slightly more than 1.
 
   Args:
     logits, teacher_logits: float [n, c]; computed in float32 at least.
-    temperature: T, more than 0.
+    temperature: T, above 0.
 
   Returns:
     Scalar, in nats.
@@ -37,8 +37,8 @@ def softened_divergence(logits: Array, teacher_logits: Array, *, temperature: fl
   logits, teacher_logits = _full(logits), _full(teacher_logits)
   teacher_logits = jax.lax.stop_gradient(teacher_logits)
   target = jax.nn.softmax(teacher_logits / temperature, axis=-1) + SMALLEST_TARGET
-  log_own = jax.nn.log_softmax(logits / temperature, axis=-1)
-  return temperature**2 * jnp.mean(optax.losses.kl_divergence(log_own, target))
+  log_probability = jax.nn.log_softmax(logits / temperature, axis=-1)
+  return temperature**2 * jnp.mean(optax.losses.kl_divergence(log_probability, target))
 
 
 def _full(logits: Array) -> Array:

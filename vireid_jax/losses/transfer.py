@@ -1,4 +1,4 @@
-"""How far the features of TMPA's transfer are from the true ones that they stand for."""
+"""Distance of TMPA's transferred features from the true ones."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,12 @@ from vireid_jax.losses.shared_specific import identity_means
 
 
 def transfer_distance(transferred: Array, specific: Array, labels: Array) -> Array:
-  """Mean distance of transferred features to the identity's mean of true ones, as unit vectors.
+  """Mean distance of transferred features to their identity's mean true feature, as unit vectors.
 
   Args:
-    transferred: float [b, d], features of one modality made from images of the other one.
-    specific: float [b, d], features of images of that modality; no gradient reaches them.
-    labels: int [b], of both.
+    transferred: float [b, d], features of one modality computed from images of the other.
+    specific: float [b, d], features of true images of that modality; they receive no gradient.
+    labels: int [b], labels of both.
 
   Returns:
     Scalar, in [0, 2].

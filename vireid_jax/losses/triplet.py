@@ -9,13 +9,13 @@ from vireid_jax.losses.distance import pairwise_distance
 def batch_hard_triplet(features: Array, labels: Array, *, margin: float = 0.3) -> Array:
   """Hinge between each anchor's farthest positive and nearest negative.
 
-  L = mean_i max(0, margin + max_{j: y_j = y_i} d_ij - min_{j: y_j != y_i} d_ij). The two modalities
-  are not told apart: a positive may come from either. An anchor without any negative adds zero.
+  L = mean_i max(0, margin + max_{j: y_j = y_i} d_ij - min_{j: y_j != y_i} d_ij). Modality is
+  ignored: a positive may come from either. An anchor without negatives contributes 0.
 
   Args:
     features: float [n, d], not normalised.
     labels: int [n].
-    margin: in the unit of the features' distance.
+    margin: Margin, in the unit of the feature distance.
 
   Returns:
     Scalar, at least 0.

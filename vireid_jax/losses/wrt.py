@@ -1,4 +1,4 @@
-"""Weighted regularised triplet loss, as the paper means it and as its code computes it."""
+"""Weighted regularised triplet loss, in the paper's form and in that of its published code."""
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +25,10 @@ def weighted_regularized_triplet(
     features: float [n, d].
     labels: int [n].
     normalize: L2-normalise the features first.
-    legacy: weights as in AGW's published code.
+    legacy: Use the weights of AGW's published code.
 
   Returns:
-    Scalar, at least 0. An anchor without negatives meets a weighted negative distance of zero.
+    Scalar, at least 0. The weighted negative distance of an anchor without negatives is 0.
 
   Reference:
     Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", 2021, eq. 8-9.
@@ -42,7 +42,7 @@ def weighted_regularized_triplet(
 def weighted_distances(
   features: Array, labels: Array, *, alpha: float = 1.0, legacy: bool = False
 ) -> tuple[Array, Array]:
-  """Softmax-weighted distances of each anchor to its positives and to its negatives.
+  """Returns each anchor's softmax-weighted distances to its positives and negatives.
 
   p_i = sum_j w+_ij d_ij and n_i = sum_j w-_ij d_ij, where w+ = softmax(alpha d) over the images of
   the same identity and w- = softmax(-alpha d) over all others; see `weighted_regularized_triplet`.
@@ -50,11 +50,11 @@ def weighted_distances(
   Args:
     features: float [n, d].
     labels: int [n].
-    alpha: sharpness of the weights, more than 0.
-    legacy: weights as in AGW's published code.
+    alpha: Sharpness of the weights, above 0.
+    legacy: Use the weights of AGW's published code.
 
   Returns:
-    p and n, float [n].
+    P and n, float [n].
   """
   distance = pairwise_distance(features)
   same = labels[:, None] == labels[None, :]
@@ -65,7 +65,7 @@ def weighted_distances(
 
 
 def _softmax_weights(score: Array, mask: Array) -> Array:
-  """Softmax over the masked entries of each row; zeros where the mask is empty."""
+  """Softmax over the masked entries of each row; zeros for an empty mask."""
   lowest = jnp.finfo(score.dtype).min
   return jax.nn.softmax(jnp.where(mask, score, lowest), axis=1) * mask
 

@@ -1,4 +1,4 @@
-"""Methods: one file or folder per paper, found by name."""
+"""Methods by name: one file or folder per paper."""
 
 import dataclasses
 import importlib
@@ -14,7 +14,7 @@ from vireid_jax.models.numerics import Numerics
 
 __all__ = ["LossOutput", "Method", "create", "defaults", "find", "names"]
 
-# Given by the trainer, never by a config.
+# Set by the trainer, never by a config.
 GIVEN = ("num_classes", "steps_per_epoch", "numerics")
 NOT_METHODS = ("base", "common")
 
@@ -35,8 +35,8 @@ def create(
   """Builds the method that a config names.
 
   Args:
-    config: 'name', and the constructor's keyword arguments verbatim; sections are mappings, and
-      keep their defaults for the options that are absent.
+    config: 'name' and the constructor's keyword arguments. Sections are mappings; absent options
+      keep their defaults.
     num_classes: Number of training identities.
     steps_per_epoch: Number of training steps in an epoch.
     numerics: Dtype, convolution lowering and batch-norm statistics of the network.
@@ -45,8 +45,8 @@ def create(
     The method.
 
   Raises:
-    UserError: for an unknown method or argument, naming the nearest ones, or a value that the
-      method does not allow.
+    UserError: The method or an option is unknown, with the nearest names, or a value is not
+      allowed.
   """
   arguments = {key: value for key, value in _plain(config).items() if key != "name"}
   method = find(config["name"])
@@ -60,7 +60,7 @@ def create(
 
 
 def defaults(name: str) -> dict[str, Any]:
-  """Returns every option of a method with its default value; a dictionary for a section."""
+  """Returns all options of a method with their defaults; a section is a dictionary."""
   found = {key: options.default(field) for key, field in _options(find(name)).items()}
   missing = [key for key, value in found.items() if value is options.MISSING]
   if missing:
@@ -72,7 +72,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def _plain(config: Any) -> Any:
-  """Returns nested dictionaries of whatever mapping a config is made of."""
+  """Returns a config of any mapping type as nested dictionaries."""
   return {k: _plain(v) for k, v in config.items()} if hasattr(config, "items") else config
 
 
@@ -81,15 +81,15 @@ def _options(method: type) -> dict[str, dataclasses.Field]:
 
 
 def variants(name: str) -> Mapping[str, Mapping[str, Any]]:
-  """Returns the rows of a method's ablation, `VARIANTS` of its module: name -> changed options."""
+  """Returns the rows of a method's ablation, its module's `VARIANTS`: name -> changed options."""
   return getattr(_module(name), "VARIANTS", {})
 
 
 def find(name: str) -> type:
-  """Returns the dataclass of a method, from this package or a module of that dotted name.
+  """Returns the dataclass of a method of this package, or of a module given by its dotted name.
 
   Raises:
-    UserError: no such module, one that cannot be imported, or one without that class.
+    UserError: The module does not exist, cannot be imported, or lacks the class.
   """
   module = _module(name)
   wanted = module.__name__.rpartition(".")[2].replace("_", "")
@@ -114,7 +114,7 @@ def _module(name: str) -> types.ModuleType:
     advice = "correct it there"
     if absent:
       advice = (
-        "put the folder that holds it on PYTHONPATH, for example PYTHONPATH=. for the current one, "
+        "add its folder to PYTHONPATH, for example PYTHONPATH=. for the current one, "
         f"or choose a method of this package: {', '.join(names())}"
       )
     file, number, _ = origin(error)
@@ -126,12 +126,12 @@ def _module(name: str) -> types.ModuleType:
 
 
 def needs_masks(config: Mapping[str, Any]) -> bool:
-  """Says whether the method reads the data set's pedestrian masks."""
+  """Returns whether the method reads the data set's pedestrian masks."""
   return _asks(config, "needs_masks")
 
 
 def needs_second_view(config: Mapping[str, Any]) -> bool:
-  """Says whether the method trains on two views of each visible image."""
+  """Returns whether the method trains on two views of each visible image."""
   return _asks(config, "needs_second_view")
 
 

@@ -4,12 +4,12 @@ Reference:
   Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021, and its
   published code for visible-infrared data.
 
-Differs from the paper: nothing on purpose. The default metric loss is the published code's form of
-WRT ('wrt_legacy'); 'wrt' is the formula as printed.
+Differs from the paper: nowhere on purpose. The default metric loss is the published code's form of
+WRT ('wrt_legacy'); 'wrt' is the printed formula.
 
-Choices where the paper is silent: none. `label_smoothing` and `metric.weight` are extras, off by
-default. The `base` variant (no non-local block, average pooling, batch-hard triplet) is the plain
-baseline that later methods start from.
+Choices where the paper is silent: none. `label_smoothing` and `metric.weight` are extras without
+effect by default. The `base` variant (no non-local block, average pooling, batch-hard triplet) is
+the plain baseline that later methods start from.
 """
 
 import dataclasses
@@ -42,11 +42,11 @@ class AGW:
 
   Attributes:
     num_classes: Number of training identities.
-    steps_per_epoch: Unused here.
+    steps_per_epoch: Unused.
     depth: Depth of the ResNet: 18, 34 or 50.
     width: Channels of its stem; 64 is the full size.
     num_specific_stages: Number of modality-specific stages, the stem counted: 1 is the stem.
-    non_local: Numbers of non-local blocks at the end of stages 1-4; AGW has (0, 2, 3, 0).
+    non_local: Number of non-local blocks at the end of each of stages 1-4; AGW has (0, 2, 3, 0).
     pooling: 'gem' or 'average'.
     feature: Retrieval feature, 'after_neck' or 'before_neck'.
     metric: Metric loss on the features before the neck.

@@ -1,4 +1,4 @@
-"""The contract between a method (one paper, one file or folder) and everything else."""
+"""The contract between a method (one paper) and the rest of the package."""
 
 import dataclasses
 from typing import Protocol
@@ -14,12 +14,12 @@ from vireid_jax.models.numerics import Numerics
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LossOutput:
-  """What one forward pass of training gives.
+  """Result of a forward pass in training.
 
   Attributes:
-    terms: scalar per term of the loss, its weight already applied; the loss is their sum.
-    metrics: further scalars to log; no gradient is taken of them.
-    collections: the new value of every collection but 'params'.
+    terms: Weighted terms of the loss by name, scalars; the loss is their sum.
+    metrics: Further scalars to log; they are not differentiated.
+    collections: New values of all collections except 'params'.
   """
 
   terms: dict[str, Array]
@@ -33,32 +33,31 @@ class LossOutput:
 
 
 class Method(Protocol):
-  """What the trainer, the evaluator and the tools ask of a method.
+  """Interface of a method for the trainer, the evaluator and the tools.
 
-  A method is a frozen dataclass in `vireid_jax/methods/<name>.py`, or in a package of that name,
-  whose class name equals the module's but for case. Its fields are `num_classes`,
-  `steps_per_epoch`, `numerics` and the options that its config may set, whose types, and ranges
-  where they are declared (`vireid_jax.common.options`), are checked before anything compiles. A
-  field whose default is a dataclass is a section of options. It holds settings and no state.
+  A method is a frozen dataclass in `vireid_jax/methods/<name>.py`, or in a package of that name.
+  Its class is named like the module, ignoring case. Its fields are `num_classes`,
+  `steps_per_epoch`, `numerics` and the options that a config may set; their types and declared
+  ranges (`vireid_jax.common.options`) are checked before anything compiles. A field whose default
+  is a dataclass is a section of options. A method holds settings and no state.
 
-  More members are optional. `no_decay` names parameters, or modules, without weight decay.
-  `mix(variables, batch, *, rngs, step) -> batch` changes the uint8
-  images of a training batch, `visible` and `infrared` [b, h, w, 3], before they are augmented one
-  by one; labels and shapes stay. `needs_masks`, a bool, asks for the pedestrian masks of the data
-  set: `mix` then finds `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1].
-  `needs_second_view`, a bool, asks for two independently augmented views of each visible image:
-  `init` and `loss` then find the second one as `visible_2`, made by `config.augment.visible_2`.
+  Further members are optional. `no_decay` names parameters or modules without weight decay.
+  `mix(variables, batch, *, rngs, step) -> batch` changes the uint8 images of a training batch,
+  `visible` and `infrared` [b, h, w, 3], before they are augmented individually; it keeps labels and
+  shapes. `needs_masks`, a bool, requests the data set's pedestrian masks: the batch of `mix` then
+  has `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1]. `needs_second_view`, a bool, requests
+  two independently augmented views of each visible image: the batch of `init` and `loss` then has
+  the second one, augmented by `config.augment.visible_2`, as `visible_2`.
 
-  `trivial_values`, {term: value}, says what a term of the loss is, its weight applied, when all
-  features are equal: ln 2 for a soft margin, the margin for a hinge. The trainer tells the user of
-  a term that stays there.
+  `trivial_values`, {term: value}, has the weighted value of a term when all features are equal: ln
+  2 for a soft margin, the margin for a hinge. The trainer notifies the user of a term that stays at
+  this value.
 
-  Three optional members let people see where a network looks; images and modality are as for
-  `embed`. `attention(variables, images, modality) -> {name: [n, h, w]}` gives maps of the method's
-  own, at any resolution, larger where it looks. `forward_features(variables, images, modality) ->
-  [n, h, w, c]` and `forward_head(variables, features, modality) -> [n, d]` are `embed` in two
-  steps, cut at the last map that still has positions: energies and Grad-CAM come from it. Several
-  maps of equal size are concatenated on the last axis.
+  Three optional members visualise where a network looks; images and modality are those of `embed`.
+  `attention(variables, images, modality) -> {name: [n, h, w]}` returns the method's own attention
+  maps, at any resolution. `forward_features(variables, images, modality) -> [n, h, w, c]` and
+  `forward_head(variables, features, modality) -> [n, d]` split `embed` at the last map, from which
+  energies and Grad-CAM are computed. Several maps of equal size are concatenated on the last axis.
   """
 
   num_classes: int
@@ -66,23 +65,23 @@ class Method(Protocol):
   numerics: Numerics
 
   def init(self, rng: Array, batch: Batch) -> Variables:
-    """Draws all variables; traced under jit, so only the batch's shapes matter."""
+    """Draws all variables. It is traced under jit: only the batch's shapes matter."""
 
   def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
-    """One training pass over the global batch.
+    """Computes the loss of the global batch in training.
 
     Args:
-      variables: all collections.
-      batch: see `Batch`.
-      rngs: a key of this step alone, for whatever randomness the method needs.
-      step: int32 scalar, completed steps before this one.
+      variables: All collections.
+      batch: Training batch; see `Batch`.
+      rngs: Key of this step, for the method's randomness.
+      step: int32 scalar, number of completed steps.
     """
 
   def embed(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The retrieval feature, before any L2 normalisation.
+    """Returns the retrieval features, before any L2 normalisation.
 
     Args:
-      variables: all collections.
+      variables: All collections.
       images: float [n, h, w, 3], normalised.
       modality: 'visible' or 'infrared'; static.
 

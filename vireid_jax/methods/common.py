@@ -1,4 +1,4 @@
-"""What several methods share: options, members, and what they return to the trainer."""
+"""Options and functions shared by several methods."""
 
 import dataclasses
 from typing import Annotated
@@ -13,7 +13,7 @@ from vireid_jax.common.types import Variables
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-  """The metric loss of a method.
+  """Options of a method's metric loss.
 
   Attributes:
     name: 'wrt', 'wrt_legacy' (as AGW's published code computes it), 'enhanced_squared_difference'
@@ -44,11 +44,11 @@ class Metric:
     return {self.name: self.weight * losses.trivial_value(self.name, margin=self.margin)}
 
 
-# Members of a method whose `network` is a Linen module with two methods:
+# Members of a method with the option `feature`, one of `models.head.PLACES`, whose `network` is a
+# Linen module with two methods:
 #   forward_features(images, modality) -> the last map [n, h/16, w/16, c];
-#   forward_head(map, modality, place) -> the feature [n, d] after or before the neck;
-# and which has the option `feature`, one of `models.head.PLACES`. A method takes them over by
-# assignment: `embed = common.embed`.
+#   forward_head(map, modality, place) -> the feature [n, d] after or before the neck.
+# A method adopts them by assignment: `embed = common.embed`.
 
 
 def embed(self, variables: Variables, images: Array, modality: str) -> Array:
@@ -68,10 +68,10 @@ def forward_head(self, variables: Variables, features: Array, modality: str) -> 
 
 
 def accuracy(logits: Array, labels: Array) -> dict[str, Array]:
-  """Returns the share of rows [n, classes] whose largest logit is that of the label [n]."""
+  """Returns the share of rows [n, classes] whose largest logit is the label's [n]."""
   return {"accuracy": (logits.argmax(-1) == labels).mean()}
 
 
 def collections(variables: Variables, updates: Variables) -> Variables:
-  """Returns every collection but 'params', with the updates of a training pass."""
+  """Returns all collections except 'params', updated by a training pass."""
   return {name: values for name, values in variables.items() if name != "params"} | updates

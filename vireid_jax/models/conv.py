@@ -1,4 +1,4 @@
-"""Convolution, also depthwise, and max pooling with two lowerings of the same parameters."""
+"""Convolution, depthwise convolution and max pooling, in two lowerings with the same parameters."""
 
 from collections.abc import Callable
 
@@ -17,12 +17,12 @@ class Conv(nn.Module):
   """2-D convolution with symmetric zero padding of (size - 1) // 2, as in torchvision.
 
   Attributes:
-    features: number of output channels.
-    size: side of the square kernel, odd.
-    stride: in both directions.
-    use_bias: add a learned bias per channel.
-    numerics: dtype and lowering.
-    kernel_init: of the [size, size, c, features] kernel.
+    features: Number of output channels.
+    size: Side of the square kernel, odd.
+    stride: Stride in both directions.
+    use_bias: Add a learned bias per channel.
+    numerics: Dtype and convolution lowering.
+    kernel_init: Initialiser of the [size, size, c, features] kernel.
   """
 
   features: int
@@ -47,12 +47,12 @@ class Conv(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-  """A kernel of its own for every channel, with zero padding of (size - 1) // 2.
+  """Depthwise convolution with zero padding of (size - 1) // 2.
 
   Attributes:
-    size: side of the square kernel, odd.
-    numerics: dtype and lowering.
-    kernel_init: of the [size, size, 1, c] kernel.
+    size: Side of the square kernel, odd.
+    numerics: Dtype and convolution lowering.
+    kernel_init: Initialiser of the [size, size, 1, c] kernel.
   """
 
   size: int = 3
@@ -79,10 +79,10 @@ def max_pool(x: Array, *, numerics: Numerics) -> Array:
 
 
 def _halve_by_max(x: Array, axis: int) -> Array:
-  """Maximum over windows of 3, stride 2, padding 1 along an axis: its length n to ceil(n / 2).
+  """Maximum over windows of 3, stride 2, padding 1 along one axis: length n to ceil(n / 2).
 
-  Window j holds the odd neighbour before 2j, 2j itself and the odd one behind it, so that the
-  gradient is two sums and one interleaving; that of overlapping slices is slow on CPU.
+  Window j holds element 2j and its two odd neighbours, so that the gradient is two sums and one
+  interleaving; the gradient of overlapping slices is slow on CPU.
   """
   if x.shape[axis] % 2:
     x = lax.pad(x, _lowest(x), [(0, int(axis == index), 0) for index in range(x.ndim)])
@@ -118,9 +118,9 @@ def _convolve_by_dot(x: Array, kernel: Array, stride: int) -> Array:
 def _product(x: Array, kernel: Array) -> Array:
   """x @ kernel, [..., c] times [c, f], whose gradient is written for CPU.
 
-  The kernel's gradient, x^T g over all positions, makes XLA's CPU backend turn one of the two
-  around in memory first: it should be the one with fewer channels. Left alone it takes the wrong
-  one in half of a bottleneck's products, which then last up to twice as long.
+  For the kernel's gradient, x^T g over all positions, XLA's CPU backend first transposes one
+  operand in memory. It should be the one with fewer channels, but in half of a bottleneck's
+  products XLA picks the other, and they take up to twice as long.
   """
   return x @ kernel
 
@@ -141,7 +141,7 @@ def _product_backward(kept, gradient: Array):
 
 
 def _times_transposed(x: Array, y: Array) -> Array:
-  """x^T y; the barrier keeps the compiler from exchanging the two."""
+  """x^T y; the barrier keeps the compiler from swapping the operands."""
   return lax.optimization_barrier(lax.dot_general(x, y, (((0,), (0,)), ((), ()))))
 
 

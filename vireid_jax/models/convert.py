@@ -1,4 +1,4 @@
-"""Weights from the PyTorch world: reading files, and moving tensors to our variables and back."""
+"""PyTorch weights: reads files, and converts tensors to our variables and back."""
 
 import pathlib
 import stat
@@ -25,19 +25,19 @@ __all__ = [
 
 
 def load_weights(source: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads a PyTorch model's tensors; PyTorch itself is not needed.
+  """Reads a PyTorch model's tensors without PyTorch.
 
   Args:
-    source: a file of type .safetensors, .npz, or what torch.save wrote (.pth, .pt, .t, ...); or
+    source: A .safetensors or .npz file, a file written by torch.save (.pth, .pt, .t, ...), or
       'hf://owner/name[/file]'.
 
   Returns:
-    Arrays by PyTorch's name: floats, all of them finite, and integers, which count batches. The
-    prefix of a data-parallel model is taken off. The memory taken is in proportion to the file.
+    Arrays by PyTorch name: finite floats, and integers, which count batches. The prefix of a
+    data-parallel model is removed. Memory use is proportional to the file's size.
 
   Raises:
-    UserError: no such file, a damaged one, one that holds no tensors, or others than a network's,
-      or a pickle that asks for more than tensors. Nothing in a pickle is ever run.
+    UserError: The file is missing or damaged, holds no tensors or not those of a network, or is a
+      pickle that asks for more than tensors. No code in a pickle is ever run.
   """
   path = hub.fetch(str(source)) if str(source).startswith(hub.SCHEME) else source
   path = find_file(path)
@@ -53,7 +53,7 @@ def load_weights(source: str | pathlib.Path) -> dict[str, np.ndarray]:
     raise UserError(
       f"{printable(str(path))} cannot be read: {reason}; check its rights, or give another file"
     ) from error
-  # A damaged file fails in as many ways as there are bytes.
+  # A damaged file may raise anything.
   except Exception as error:
     kind = printable(path.suffix) or "a file"
     reason = printable(f"{type(error).__name__}: {error}")[:MOST_SHOWN]
@@ -67,7 +67,7 @@ def find_file(source: str | pathlib.Path) -> pathlib.Path:
   """Returns the path of a file of weights.
 
   Raises:
-    UserError: there is none, or it is a folder, a pipe or the like.
+    UserError: The file is missing, or is a folder, a pipe or the like.
   """
   if reason := unfit(source):
     raise UserError(f"no file of weights at {printable(str(source))[:MOST_SHOWN]}: {reason}")
@@ -75,13 +75,13 @@ def find_file(source: str | pathlib.Path) -> pathlib.Path:
 
 
 def unfit(source: str | pathlib.Path) -> str:
-  """Returns why a path names no file of weights and what to give instead; empty if it does."""
+  """Returns why a path is not a weights file, and what to give instead; empty if it is one."""
   try:
     path = pathlib.Path(source).expanduser()
     mode = path.stat().st_mode
   except FileNotFoundError:
     what = "a link to a file that is gone" if path.is_symlink() else "no such file"
-  # A path that is too long, holds a zero byte, names no user after ~, or crosses a closed folder.
+  # A path that is too long, has a zero byte or an unknown user after ~, or crosses a closed folder.
   except (OSError, ValueError, RuntimeError) as error:
     what = str(getattr(error, "strerror", None) or error)
   else:

@@ -15,7 +15,7 @@ from vireid_jax.models.numerics import Numerics
 
 POOLINGS = ("gem", "average")
 PLACES = ("after_neck", "before_neck")
-# Options of methods.
+# Types of method options.
 Pooling = Annotated[str, OneOf(POOLINGS)]
 Place = Annotated[str, OneOf(PLACES)]
 GEM_POWER = 3.0
@@ -26,14 +26,14 @@ def pool(x: Array, kind: str) -> Array:
   """Pools a map over its positions, in float32 at least.
 
   Args:
-    x: float [n, h, w, c]; not negative for 'gem'.
+    x: float [n, h, w, c]; non-negative for 'gem'.
     kind: 'gem', (mean x^3 + 1e-12)^(1/3), or 'average'.
 
   Returns:
     float [n, c].
 
   Raises:
-    UserError: for another kind.
+    UserError: Unknown kind.
 
   Reference:
     Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018, eq. 3.
@@ -48,11 +48,11 @@ def pool(x: Array, kind: str) -> Array:
 def _mean_over_positions(x: Array) -> Array:
   """Means of [n, h, w, c] over h and w, [n, c].
 
-  A product with equal weights, because XLA's CPU backend fuses a sum over positions into what
-  comes after it and then walks through memory channel by channel, ten times slower.
+  A product with equal weights: XLA's CPU backend would fuse a sum over positions into what follows
+  and then read memory channel by channel, ten times slower.
   """
   positions = x.shape[1] * x.shape[2]
-  count = x.shape[0]  # `len` would make a number of it, and an exported program has any batch size
+  count = x.shape[0]  # not `len`: an exported program's batch size is symbolic
   weights = jnp.full((count, 1, positions), 1 / positions, x.dtype)
   rows = x.reshape(count, positions, x.shape[-1])
   return jnp.matmul(weights, rows, precision="highest")[:, 0]
@@ -63,7 +63,7 @@ def _normal_around_one(key, shape, dtype=jnp.float32) -> Array:
 
 
 def scale_by_part(*scales: float) -> Callable:
-  """Returns a neck's initializer whose channels fall into equal parts with these mean scales."""
+  """Returns an initialiser of a neck's scale: equal parts of the channels with these means."""
 
   def draw(key, shape, dtype=jnp.float32) -> Array:
     factors = jnp.repeat(jnp.asarray(scales, dtype), shape[0] // len(scales))
@@ -75,16 +75,15 @@ def scale_by_part(*scales: float) -> Callable:
 class Head(nn.Module):
   """Batch-norm neck and a linear classifier without bias.
 
-  Metric losses read the feature before the neck, cross-entropy the logits after it, retrieval the
-  feature after it. Unless it is trained, the neck's bias is constant zero, so that the classes'
-  borders pass through the origin.
+  Metric losses read the feature before the neck; cross-entropy and retrieval read the one after it.
+  Unless trained, the neck's bias is fixed at zero, so that the decision boundaries pass through the origin.
 
   Attributes:
-    num_classes: training identities.
-    numerics: batch-norm statistics; the head itself always computes in float32 at least.
-    scale_init: of the neck's [c] scale.
-    kernel_init: of the classifier's [c, classes] kernel.
-    train_bias: whether the neck's bias is trained.
+    num_classes: Number of training identities.
+    numerics: Batch-norm statistics; the head computes in float32 at least.
+    scale_init: Initialiser of the neck's [c] scale.
+    kernel_init: Initialiser of the classifier's [c, classes] kernel.
+    train_bias: Train the neck's bias.
 
   Reference:
     Luo et al., "A Strong Baseline and Batch Normalization Neck", 2019.
@@ -122,9 +121,9 @@ class Head(nn.Module):
     return self.neck(pooled, train=False) if place == "after_neck" else pooled
 
   def frozen_logits(self, pooled: Array) -> tuple[Array, Array]:
-    """Maps as `__call__` does, with the head's variables held constant.
+    """Like `__call__`, with the head's variables held constant.
 
-    Gradients reach the features only; running statistics are used and not updated.
+    Gradients flow to the features only; running statistics are used, not updated.
     """
     head, variables = self.unbind()
     return head.apply(jax.lax.stop_gradient(variables), pooled, train=False)

@@ -1,4 +1,4 @@
-"""A classifier per modality, and its moving average that teaches the other one."""
+"""One classifier per modality, and its moving average, which teaches the other modality."""
 
 import flax.linen as nn
 import jax
@@ -15,12 +15,13 @@ COLLECTION = "mean_classifiers"
 class ModalityClassifiers(nn.Module):
   """Linear classifiers without bias, and their exponential moving averages.
 
-  The averages are no parameters: they live in the collection 'mean_classifiers', start equal to
-  the classifiers, and no gradient reaches them.
+  The averages are not parameters: they are kept in the collection 'mean_classifiers', start equal
+    to
+  the classifiers, and receive no gradient.
 
   Attributes:
-    num_classes: training identities.
-    numerics: everything here computes in float32 at least.
+    num_classes: Number of training identities.
+    numerics: Dtype; the classifiers compute in float32 at least.
 
   Reference:
     Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification",
@@ -32,15 +33,16 @@ class ModalityClassifiers(nn.Module):
 
   @nn.compact
   def __call__(self, visible: Array, infrared: Array, rate: Array) -> tuple[Array, ...]:
-    """Scores features by their own classifier and by the other modality's average.
+    """Classifies features by their modality's classifier and by the other's moving average.
 
     Args:
       visible, infrared: float [b, d].
-      rate: scalar in [0, 1], the share of the classifier taken into its average before it is used.
+      rate: float scalar in [0, 1], weight of a classifier in the update of its average, which is
+        applied first.
 
     Returns:
-      Logits [b, classes]: the visible features' own, the infrared features' own, the visible
-      features' by the infrared average and the infrared features' by the visible one. The last two
+      Four logits [b, classes]: visible features by the visible classifier, infrared by the
+      infrared, visible by the infrared average, and infrared by the visible average. The last two
       carry no gradient.
     """
     shape, dtype = (visible.shape[-1], self.num_classes), self.numerics.param_dtype
@@ -48,15 +50,15 @@ class ModalityClassifiers(nn.Module):
     means = [
       self._average(name, kernel, rate) for name, kernel in zip(MODALITIES, kernels, strict=True)
     ]
-    own = visible @ kernels[0], infrared @ kernels[1]
     return (
-      *own,
+      visible @ kernels[0],
+      infrared @ kernels[1],
       jax.lax.stop_gradient(visible) @ means[1],
       jax.lax.stop_gradient(infrared) @ means[0],
     )
 
   def _average(self, name: str, kernel: Array, rate: Array) -> Array:
-    # The addition makes a buffer of its own: the step donates the parameter's.
+    # The addition allocates a new buffer: the step donates the parameter's.
     mean = self.variable(COLLECTION, name, lambda: kernel + jnp.zeros_like(kernel))
     if not self.is_initializing():
       mean.value = (1 - rate) * mean.value + rate * jax.lax.stop_gradient(kernel)

@@ -8,7 +8,7 @@ from vireid_jax.models.conv import Conv
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
 
-# PyTorch's default for convolutions: uniform within 1 / sqrt(fan in).
+# PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -16,11 +16,11 @@ class NonLocal(nn.Module):
   """Adds to every position a weighted sum over all positions of the map.
 
   y = x + BN(W (theta(x) phi(x)^T / n) g(x)). The affinity is divided by the number of positions n
-  (no softmax). The output BN starts at zero scale, so that the block starts as the identity.
+  (no softmax). The output BN's scale starts at zero, so the block starts as the identity.
 
   Attributes:
-    inner_features: width of theta, phi and g; 1 in AGW's published code.
-    numerics: dtype and lowering.
+    inner_features: Width of theta, phi and g; 1 in AGW's published code.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
 
   Reference:
     Wang et al., "Non-local Neural Networks", CVPR 2018; Ye et al. 2021 (AGW), section 4.1.

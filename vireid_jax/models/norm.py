@@ -14,13 +14,13 @@ EPSILON = 1e-5
 class BatchNorm(nn.Module):
   """Batch normalisation over all axes but the last.
 
-  Under jit on a sharded batch the statistics are those of the global batch.
+  Under jit, the statistics of a sharded batch are those of the global batch.
 
   Attributes:
-    numerics: dtype, momentum, and whether the running variance is unbiased.
-    scale_init: of the [c] scale.
-    train_bias: when false the bias is a constant: present, so that imported weights fit, but in
-      the collection 'constants', out of reach of optimiser and weight decay (the "BN neck").
+    numerics: Dtype, momentum, and whether the running variance is unbiased.
+    scale_init: Initialiser of the [c] scale.
+    train_bias: Train the bias. If false it is kept, so that imported weights fit, but in the
+      collection 'constants', which the optimiser does not see (the "BN neck").
   """
 
   numerics: Numerics = Numerics()
@@ -64,5 +64,5 @@ class BatchNorm(nn.Module):
 def _moments(x: Array) -> tuple[Array, Array]:
   axes = tuple(range(x.ndim - 1))
   mean = jnp.mean(x, axes)
-  # One pass over x; rounding can leave a tiny negative number for a constant channel.
+  # One pass over x; rounding may make the variance of a constant channel slightly negative.
   return mean, jnp.maximum(jnp.mean(x * x, axes) - mean * mean, 0.0)

@@ -1,4 +1,4 @@
-"""ResNet-18/34/50 with torchvision's parameters, cut anywhere into parts."""
+"""ResNet-18/34/50 with torchvision's parameters; any range of its stages can be built."""
 
 from typing import Annotated
 
@@ -15,9 +15,9 @@ from vireid_jax.models.numerics import Numerics
 
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4")
-# The last stage keeps its resolution: a map of h/16 x w/16 serves re-identification better.
+# The last stage has stride 1, as usual in re-identification: the last map is h/16 x w/16.
 STAGE_STRIDES = (1, 2, 2, 1)
-# Options of methods.
+# Types of method options.
 Depth = Annotated[int, OneOf(STAGE_BLOCKS)]
 Width = Annotated[int, Whole(1, 1024)]
 
@@ -34,17 +34,17 @@ def check_depth(depth: int) -> None:
 
 
 class ResNet(nn.Module):
-  """The parts `first` to `last` (exclusive) of a ResNet: 0 is the stem, 1-4 the stages.
+  """Stages `first` to `last` (exclusive) of a ResNet: 0 is the stem, 1-4 are the stages.
 
   Parameter names follow torchvision's: stem/{conv1,bn1}, layer1/block0/{conv1,bn1,...,
   downsample_conv,downsample_bn}.
 
   Attributes:
     depth: 18, 34 or 50.
-    width: channels of the stem; 64 is the full size.
-    first, last: the range of parts, within 0..5.
-    non_local: how many non-local blocks follow the last blocks of stages 1-4.
-    numerics: dtype, lowering, batch-norm statistics.
+    width: Channels of the stem; 64 is the full size.
+    first, last: Range of stages, within 0..5.
+    non_local: Number of non-local blocks at the end of each of stages 1-4.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
   depth: int = 50
@@ -56,7 +56,7 @@ class ResNet(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
-    """Maps images [n, h, w, 3], or the map after part `first` - 1, to the map after the last part.
+    """Maps images [n, h, w, 3], or the map after stage `first` - 1, to the map after stage `last` - 1.
 
     The whole network gives [n, h/16, w/16, feature_size].
     """

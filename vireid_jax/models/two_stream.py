@@ -1,4 +1,4 @@
-"""Two streams, one per modality, that flow into shared stages."""
+"""Two-stream ResNet: modality-specific stages, then shared ones."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,8 +13,8 @@ from vireid_jax.models.resnet import PARTS, ResNet
 def merge(*streams: Array) -> Array:
   """Interleaves k batches: [b, ...] each to [k b, ...] in the order v0, r0, v1, r1, ...
 
-  Stacked on axis 1 and reshaped, so that rows stay on the device that holds them; concatenating
-  sharded batches would move most of the data between devices.
+  Stacks on axis 1 and reshapes, so that rows stay on their device; concatenating sharded batches
+  would move most of the data between devices.
   """
   stacked = jnp.stack(streams, axis=1)
   return stacked.reshape(len(streams) * streams[0].shape[0], *streams[0].shape[1:])
@@ -27,15 +27,15 @@ def split(merged: Array, count: int = 2) -> tuple[Array, ...]:
 
 
 class TwoStreamResNet(nn.Module):
-  """A ResNet whose first parts exist once per modality.
+  """A ResNet whose first stages exist once per modality.
 
   Attributes:
     depth: 18, 34 or 50.
-    width: channels of the stem; 64 is the full size.
-    num_specific_stages: number of modality-specific parts: 0 none, 1 the stem, 2 the stem and
-      stage 1, ..., 5 everything.
-    non_local: non-local blocks in the last blocks of stages 1-4.
-    numerics: dtype, lowering, batch-norm statistics.
+    width: Channels of the stem; 64 is the full size.
+    num_specific_stages: Number of modality-specific stages, the stem counted: 0 none, 1 the stem,
+      2 the stem and stage 1, ..., 5 all.
+    non_local: Number of non-local blocks at the end of each of stages 1-4.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
   depth: int = 50

@@ -1,16 +1,16 @@
-"""MPANet: cross-modality nuances found by masks, aligned modality by modality.
+"""MPANet: part features from learned masks, with mutual learning between the modalities.
 
 Reference:
   Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification", CVPR
   2021, and its published code for SYSU-MM01.
 
-Differs from the paper: nothing on purpose. An epoch has a fixed number of steps
+Differs from the paper: nowhere on purpose. An epoch has a fixed number of steps
 (`data.training.sampler`).
 
-Choices where the paper is silent: none; all settings are those of the published code. Two of them
-surprise: the modality classifiers' cross-entropies weigh 1.0, because the code adds its weight of
-0.5 twice; and in the mutual term the *student* is the target of the divergence, so that its
-gradient flows through the target.
+Choices where the paper is silent: none; all settings are those of the published code. Two are
+surprising: the modality classifiers' cross-entropies have weight 1.0, because the code adds its
+weight of 0.5 twice; and in the mutual term the *student* is the target of the divergence, so that
+the gradient flows through the target.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ from vireid_jax.models.two_stream import merge, split
 NO_MUTUAL = {"modality_weight": 0.0, "mutual_weight": 0.0}
 NO_CLUSTER = {"center_cluster_weight": 0.0, **NO_MUTUAL}
 NO_SEPARATION = {"separation_weight": 0.0, **NO_CLUSTER}
-# The ablation: each row has the parts of the rows before it and one more.
+# The ablation: each row adds one component to the row before.
 VARIANTS = {
   "base": {"mam": False, "pam": False, **NO_SEPARATION},
   "mam": {"pam": False, **NO_SEPARATION},
@@ -61,7 +61,7 @@ class MPANetNetwork(nn.Module):
   modality_classifiers: ModalityClassifiers | None
 
   def __call__(self, visible: Array, infrared: Array, rate: Array) -> dict[str, Array]:
-    """Maps [b, h, w, 3] twice to all that the loss reads; merged where a row is an image."""
+    """Maps paired images [b, h, w, 3] to what the loss reads; rows of images are merged."""
     feature, masks = self._pool_map(self.forward_features(merge(visible, infrared), train=True))
     after_neck, logits = self.head(feature, train=True)
     outputs = {"feature": feature, "masks": masks, "logits": logits}
@@ -96,19 +96,19 @@ class MPANet:
 
   Attributes:
     num_classes: Number of training identities.
-    steps_per_epoch: Number of steps in an epoch, on which the rate of the averages depends.
+    steps_per_epoch: Number of steps in an epoch, for the update rate.
     depth: Depth of the ResNet: 18, 34 or 50.
     width: Channels of its stem; 64 is the full size.
     mam: Use the modality alleviation modules.
-    pam: Use the pattern alignment module; the feature is the average of the map without it.
+    pam: Use the pattern alignment module; without it the map is average-pooled.
     parts: Number of PAM's masks.
     separation_weight: Weight of the separation loss. A weight of 0 leaves its term out.
     center_cluster_weight: Weight of the centre cluster loss.
     margin: Margin of the centre cluster loss.
     modality_weight: Weight of the cross-entropy of each modality's own classifier.
     mutual_weight: Weight of the divergence between the modality classifiers.
-    update_rate: Share of a modality classifier taken into its average per step, up to epoch 99; it
-      falls with 100 / (epoch + 1) from then on.
+    update_rate: Weight of a modality classifier in its moving average per step, up to epoch 99;
+      then it decays with 100 / (epoch + 1).
     feature: Retrieval feature, 'after_neck' or 'before_neck'.
     numerics: Dtype, convolution lowering and batch-norm statistics.
   """
@@ -167,7 +167,7 @@ class MPANet:
     return dict(self.network.init(rng, batch["visible"], batch["infrared"], jnp.float32(0)))
 
   def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
-    """The paper's sum of losses; see `methods.base.Method`."""
+    """Computes the paper's loss; see `methods.base.Method`."""
     del rngs
     outputs, updates = self.network.apply(
       variables,
@@ -192,7 +192,7 @@ class MPANet:
     )
 
   def attention(self, variables: Variables, images: Array, modality: str) -> dict[str, Array]:
-    """The masks of PAM, one map each; none without it. See `methods.base.Method`."""
+    """Returns PAM's masks; empty without PAM. See `methods.base.Method`."""
     del modality
     if not self.pam:
       return {}
@@ -200,8 +200,8 @@ class MPANet:
     return {f"pattern {part + 1}": masks[..., part] for part in range(self.parts)}
 
   def average_rate(self, step: Array) -> Array:
-    """The share of the classifiers taken into their averages: scalar in [0, 1], by epoch."""
-    # Published code counts epochs from 1.
+    """Returns the weight of the classifiers in their moving averages: scalar in [0, 1]."""
+    # The published code counts epochs from 1.
     epoch = jnp.asarray(step // self.steps_per_epoch + 1, self.numerics.param_dtype)
     return self.update_rate * jnp.minimum(100 / (epoch + 1), 1)
 
@@ -217,6 +217,7 @@ class MPANet:
       terms["visible_identity"] = self.modality_weight * losses.cross_entropy(visible, labels)
       terms["infrared_identity"] = self.modality_weight * losses.cross_entropy(infrared, labels)
     if self.mutual_weight:
-      own, other = merge(visible, infrared), merge(visible_by_other, infrared_by_other)
-      terms["mutual"] = self.mutual_weight * losses.divergence(own, other)
+      students = merge(visible, infrared)
+      teachers = merge(visible_by_other, infrared_by_other)
+      terms["mutual"] = self.mutual_weight * losses.divergence(students, teachers)
     return terms

@@ -12,14 +12,14 @@ EPSILON = 1e-5
 
 
 class MAM(nn.Module):
-  """Instance-normalises the channels that carry the modality, and leaves the others.
+  """Instance-normalises the channels that carry modality information, and keeps the others.
 
-  m = sigmoid(W2 relu(W1 average(x))); y = m x + (1 - m) IN(x). Which channels are normalised is
-  learned from the identity losses; instance norm has no parameters.
+  m = sigmoid(W2 relu(W1 average(x))); y = m x + (1 - m) IN(x). The identity losses
+  decide which channels are normalised; instance norm has no parameters.
 
   Attributes:
-    reduction: by which W1 narrows the channels.
-    numerics: dtype and lowering.
+    reduction: Factor by which W1 reduces the channels.
+    numerics: Dtype and convolution lowering.
 
   Reference:
     Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification",
@@ -43,13 +43,13 @@ class MAM(nn.Module):
 
 
 def instance_norm(x: Array) -> Array:
-  """Gives every channel of every image zero mean and unit variance over its positions.
+  """Normalises each channel of each image to zero mean and unit variance over positions.
 
   Args:
     x: float [n, h, w, c]; statistics are computed in float32 at least.
 
   Returns:
-    float [n, h, w, c], of the dtype of x.
+    float [n, h, w, c], in the dtype of x.
   """
   full = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   centered = full - jnp.mean(full, axis=(1, 2), keepdims=True)

@@ -11,11 +11,11 @@ from vireid_jax.models.numerics import Numerics
 
 
 class PAM(nn.Module):
-  """Pools a map once per learned mask, and once as a whole.
+  """Pools a map under each of several learned masks, and globally.
 
   Attributes:
-    parts: number of masks.
-    numerics: dtype and lowering; features are pooled in float32 at least.
+    parts: Number of masks.
+    numerics: Dtype and convolution lowering; pooling is in float32 at least.
 
   Reference:
     Wu et al., "Discover Cross-Modality Nuances for Visible-Infrared Person Re-Identification",

@@ -1,11 +1,11 @@
-"""MUN: an auxiliary modality, made during training, that visible and infrared images meet in.
+"""MUN: a generated auxiliary modality that bridges visible and infrared images in training.
 
 Reference:
   Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023.
 
 From the paper: three modalities in training; the auxiliary one generated from both at feature level
 by intra-modality learners (depthwise convolutions of several kernel sizes) and a cross-modality
-learner (spatial pyramid), in a ratio set by a learned layer scale; the identity alignment loss, a
+learner (spatial pyramid), weighted by a learned layer scale; the identity alignment loss, a
 triplet metric on the three modalities' identity centres; the modality alignment loss through
 prototypes with temporal accumulation, with the auxiliary modality as its bridge; identity loss over
 three modalities; not used at test time.
@@ -13,7 +13,7 @@ three modalities; not used at test time.
 Choices where the paper is silent: where the generator sits (`generator_stage`), how its learners
 are joined (methods/mun/generator.py), the formulas, weights and margins of the two alignment losses
 (losses/identity_alignment.py, losses/modality_alignment.py), WRT as the metric loss between visible
-and infrared, batch statistics of their own for auxiliary maps, and all of AGW's training settings.
+and infrared, separate batch statistics for auxiliary maps, and all of AGW's training settings.
 docs/results.md has the alternatives that were tried.
 """
 
@@ -55,7 +55,7 @@ COLLECTION = "prototypes"
 AUXILIARIES = ("learned", "none", *IMAGE_MODALITIES)
 NO_IDENTITY = {"identity_alignment": {"weight": 0.0}}
 NO_MODALITY = {"modality_alignment": {"weight": 0.0}}
-# The rows of the ablation: what each one changes in the full method.
+# The rows of the ablation: changes to the full method.
 VARIANTS = {
   "base": {"auxiliary": "none", **NO_IDENTITY, **NO_MODALITY},
   "cross": {"intra": False, "layer_scale": False, **NO_IDENTITY, **NO_MODALITY},
@@ -74,11 +74,11 @@ VARIANTS = {
 
 @dataclasses.dataclass(frozen=True)
 class IdentityAlignment:
-  """The identity alignment loss; see losses/identity_alignment.py.
+  """Options of the identity alignment loss; see losses/identity_alignment.py.
 
   Attributes:
     weight: Weight of the term; 0 leaves it out.
-    margin: Margin, in the distance of unit vectors.
+    margin: Margin on distances between unit vectors.
   """
 
   weight: Weight = 3.0
@@ -90,12 +90,12 @@ class IdentityAlignment:
 
 @dataclasses.dataclass(frozen=True)
 class ModalityAlignment:
-  """The modality alignment loss; see losses/modality_alignment.py.
+  """Options of the modality alignment loss; see losses/modality_alignment.py.
 
   Attributes:
     weight: Weight of the term; 0 leaves it out.
-    rate: Share of the old prototype kept per step, in [0, 1]; 0 is no accumulation.
-    bridge: Align each modality with the auxiliary one, instead of with each other.
+    rate: Share of the old prototype kept per step, in [0, 1]; 0 disables accumulation.
+    bridge: Align both modalities with the auxiliary one, not with each other.
   """
 
   weight: Weight = 5.0
@@ -112,19 +112,19 @@ class MUN:
 
   Attributes:
     num_classes: Number of training identities.
-    steps_per_epoch: Unused here.
+    steps_per_epoch: Unused.
     depth: Depth of the ResNet: 18, 34 or 50.
     width: Channels of its stem; 64 is the full size.
     num_specific_stages: Number of modality-specific stages, the stem counted: 1 is the stem; at
       most generator_stage + 1.
     pooling: 'gem' or 'average'.
     feature: Retrieval feature, 'after_neck' or 'before_neck'.
-    auxiliary: 'learned' by the generator; 'none'; or an image with a stem of its own: 'gray', of
-      the visible image, or 'pixel_mix', the mean of both.
-    generator_stage: Where the generator sits: after the stem (0), stage 1 or stage 2.
+    auxiliary: Auxiliary modality: 'learned' by the generator, 'none', or an image with a separate
+      stem: 'gray', the visible image in grey, or 'pixel_mix', the mean of both images.
+    generator_stage: Stage after which the generator is placed: 0 (the stem), 1 or 2.
     intra: Use the intra-modality learners.
     cross: Use the cross-modality learner.
-    layer_scale: Learn the ratio of the two; it is fixed otherwise.
+    layer_scale: Learn the ratio of the two learners; otherwise it is fixed.
     kernel_sizes: Kernel sizes of the intra-modality learners.
     metric: Metric loss on visible and infrared features before the neck.
     identity_alignment: Identity alignment loss on features after the neck.
@@ -163,8 +163,8 @@ class MUN:
     alignment = self.modality_alignment
     if self.auxiliary == "none" and alignment.weight and alignment.bridge:
       raise UserError(
-        "method mun: auxiliary 'none' leaves no bridge; set method.modality_alignment.weight=0 or "
-        "method.modality_alignment.bridge=False"
+        "method mun: with auxiliary 'none' there is no bridge; set "
+        "method.modality_alignment.weight=0 or method.modality_alignment.bridge=False"
       )
 
   embed = common.embed
@@ -173,12 +173,12 @@ class MUN:
 
   @property
   def no_decay(self) -> tuple[str, ...]:
-    """The layer scales, whose ratio weight decay would pull to nothing."""
+    """The layer scales, which weight decay would shrink to zero."""
     return ("intra_scale", "cross_scale")
 
   @property
   def modalities(self) -> tuple[str, ...]:
-    """In the order in which the network merges them."""
+    """Modalities, in the order in which the network merges them."""
     both = (VISIBLE, INFRARED)
     return both if self.auxiliary == "none" else (*both, AUXILIARY)
 
@@ -206,7 +206,7 @@ class MUN:
     }
 
   def init(self, rng: Array, batch: Batch) -> Variables:
-    """Draws parameters and statistics, and empty prototypes; see `methods.base.Method`."""
+    """Draws parameters and statistics, and creates prototypes; see `methods.base.Method`."""
     image = self._image(batch)
     variables = dict(self.network.init(rng, batch["visible"], batch["infrared"], image))
     if self.modality_alignment.weight:
@@ -217,7 +217,7 @@ class MUN:
     return variables
 
   def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
-    """The four terms of a batch; see `methods.base.Method`."""
+    """Computes the four terms of a batch; see `methods.base.Method`."""
     del rngs, step
     outputs, updates = self.network.apply(
       variables,
@@ -253,7 +253,7 @@ class MUN:
     return mix(batch["visible"], batch["infrared"]) if mix else None
 
   def _metric_terms(self, features: dict[str, Array], label: Array) -> dict[str, Array]:
-    """The metric loss between visible and infrared features."""
+    """Returns the metric loss between visible and infrared features."""
     rows = merge(features[VISIBLE], features[INFRARED])
     return self.metric.terms(rows, merge(label, label))
 
@@ -278,7 +278,7 @@ class MUN:
 
 
 def _distances(features: dict[str, Array]) -> dict[str, Array]:
-  """Distances in [0, 2] between the modalities' mean directions."""
+  """Returns the distances in [0, 2] between the modalities' mean directions."""
   means = {name: losses.unit(jnp.mean(losses.unit(x), axis=0)) for name, x in features.items()}
   names = list(means)
   return {
@@ -289,7 +289,7 @@ def _distances(features: dict[str, Array]) -> dict[str, Array]:
 
 
 def _ratio(scales: dict[str, Array]) -> dict[str, Array]:
-  """The dynamic ratio: mean magnitudes of the scales, and intra over cross."""
+  """Returns the mean magnitudes of the layer scales, and their ratio."""
   means = {f"ratio/{name}": jnp.mean(jnp.abs(scale)) for name, scale in scales.items()}
   if len(means) == 2:
     means["ratio/intra_to_cross"] = means["ratio/intra"] / jnp.maximum(means["ratio/cross"], 1e-12)

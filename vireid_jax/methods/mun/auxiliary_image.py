@@ -1,4 +1,4 @@
-"""Auxiliary modalities of earlier work, made of pixels: what a learned one is compared with."""
+"""Pixel-level auxiliary modalities of earlier work, as baselines for a learned one."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -7,7 +7,7 @@ from vireid_jax.data.training.augment import IMAGENET_MEAN, IMAGENET_STD, LUMA
 
 
 def gray(visible: Array, infrared: Array) -> Array:
-  """Turns normalised visible images [b, h, w, 3] grey, as the X and HAT modalities begin."""
+  """Turns normalised visible images [b, h, w, 3] grey; X and HAT modalities begin like this."""
   del infrared
   mean, std = jnp.asarray(IMAGENET_MEAN, visible.dtype), jnp.asarray(IMAGENET_STD, visible.dtype)
   luminance = jnp.sum((visible * std + mean) * jnp.asarray(LUMA, visible.dtype), -1, keepdims=True)

@@ -1,4 +1,4 @@
-"""MUN's generator of the auxiliary modality, from maps of a visible and an infrared image."""
+"""MUN's generator of the auxiliary modality from visible and infrared maps."""
 
 import flax.linen as nn
 import jax
@@ -10,9 +10,9 @@ from vireid_jax.models.conv import Conv, DepthwiseConv
 from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
 
-# Rows x columns of the pyramid: people are about twice as tall as wide.
+# Rows x columns of each grid: people are about twice as tall as wide.
 PYRAMID = ((1, 1), (2, 1), (4, 2), (8, 4))
-# The map has no identity path: a scale near zero, as residual networks use, would erase it.
+# There is no residual path: a layer scale near zero, as in residual networks, would erase the map.
 SCALE = 0.5
 
 
@@ -22,8 +22,8 @@ class IntraLearner(nn.Module):
   IML(x) = BN(conv1x1(sum_k relu(BN(depthwise_kxk(x))))).
 
   Attributes:
-    kernel_sizes: of the depthwise convolutions, odd.
-    numerics: dtype, lowering, batch-norm statistics.
+    kernel_sizes: Kernel sizes of the depthwise convolutions, odd.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
 
   Reference:
     Yu et al., "Modality Unifying Network for Visible-Infrared Person Re-Identification", ICCV 2023:
@@ -51,8 +51,8 @@ class CrossLearner(nn.Module):
   pyramid; CML = BN(conv1x1([z; s_1; ...])).
 
   Attributes:
-    pyramid: (rows, columns) of the grids.
-    numerics: dtype, lowering, batch-norm statistics.
+    pyramid: (Rows, columns) of each grid.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
 
   Reference:
     Yu et al., ICCV 2023: spatial pyramid pooling and fusion. Grids and widths are our choice.
@@ -81,19 +81,20 @@ class CrossLearner(nn.Module):
 
 
 class AuxiliaryGenerator(nn.Module):
-  """Makes the map of the auxiliary modality, channel by channel in a learned ratio.
+  """Generates the auxiliary map from both learners, weighted per channel.
 
   x_a = relu(g_i (IML_v(x_v) + IML_r(x_r)) + g_c CML(x_v, x_r)).
 
   Attributes:
-    intra, cross: with the intra-modality learners, with the cross-modality learner.
-    layer_scale: learn g_i and g_c [c], from 0.5 on; they stay 0.5 without it.
-    kernel_sizes: of the intra-modality learners.
-    numerics: dtype, lowering, batch-norm statistics.
+    intra: Use the intra-modality learners.
+    cross: Use the cross-modality learner.
+    layer_scale: Learn g_i and g_c [c], initially 0.5; otherwise they stay 0.5.
+    kernel_sizes: Kernel sizes of the intra-modality learners.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
 
   Reference:
     Yu et al., ICCV 2023: both learners, and a layer scale that sets their ratio during training.
-    Sum, start value and the final ReLU, which keeps the trunk's input non-negative, are our choice.
+    The sum, the initial scale and the final ReLU, which keeps the map non-negative, are our choice.
   """
 
   intra: bool = True
@@ -129,12 +130,12 @@ class AuxiliaryGenerator(nn.Module):
 
 
 def grid_pool(x: Array, rows: int, columns: int) -> Array:
-  """Averages over the cells of a grid; cells overlap where the size is no multiple of the grid.
+  """Averages a map over the cells of a grid; cells overlap if the grid does not divide the map.
 
   Args:
     x: float [n, h, w, c].
-    rows, columns: of the grid; cell i covers positions floor(i h / rows) to ceil((i + 1) h / rows),
-      so that a grid finer than the map repeats positions.
+    rows, columns: Size of the grid. Cell i covers positions floor(i h / rows) to
+      ceil((i + 1) h / rows), so a grid finer than the map repeats positions.
 
   Returns:
     float [n, rows, columns, c].
@@ -145,7 +146,7 @@ def grid_pool(x: Array, rows: int, columns: int) -> Array:
 
 
 def _cell_weights(size: int, cells: int) -> np.ndarray:
-  """Rows of averages: float [cells, size], each row sums to one."""
+  """Returns averaging weights, float [cells, size]; each row sums to one."""
   weights = np.zeros((cells, size))
   for cell in range(cells):
     first, last = cell * size // cells, -(-(cell + 1) * size // cells)

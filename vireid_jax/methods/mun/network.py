@@ -18,16 +18,15 @@ class MUNNetwork(nn.Module):
   pooling: str
 
   def __call__(self, visible: Array, infrared: Array, image: Array | None) -> dict:
-    """Maps paired images [b, h, w, 3] to all that the loss reads.
+    """Maps paired images [b, h, w, 3] to what the loss reads.
 
     Args:
-      visible, infrared: of the same identities, row by row.
-      image: of the auxiliary modality, where it is one.
+      visible, infrared: Images of the same identities, row by row.
+      image: Images of the auxiliary modality, if it is an image modality.
 
     Returns:
       'before_neck' and 'after_neck' [k b, c] and 'logits' [k b, classes], merged over the k
-      modalities visible, infrared and, last, the auxiliary one where there is any; 'scales', see
-      `AuxiliaryGenerator`.
+      modalities visible, infrared and, if used, auxiliary; 'scales' of `AuxiliaryGenerator`.
     """
     merged, scales = self.backbone.below(visible, infrared, image, train=True), {}
     maps = split(merged, 2 if image is None else 3)
@@ -39,7 +38,7 @@ class MUNNetwork(nn.Module):
     return {**self.classify(merge(*maps)), "scales": scales}
 
   def classify(self, merged: Array) -> dict[str, Array]:
-    """Maps the map at the cut [n, h', w', c'] to features and logits, by the batch's statistics."""
+    """Maps the map at the cut [n, h', w', c'] to features and logits, with batch statistics."""
     pooled = pool(self.backbone.above(merged, train=True), self.pooling)
     after_neck, logits = self.head(pooled, train=True)
     return {"before_neck": pooled, "after_neck": after_neck, "logits": logits}
@@ -47,9 +46,9 @@ class MUNNetwork(nn.Module):
   def _classify_separately(
     self, visible: Array, infrared: Array, auxiliary: Array
   ) -> dict[str, Array]:
-    """As `classify`, with separate batch statistics for the auxiliary maps, which are not kept.
+    """Like `classify`, with separate batch statistics for the auxiliary maps, which are discarded.
 
-    Running statistics are then those of the images met at test time.
+    Running statistics are then those of the two modalities used at test time.
     """
     network, variables = self.unbind()
     separate, _ = network.apply(

@@ -1,4 +1,4 @@
-"""A two-stream ResNet that is cut, so that a third modality can join its trunk."""
+"""Two-stream ResNet cut in two, so that a third modality can join the shared trunk."""
 
 import flax.linen as nn
 from jax import Array
@@ -10,15 +10,15 @@ from vireid_jax.models.two_stream import merge
 
 
 class ThreeStreamResNet(nn.Module):
-  """A ResNet in two pieces: `below` the cut, with parts per modality, and the shared trunk `above`.
+  """A ResNet in two halves: `below` the cut, with specific stages, and the shared trunk `above`.
 
   Attributes:
     depth: 18, 34 or 50.
-    width: channels of the stem; 64 is the full size.
-    num_specific_stages: parts that exist per modality; at most `cut`.
-    cut: parts below: 1 cuts after the stem, 2 after stage 1, 3 after stage 2.
-    auxiliary: with parts of its own for an auxiliary image.
-    numerics: dtype, lowering, batch-norm statistics.
+    width: Channels of the stem; 64 is the full size.
+    num_specific_stages: Number of modality-specific stages, the stem counted; at most `cut`.
+    cut: Number of stages below the cut: 1 cuts after the stem, 2 after stage 1, 3 after stage 2.
+    auxiliary: Add a third stream for an auxiliary image.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
   depth: int = 50
@@ -39,9 +39,9 @@ class ThreeStreamResNet(nn.Module):
     """Maps batches [b, h, w, 3] to the merged map [k b, h', w', c'] at the cut.
 
     Args:
-      visible, infrared: of the two modalities.
-      image: of the auxiliary one; None where it is no image.
-      train: use the batch's statistics.
+      visible, infrared: Images of the two modalities.
+      image: Images of the auxiliary modality; None if it is not an image.
+      train: Normalise by batch statistics.
     """
     streams = [self.visible(visible, train=train), self.infrared(infrared, train=train)]
     if image is not None:

@@ -1,28 +1,29 @@
-"""TMPA: pairs mixed by pedestrian regions; shared and specific features; transferred ones.
+"""TMPA: pairs mixed by pedestrian region; shared, specific and transferred features.
 
 Reference:
   "Transferring Modality-Aware Pedestrian Attentive Learning for Visible-Infrared Person
   Re-identification", arXiv 2312.07021.
 
-What the paper says: region-based mixing of corresponding pedestrian regions with a mix ratio
-(PedMix), compared with CutMix and global mixing; separate extractors for modality-shared and
+From the paper: mixing of corresponding pedestrian regions with a mix ratio (PedMix), compared with
+CutMix and global mixing; separate extractors for modality-shared and
 -specific features under a shared-specific loss (MFE, MSS); a lightweight transfer of specific
 features that integrates cross attention and convolution (MFT); identity, WRT and MSS losses with
 balance weights; fewer parameters than earlier compensation models.
 
 Choices where the paper, as far as it is known to us, is silent:
-  PedMix: the source of the region (`pedmix.region`), bands and how they are mapped to each other,
-    `pedmix.probability`; both directions with one draw.
+  PedMix: the source of the region (`pedmix.region`), the bands and their mapping,
+    `pedmix.probability`; one draw for both directions.
   MFE: the depth at which the extractors branch (`branch_stage`); shared and specific stages have
-    equal form.
-  MSS: its formula (losses/shared_specific.py), and that it reads features after the neck: before it
-    all features point nearly the same way, so that nothing is learned.
-  MFT: it reads one image's own maps, since there is no partner at test; queries from the shared
-    map; the widths (`reduction`, `heads`); its supervision: the distance to the other modality's
-    identity mean after the neck, and that modality's classifier, which does not learn from it.
-  The feature: shared, visible, infrared, concatenated; the last two start at a tenth of the scale
-    after the neck, since two parts of which one is transferred would outweigh the shared one.
-    Without MFT it is the shared one alone. WRT reads the shared one.
+    the same architecture.
+  MSS: its formula (losses/shared_specific.py); it reads features after the neck, since those before
+    it all point in nearly the same direction and nothing is learned.
+  MFT: it reads the maps of one image, since there is no pair at test time; queries come from the
+    shared map; the widths (`reduction`, `heads`); the supervision is the distance to the other
+    modality's identity mean after the neck, and that modality's classifier, which is not trained by
+    it.
+  The feature: shared, visible and infrared features concatenated. The last two start at a tenth of
+    the scale after the neck: they would otherwise outweigh the shared one, though one of them is
+    only transferred. Without MFT it is the shared feature. WRT reads the shared feature.
   The weights of all terms. docs/results.md has the alternatives that were tried.
 """
 
@@ -57,13 +58,13 @@ from vireid_jax.models.resnet import Depth, Width, feature_size
 from vireid_jax.models.two_stream import merge, split
 
 NO_TRANSFER = "none"
-# Weights of the identity losses of the feature and of its shared part. Without a transfer these are
-# one, and its weight is their sum: the variants then differ in their parts and not in how much the
-# other terms count against identity.
+# Weights of the identity losses of the whole feature and of the shared one. Without a transfer both
+# are the same feature, weighted by the sum, so that variants do not differ in how much the other
+# terms count against identity.
 FEATURE_WEIGHT = SHARED_WEIGHT = 0.5
-TRANSFERRED_SCALE = 0.1  # initial scale of the visible and infrared parts after the neck
+TRANSFERRED_SCALE = 0.1  # initial scale of the visible and infrared features after the neck
 UNMIXED = {"pedmix": {"strategy": "none"}}
-# The ablation: what each row changes of the whole method.
+# The rows of the ablation: changes to the full method.
 VARIANTS = {
   "base": {"mfe": False, "mft": NO_TRANSFER, **UNMIXED},
   "mfe": {"mft": NO_TRANSFER, **UNMIXED},
@@ -85,15 +86,15 @@ class TMPA:
     width: Channels of its stem; 64 is the full size.
     branch_stage: Stage after which shared and specific extractors branch: 2 or 3.
     mfe: Use the specific extractors, with their classifiers and the MSS loss.
-    mft: Paths of the transfer: 'both', 'attention', 'convolution', or 'none' for no transfer.
+    mft: Paths of the transfer: 'both', 'attention' or 'convolution'; 'none' disables the transfer.
     reduction: Factor by which the transfer's projections narrow the channels.
     heads: Number of attention heads of the transfer.
     pooling: 'gem' or 'average'.
     feature: Retrieval feature, 'after_neck' or 'before_neck'.
     metric: Metric loss on the shared features before the neck.
     mss_weight: Weight of the MSS loss. A weight of 0 leaves its term out.
-    mft_weight: Weight of the transfer's supervision.
-    pedmix: How the images of a pair are mixed.
+    mft_weight: Weight of the loss that supervises the transfer.
+    pedmix: Options of PedMix.
     numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
@@ -118,12 +119,12 @@ class TMPA:
     options.check(self)
     if self._transfers and not self.mfe:
       raise UserError(
-        f"method tmpa: mft = {self.mft!r} transfers specific features, but mfe = False has none; "
-        "set method.mft='none' too"
+        f"method tmpa: mft = {self.mft!r} transfers specific features, but mfe = False disables "
+        "them; set method.mft='none' too"
       )
     if self._transfers:
       transfer_width(feature_size(self.depth, self.width), self.reduction, self.heads)
-    _ = self._cam_warmup  # an impossible duration is refused before anything compiles
+    _ = self._cam_warmup  # refuses an impossible duration before anything compiles
 
   embed = common.embed
   forward_features = common.forward_features
@@ -136,7 +137,7 @@ class TMPA:
 
   @property
   def no_decay(self) -> tuple[str, ...]:
-    """The scales of the two paths, whose ratio weight decay would pull to nothing."""
+    """The scales of the two paths, which weight decay would shrink to zero."""
     return ("attention_scale", "convolution_scale") if self.mft == "both" else ()
 
   @property
@@ -144,8 +145,8 @@ class TMPA:
     """The Linen module."""
     numerics = self.numerics
 
-    def head(wanted: bool) -> Head | None:
-      return Head(self.num_classes, numerics) if wanted else None
+    def head(used: bool) -> Head | None:
+      return Head(self.num_classes, numerics) if used else None
 
     def transfer() -> MFT | None:
       return MFT(self.reduction, self.heads, self.mft, numerics) if self._transfers else None
@@ -178,7 +179,7 @@ class TMPA:
     return batch | dict(zip(MODALITIES, mixed, strict=True))
 
   def loss(self, variables: Variables, batch: Batch, *, rngs: Array, step: Array) -> LossOutput:
-    """The terms of a batch; see `methods.base.Method`."""
+    """Computes the terms of a batch; see `methods.base.Method`."""
     del rngs, step
     outputs, updates = self.network.apply(
       variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
@@ -196,17 +197,17 @@ class TMPA:
     )
 
   def attention(self, variables: Variables, images: Array, modality: str) -> dict[str, Array]:
-    """The attention that each position of the specific map receives; see `methods.base.Method`.
+    """Returns the attention that each position of the specific map receives.
 
-    Empty where the transfer has no attention.
+    Empty if the transfer has no attention path. See `methods.base.Method`.
     """
     if self.mft not in ("both", "attention"):
       return {}
     features = self.forward_features(variables, images, modality)
-    _, seen = self.network.apply(
+    _, sown = self.network.apply(
       variables, features, modality, self.feature, method="forward_head", mutable=["intermediates"]
     )
-    (weights,) = seen["intermediates"][f"from_{modality}"][ATTENTION]
+    (weights,) = sown["intermediates"][f"from_{modality}"][ATTENTION]
     return {"attention": weights}
 
   @property
@@ -215,12 +216,12 @@ class TMPA:
 
   @property
   def _cam_warmup(self) -> int:
-    """Steps before the network's own activation gives the region."""
+    """Number of steps before the region is taken from the network's activation."""
     clock = Clock(self.steps_per_epoch, batch_images=None)
     return clock.steps(self.pedmix.cam_warmup, key="method.pedmix.cam_warmup")
 
   def _feature_head(self) -> Head:
-    """Makes the head of the retrieval feature."""
+    """Returns the head of the retrieval feature."""
     if not self._transfers:
       return Head(self.num_classes, self.numerics)
     scales = scale_by_part(1.0, TRANSFERRED_SCALE, TRANSFERRED_SCALE)
@@ -233,10 +234,10 @@ class TMPA:
     terms["specific_identity"] = _mean(identity)
     if self.mss_weight:
       shared = split(outputs["shared_after_neck"])
-      parts = losses.shared_specific(shared, outputs["specific_after_neck"], label)
-      terms["mss"] = self.mss_weight * parts.total()
+      mss = losses.shared_specific(shared, outputs["specific_after_neck"], label)
+      terms["mss"] = self.mss_weight * mss.total()
       names = SharedSpecific._fields
-      metrics |= {f"mss/{name}": part for name, part in zip(names, parts, strict=True)}
+      metrics |= {f"mss/{name}": term for name, term in zip(names, mss, strict=True)}
 
   def _add_transfer(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
     if not self._transfers:
@@ -245,7 +246,7 @@ class TMPA:
     terms["shared_identity"] = SHARED_WEIGHT * shared
     if self.mft_weight:
       pairs = zip(outputs["transferred_after_neck"], outputs["specific_after_neck"], strict=True)
-      distance = _mean([transfer_distance(made, true, label) for made, true in pairs])
+      distance = _mean([transfer_distance(transferred, true, label) for transferred, true in pairs])
       logits = outputs["transferred_logits"]
       identity = _mean([losses.cross_entropy(x, label) for x in logits])
       terms["mft"] = self.mft_weight * (distance + identity)
@@ -265,8 +266,8 @@ class TMPA:
     )
 
   def attended_region(self, variables: Variables, images: Array, modality: str) -> Array:
-    """The region of uint8 images [b, h, w, 3] at which the network looks as it stands."""
-    # The key is unused: normalising is the same for every image.
+    """Returns the region [b, h, w] of uint8 images [b, h, w, 3] that the network attends to."""
+    # The key is unused: normalisation is deterministic.
     pixels = augment.make_pipeline(("normalize()",))(jax.random.key(0), images)
     energy = self.network.apply(variables, pixels, modality, method=TMPANetwork.energy)
     return jax.lax.stop_gradient(region_lib.from_energy(energy, *images.shape[1:3]))

@@ -1,4 +1,4 @@
-"""Modality feature extractors of TMPA: shared by the modalities, and specific to each."""
+"""TMPA's modality feature extractors: one shared, and one specific to each modality."""
 
 import flax.linen as nn
 from jax import Array
@@ -8,26 +8,26 @@ from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import PARTS, ResNet
 from vireid_jax.models.two_stream import merge, split
 
-# The stages after which shared and specific extractors may branch.
+# Stages after which shared and specific extractors may branch.
 BRANCH_STAGES = (2, 3)
 STREAM_PARTS = 3  # stem and stages 1 and 2 belong to a modality
 
 
 class MFE(nn.Module):
-  """A stream per modality, then shared stages and specific ones per modality in parallel.
+  """One stream per modality, then shared and modality-specific stages in parallel.
 
-  The maps are not pooled: the transfer looks at positions.
+  The maps are not pooled: the transfer works on positions.
 
   Attributes:
-    depth: of the ResNet: 18, 34 or 50.
-    width: channels of its stem; 64 is the full size.
-    branch_stage: 2: the streams end in shared and specific stages 3 and 4; 3: stage 3 is common to
-      all, and only stage 4 exists three times.
-    specific: with the specific stages; without them this is a two-stream ResNet.
-    numerics: dtype, lowering, batch-norm statistics.
+    depth: Depth of the ResNet: 18, 34 or 50.
+    width: Channels of its stem; 64 is the full size.
+    branch_stage: Stage after which the extractors branch. With 2, stages 3 and 4 exist three times
+      (shared, visible, infrared); with 3, only stage 4 does.
+    specific: Build the specific stages; without them this is a two-stream ResNet.
+    numerics: Dtype, convolution lowering and batch-norm statistics.
 
   Reference:
-    TMPA (arXiv 2312.07021); at which depth the extractors branch is our choice.
+    TMPA (arXiv 2312.07021); the depth at which the extractors branch is our choice.
   """
 
   depth: int = 50
@@ -49,15 +49,15 @@ class MFE(nn.Module):
   def __call__(
     self, visible: Array, infrared: Array, *, train: bool
   ) -> tuple[Array, tuple[Array, Array] | None]:
-    """Maps two batches of images to maps.
+    """Maps two batches of images to shared and specific maps.
 
     Args:
       visible, infrared: float [b, h, w, 3].
-      train: normalise by the batch's statistics.
+      train: Normalise by batch statistics.
 
     Returns:
-      The shared map [2b, h/16, w/16, c], merged (see `two_stream.merge`), and the specific ones of
-      the visible and the infrared images [b, h/16, w/16, c], or None without them.
+      The shared map [2b, h/16, w/16, c], merged (see `two_stream.merge`), and the specific maps of
+      the visible and the infrared images [b, h/16, w/16, c], or None.
     """
     merged = merge(self.visible(visible, train=train), self.infrared(infrared, train=train))
     merged = self.common(merged, train=train)

@@ -1,4 +1,4 @@
-"""Modality feature transfer of TMPA: the other modality's features, made from one image."""
+"""TMPA's modality feature transfer: estimates the other modality's features from one image."""
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
 
 PATHS = ("both", "attention", "convolution")
-ATTENTION = "attention"  # the name of what is sown
+ATTENTION = "attention"  # name of the sown attention map
 SIZE = 3
 SHIFTS = SIZE * SIZE
 
@@ -20,21 +20,22 @@ SHIFTS = SIZE * SIZE
 class MFT(nn.Module):
   """Cross attention and convolution over the same projections, in one direction.
 
-  q = Wq F_shared; k, v = Wk F_specific, Wv F_specific; every position of the shared map asks all
-  positions of the same image's specific map. out = relu(BN(Wo(r1 attention + r2 convolution))).
+  q = Wq F_shared; k, v = Wk F_specific, Wv F_specific: each position of the shared map attends to
+  all positions of the same image's specific map. out = relu(BN(Wo(r1 attention + r2 convolution))).
 
   Attributes:
-    reduction: by which the projections narrow the channels.
-    heads: of the attention; must divide the narrowed channels.
-    path: 'both', 'attention' or 'convolution'; one alone has no r1 and r2, whose scale the batch
-      norm would undo.
-    numerics: dtype and lowering; the softmax is computed in float32 at least.
+    reduction: Factor by which the projections reduce the channels.
+    heads: Number of attention heads; must divide the reduced channels.
+    path: 'both', 'attention' or 'convolution'. A single path has no r1 and r2, since the batch norm
+      would undo a scale.
+    numerics: Dtype, convolution lowering and batch-norm statistics; the softmax is computed in
+      float32 at least.
 
   Reference:
     TMPA (arXiv 2312.07021): lightweight, integrates cross attention and convolution with minimal
-    overhead. That both read the same projections follows Pan et al., "On the Integration of
-    Self-Attention and Convolution", CVPR 2022; from where to where it attends, the widths and the
-    rectifier (the maps it imitates are not negative either) are our choice.
+    overhead. Sharing the projections follows Pan et al., "On the Integration of Self-Attention and
+    Convolution", CVPR 2022. The direction of attention, the widths and the ReLU (the true maps are
+    non-negative too) are our choice.
   """
 
   reduction: int = 8
@@ -44,14 +45,14 @@ class MFT(nn.Module):
 
   @nn.compact
   def __call__(self, shared: Array, specific: Array, *, train: bool) -> Array:
-    """Maps an image's shared and own specific map to the other modality's specific map.
+    """Maps an image's shared and specific maps to the other modality's specific map.
 
     Args:
       shared, specific: float [n, h, w, c].
-      train: normalise by the batch's statistics.
+      train: Normalise by batch statistics.
 
     Returns:
-      float [n, h, w, c], not negative.
+      float [n, h, w, c], non-negative.
     """
     choose(self.path, PATHS, said=f"MFT: unknown path {self.path!r}")
     channels = shared.shape[-1]
@@ -66,11 +67,11 @@ class MFT(nn.Module):
 
   def _mix(self, query: Array, key: Array, value: Array) -> Array:
     if self.path != "convolution" and self.is_mutable_collection("intermediates"):
-      # For people to look at; nothing is computed where nobody asks.
+      # For visualisation; computed only on request.
       self.sow("intermediates", ATTENTION, attention_received(query, key, heads=self.heads))
     if self.path == "attention":
       return attend(query, key, value, heads=self.heads)
-    # The module makes its parameters when called, and only where its path is used.
+    # Its parameters exist only if it is called.
     convolve = ProjectionConv(self.heads, self.numerics, name="convolution")
     if self.path == "convolution":
       return convolve(query, key, value)
@@ -89,11 +90,11 @@ def transfer_width(channels: int, reduction: int, heads: int) -> int:
   """Returns the width of the projections.
 
   Args:
-    channels: of the maps.
-    reduction, heads: see `MFT`.
+    channels: Number of channels of the maps.
+    reduction, heads: Options of `MFT`.
 
   Raises:
-    UserError: nothing is left of the channels, or the heads do not divide it.
+    UserError: The width is 0, or not a multiple of the number of heads.
   """
   width = channels // reduction
   if not width or width % heads:
@@ -109,10 +110,10 @@ def attend(query: Array, key: Array, value: Array, *, heads: int) -> Array:
 
   Args:
     query, key, value: float [n, h, w, heads * d]; channel i * d + j is the j-th of head i.
-    heads: number of heads.
+    heads: Number of heads.
 
   Returns:
-    float [n, h, w, heads * d]: softmax(q k^T / sqrt(d)) v of every head.
+    float [n, h, w, heads * d], softmax(q k^T / sqrt(d)) v of each head.
 
   Reference:
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
@@ -123,16 +124,16 @@ def attend(query: Array, key: Array, value: Array, *, heads: int) -> Array:
 
 
 def attention_received(query: Array, key: Array, *, heads: int) -> Array:
-  """Returns the attention that each position gets: [n, h, w], with sum 1 over h and w.
+  """Returns the attention that each position receives: [n, h, w], with sum 1 over h and w.
 
-  The mean over heads and over the positions that ask; arguments as for `attend`.
+  It is the mean over heads and query positions; the arguments are those of `attend`.
   """
   n, height, width, _ = query.shape
   return _weights(query, key, heads).mean(axis=(1, 2)).reshape(n, height, width)
 
 
 def _weights(query: Array, key: Array, heads: int) -> Array:
-  """Returns softmax(q k^T / sqrt(d)), [n, heads, positions that ask, positions asked]."""
+  """Returns softmax(q k^T / sqrt(d)), [n, heads, query positions, key positions]."""
   q, k = _by_head(query, heads), _by_head(key, heads)
   full = jnp.promote_types(q.dtype, jnp.float32)
   score = jnp.einsum("npid,nqid->nipq", q, k, preferred_element_type=full)
@@ -145,16 +146,16 @@ def _by_head(x: Array, heads: int) -> Array:
 
 
 class ProjectionConv(nn.Module):
-  """A 3x3 convolution made of three projections that are there anyway.
+  """A 3x3 convolution computed from the attention's three projections.
 
-  The channels of q, k and v fall into d groups, the j-th of every head into group j. A 1x1 mix, the
-  same for all groups, makes 9 maps of a group's 3 * heads; a 3x3 grouped convolution makes `heads`
-  channels of the 9, and starts as: the sum of the maps, each shifted by its own one of the 9
-  positions of a 3x3 kernel. At the start this *is* a 3x3 convolution whose kernel is the mix.
+  The channels of q, k and v form d groups; channel j of each head is in group j. A 1x1 mix, shared
+  by all groups, turns a group's 3 * heads channels into 9 maps, and a 3x3 grouped convolution turns
+  these into `heads` channels. It is initialised to the sum of the maps, each shifted by another of
+  the 9 positions of a 3x3 kernel: initially this *is* a 3x3 convolution whose kernel is the mix.
 
   Attributes:
-    heads: that the projections' channels are divided into.
-    numerics: dtype and lowering.
+    heads: Number of heads that the projections' channels are divided into.
+    numerics: Dtype and convolution lowering.
 
   Reference:
     Pan et al., "On the Integration of Self-Attention and Convolution", CVPR 2022, section 3.
@@ -179,7 +180,7 @@ class ProjectionConv(nn.Module):
 
 
 def _shifts(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
-  """Kernel [3, 3, 9, c] that sums 9 maps, map 3 i + j taken at row i and column j of the window."""
+  """Kernel [3, 3, 9, c] that sums 9 maps, map 3 i + j at row i and column j of the window."""
   del key
   one = jnp.eye(SHIFTS, dtype=dtype).reshape(SIZE, SIZE, SHIFTS, 1)
   return jnp.broadcast_to(one, shape)
@@ -200,7 +201,7 @@ def _grouped_by_xla(maps: Array, kernel: Array) -> Array:
 
 
 def _grouped_by_dot(maps: Array, kernel: Array) -> Array:
-  """The same as shifted slices and one product per group."""
+  """Like `_grouped_by_xla`, as shifted slices and one product per group."""
   n, height, width, groups, _ = maps.shape
   windows = shifted_slices(maps.reshape(n, height, width, -1), size=SIZE, stride=1, fill=0)
   windows = jnp.stack([x.reshape(maps.shape) for x in windows], axis=4)

@@ -1,4 +1,4 @@
-"""The network of TMPA: extractors, transfers of specific features, and heads."""
+"""TMPA's network: extractors, transfers of specific features, and heads."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -12,10 +12,10 @@ from vireid_jax.models.two_stream import merge, split
 
 
 class TMPANetwork(nn.Module):
-  """Shared and specific features of each image, and the other modality's transferred from them.
+  """Computes shared and specific features of an image, and transfers the other modality's.
 
-  At test an image passes its own stream, the shared and its own specific extractor, and its own
-  direction of the transfer; nothing else is used. Modules that a variant lacks are None.
+  At test time an image uses only its modality's stream, the shared extractor, its modality's
+  specific extractor and transfer. Modules that a variant lacks are None.
   """
 
   backbone: MFE
@@ -28,14 +28,14 @@ class TMPANetwork(nn.Module):
   pooling: str
 
   def __call__(self, visible: Array, infrared: Array) -> dict[str, Array | tuple[Array, ...]]:
-    """Maps [b, h, w, 3] twice to all that the loss reads.
+    """Maps paired images [b, h, w, 3] to what the loss reads.
 
     Returns:
       'logits' [2b, classes] of the retrieval feature, 'shared' and 'shared_after_neck' [2b, c],
-      merged. With the specific extractors 'specific', 'specific_after_neck' and 'specific_logits',
-      visible and infrared [b, ...]. With the transfer 'shared_logits' [2b, classes], and
-      'transferred_after_neck' and 'transferred_logits': those of visible features made from
-      infrared images, and the reverse, under the heads of the true ones.
+      merged. With specific extractors also 'specific', 'specific_after_neck' and 'specific_logits',
+      visible and infrared [b, ...]. With the transfer also 'shared_logits' [2b, classes], and
+      'transferred_after_neck' and 'transferred_logits': visible features transferred from infrared
+      images, and the reverse, through the heads of the true features.
     """
     maps, specific_maps = self.backbone(visible, infrared, train=True)
     outputs = {"shared": pool(maps, self.pooling)}
@@ -52,24 +52,34 @@ class TMPANetwork(nn.Module):
   def _specific(self, maps: tuple[Array, Array]) -> dict[str, tuple[Array, Array]]:
     specific = tuple(pool(x, self.pooling) for x in maps)
     heads = self.visible_head, self.infrared_head
-    seen = [head(x, train=True) for head, x in zip(heads, specific, strict=True)]
-    after_neck, logits = zip(*seen, strict=True)
+    outputs = [head(x, train=True) for head, x in zip(heads, specific, strict=True)]
+    after_neck, logits = zip(*outputs, strict=True)
     return {"specific": specific, "specific_after_neck": after_neck, "specific_logits": logits}
 
   def _transfer(
     self, maps: Array, specific_maps: tuple[Array, Array], outputs: dict
   ) -> tuple[Array, dict]:
-    """Returns the modality-complete feature [2b, 3c] and what `__call__` says of the transfer."""
-    of_visible, of_infrared = split(maps)
-    made_infrared = pool(self.from_visible(of_visible, specific_maps[0], train=True), self.pooling)
-    made_visible = pool(self.from_infrared(of_infrared, specific_maps[1], train=True), self.pooling)
+    """Returns the modality-complete feature [2b, 3c] and the transfer's outputs."""
+    shared_visible, shared_infrared = split(maps)
+    to_infrared = self.from_visible(shared_visible, specific_maps[0], train=True)
+    to_visible = self.from_infrared(shared_infrared, specific_maps[1], train=True)
+    transferred_visible, transferred_infrared = (
+      pool(x, self.pooling) for x in (to_visible, to_infrared)
+    )
     visible, infrared = outputs["specific"]
-    parts = outputs["shared"], merge(visible, made_visible), merge(made_infrared, infrared)
-    pairs = (self.visible_head, made_visible), (self.infrared_head, made_infrared)
-    seen = [head.frozen_logits(transferred) for head, transferred in pairs]
-    after_neck, logits = zip(*seen, strict=True)
+    features = (
+      outputs["shared"],
+      merge(visible, transferred_visible),
+      merge(transferred_infrared, infrared),
+    )
+    pairs = (
+      (self.visible_head, transferred_visible),
+      (self.infrared_head, transferred_infrared),
+    )
+    frozen = [head.frozen_logits(transferred) for head, transferred in pairs]
+    after_neck, logits = zip(*frozen, strict=True)
     shared_after_neck, shared_logits = self.shared_head(outputs["shared"], train=True)
-    return complete(*parts), {
+    return complete(*features), {
       "transferred_after_neck": after_neck,
       "transferred_logits": logits,
       "shared_after_neck": shared_after_neck,
@@ -77,7 +87,7 @@ class TMPANetwork(nn.Module):
     }
 
   def forward_features(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] to the shared map, with a transfer concatenated to the specific one.
+    """Maps images [n, h, w, 3] to the shared map, followed by the specific one if transferred.
 
     Returns:
       float [n, h/16, w/16, c] or [n, h/16, w/16, 2c].
@@ -87,7 +97,7 @@ class TMPANetwork(nn.Module):
     return jnp.concatenate(self.backbone.single(images, modality), axis=-1)
 
   def forward_head(self, features: Array, modality: str, place: str) -> Array:
-    """Maps what `forward_features` gives to the feature after or before the neck [n, d]."""
+    """Maps the output of `forward_features` to the feature after or before the neck [n, d]."""
     if self.from_visible is None:
       return self.head.embed(pool(features, self.pooling), place)
     maps = jnp.split(features, 2, axis=-1)
@@ -99,14 +109,14 @@ class TMPANetwork(nn.Module):
     return self.head.embed(complete(shared, visible, infrared), place)
 
   def energy(self, images: Array, modality: str) -> Array:
-    """Maps images [n, h, w, 3] to the mean square of their shared map over channels [n, h', w']."""
+    """Maps images [n, h, w, 3] to the mean square of the shared map over channels [n, h', w']."""
     maps = self.backbone.shared_map(images, modality)
     return jnp.mean(maps.astype(jnp.float32) ** 2, axis=-1)
 
 
 def complete(shared: Array, visible: Array, infrared: Array) -> Array:
-  """Concatenates three features [n, c] to the modality-complete one [n, 3c].
+  """Concatenates three features [n, c] into the modality-complete one [n, 3c].
 
-  The order is the same for images of either modality.
+  The order is the same for both modalities.
   """
   return jnp.concatenate([shared, visible, infrared], axis=-1)

@@ -1,9 +1,9 @@
-"""PedMix: exchanges corresponding regions of two pedestrians between the modalities, on device.
+"""PedMix: exchanges corresponding pedestrian regions between the images of a pair, on device.
 
 Reference:
-  TMPA (arXiv 2312.07021). Known of PedMix: it mixes corresponding regions of the two modalities,
-  based on the pedestrian regions, keeps them coherent, and has a mix ratio. What a region and what
-  corresponding is, is our choice; so are the control strategies.
+  TMPA (arXiv 2312.07021). PedMix is known to mix corresponding pedestrian regions of the two
+  modalities coherently, with a mix ratio. The definitions of region and correspondence, and the
+  control strategies, are our choice.
 """
 
 import dataclasses
@@ -20,36 +20,36 @@ from vireid_jax.common.durations import Duration
 from vireid_jax.common.options import OneOf, Share, Whole
 from vireid_jax.methods.tmpa import region as region_lib
 
-# Those that look at the pedestrian's region, and the controls that do not.
+# Strategies that use the pedestrian's region, and the controls that do not.
 REGIONAL = ("swap", "blend")
 STRATEGIES = ("none", "mixup", "cutmix", "global", *REGIONAL)
-SMOOTHED_ROWS = 0.05  # of the height, to either side
+SMOOTHED_ROWS = 0.05  # share of the height, to either side
 
 
 @dataclasses.dataclass(frozen=True)
 class PedMix:
-  """How the two images of a pair are mixed. Labels are equal within a pair and do not change.
+  """Mixes the two images of a pair. Both have the same label, so labels do not change.
 
   For each of the two images:
     'swap': the pedestrians' boxes are cut into horizontal bands of equal height; round(ratio *
-      bands) adjacent ones are resampled from the other's box to this one, band k to band k, and
+      bands) adjacent bands are resampled from the other box into this one, band k to band k, and
       pasted inside the pedestrian region.
-    'blend': (1 - ratio) of the image and `ratio` of the other one, box mapped to box, inside the
+    'blend': (1 - ratio) of the image plus `ratio` of the other, box mapped to box, inside the
       region.
-    'global': 'swap' with the whole image for region and box.
-    'mixup': (1 - ratio) of the image and `ratio` of the other one, everywhere.
-    'cutmix': a rectangle that covers `ratio` of the image (less where the border cuts it off) is
-      exchanged, at the same place.
-    'none': nothing.
+    'global': 'swap' with the whole image as region and box.
+    'mixup': (1 - ratio) of the image plus `ratio` of the other, everywhere.
+    'cutmix': a rectangle covering `ratio` of the image (less if cut off at the border) is exchanged
+      at the same position.
+    'none': images stay unchanged.
 
   Attributes:
-    strategy: What is mixed: 'swap' bands of the pedestrian, 'blend' inside the region, or the
+    strategy: Mixing strategy: 'swap' bands of the pedestrian, 'blend' inside the region, or the
       controls 'global', 'mixup', 'cutmix' and 'none'.
     region: Source of the pedestrian's region: 'prior', 'mask' (the data set's) or 'cam' (the
       network's own activation, above its mean).
-    cam_warmup: How long 'cam' uses the prior, until the network looks at people; a duration.
+    cam_warmup: How long 'cam' uses the prior, until the network attends to people; a duration.
     ratio: Share of the other modality, in [0, 1].
-    probability: Probability that a pair is mixed at all, in [0, 1].
+    probability: Probability that a pair is mixed, in [0, 1].
     bands: Number of bands that 'swap' cuts a pedestrian into.
   """
 
@@ -65,7 +65,7 @@ class PedMix:
 
   @property
   def is_regional(self) -> bool:
-    """Whether the regions matter."""
+    """Whether the strategy uses regions."""
     return self.strategy in REGIONAL
 
   @property
@@ -75,7 +75,7 @@ class PedMix:
 
   @property
   def moved_bands(self) -> int:
-    """Bands that change sides: ratio * bands, halves rounded up."""
+    """Number of exchanged bands: ratio * bands, halves rounded up."""
     return int(self.ratio * self.bands + 0.5)
 
   def __call__(
@@ -84,13 +84,13 @@ class PedMix:
     images: tuple[Array, Array],
     regions: tuple[Array, Array] | Array | None = None,
   ) -> tuple[Array, Array]:
-    """Mixes every pair with its own draws.
+    """Mixes each pair with independent random draws.
 
     Args:
-      key: of the batch.
-      images: visible and infrared, uint8 [b, h, w, 3].
-      regions: of either, float32 [b, h, w]; or one for all images, [h, w], which saves laying
-        pedestrian on pedestrian. Ignored unless the strategy is regional.
+      key: Key of the batch.
+      images: Visible and infrared images, uint8 [b, h, w, 3].
+      regions: Regions of both, float32 [b, h, w]; or one region [h, w] for all images, which needs
+        no resampling. Ignored unless the strategy is regional.
 
     Returns:
       The mixed visible and infrared images, uint8 [b, h, w, 3].
@@ -105,10 +105,10 @@ class PedMix:
     return jax.vmap(lambda *pair: self._mix_pair(*pair, regions, None))(keys, *images)
 
   def _mix_pair(self, key, visible, infrared, visible_region, infrared_region):
-    """Mixes two images [h, w, 3] with regions [h, w]; the second is None where both are equal."""
+    """Mixes two images [h, w, 3] with regions [h, w]; the second is None if both are equal."""
     apply_key, place_key = jax.random.split(key)
     apply = jax.random.bernoulli(apply_key, float(self.probability))
-    # One draw for both directions: what one image gives is what it gets.
+    # One draw for both directions: an image gives and receives the same place.
     place = self._draw_place(place_key, visible.shape[:2])
     if infrared_region is None:
       share = visible_region * place(visible_region)
@@ -123,7 +123,7 @@ class PedMix:
     )
 
   def _draw_place(self, key: Array, size: tuple[int, int]) -> Callable[[Array], Array]:
-    """Returns a function of a region [h, w] to the share of the other image, [h, w]."""
+    """Returns a function from a region [h, w] to the share of the other image [h, w]."""
     if self.strategy in ("swap", "global"):
       first = jax.random.randint(key, (), 0, self.bands - self.moved_bands + 1)
       return lambda region: self._in_bands(region, first)
@@ -140,22 +140,22 @@ class PedMix:
     return jnp.broadcast_to(chosen[:, None], region.shape).astype(jnp.float32)
 
   def _paste(self, place, image: Array, region: Array, other: Array, other_region: Array) -> Array:
-    """Lays the other image over this one where the place and the regions allow."""
+    """Blends the other image over this one within the place and both regions."""
     layers = jnp.concatenate([other.astype(jnp.float32), other_region[..., None]], axis=-1)
     layers = _resample(layers, other_region, region)
-    # Only where a pixel belongs to the pedestrian in both images: no background is pasted.
+    # Only pixels of the pedestrian in both images, so that no background is pasted.
     share = jnp.minimum(region, layers[..., 3])
     return _lay_over(image, share * place(region), layers[..., :3])
 
 
 def _lay_over(image: Array, share: Array, other: Array) -> Array:
-  """Mixes uint8 [h, w, 3] with a share [h, w] of another picture of that shape."""
+  """Mixes an image, uint8 [h, w, 3], with a share [h, w] of another of that shape."""
   difference = other.astype(jnp.float32) - image
   return jnp.round(image + share[..., None] * difference).astype(jnp.uint8)
 
 
 def _rectangle(key: Array, size: tuple[int, int], share: float) -> Array:
-  """Ones in a rectangle of the image's shape around a random pixel, cut off at the border.
+  """Returns ones in a rectangle of the image's aspect ratio around a random point, else zeros.
 
   Reference:
     Yun et al., "CutMix", ICCV 2019, section 3.1.
@@ -169,22 +169,22 @@ def _rectangle(key: Array, size: tuple[int, int], share: float) -> Array:
 
 
 def _resample(image: Array, source: Array, target: Array) -> Array:
-  """Moves the other's pedestrian to this one's place, bilinearly: [h, w, c] to [h, w, c].
+  """Resamples a pedestrian to the position of another, bilinearly: [h, w, c] to [h, w, c].
 
-  Box is mapped to box, then every row's leftmost and rightmost pedestrian pixel, so that outlines
-  fit in any pose.
+  Boxes are aligned first, then each row's leftmost and rightmost pedestrian pixels, so that
+  outlines match in any pose.
 
   Args:
-    image: float.
-    source: its region [h, w].
-    target: region [h, w] of the image that receives.
+    image: float [h, w, c].
+    source: Region [h, w] of the image.
+    target: Region [h, w] of the other image.
   """
   height, width, _ = image.shape
   top, bottom, left, right = region_lib.box(source)
   first, last, low, high = region_lib.box(target)
   rows = _positions(height, (top, bottom), (first, last))
-  # A small matrix product instead of a gather: two weights per row, so exact in any order, and
-  # what accelerators are good at.
+  # A small matrix product is faster on accelerators than a gather, and with two weights per row it
+  # is exact in any order.
   image = jnp.einsum("yj,jkc->ykc", _weights(rows, height), image, precision="highest")
   moved = jnp.einsum("yj,jk->yk", _weights(rows, height), source, precision="highest")
   columns = jax.vmap(functools.partial(_positions, width))(
@@ -194,11 +194,11 @@ def _resample(image: Array, source: Array, target: Array) -> Array:
 
 
 def _positions(length: int, source, target) -> Array:
-  """Returns where in the source interval each pixel of the target lies: float32 [length]."""
+  """Returns the position in the source interval of each target pixel: float32 [length]."""
   (low, high), (first, last) = source, target
   centre = jnp.arange(length, dtype=jnp.float32) + 0.5
   position = low + (centre - first) * ((high - low) / (last - first)) - 0.5
-  # What lies beside the other's pedestrian is none.
+  # Positions outside the other's pedestrian are clipped to it.
   return jnp.clip(position, low, high - 1)
 
 
@@ -208,10 +208,10 @@ def _weights(positions: Array, length: int) -> Array:
 
 
 def _row_extents(region: Array, low: Array, high: Array) -> tuple[Array, Array]:
-  """Returns where each row's pedestrian begins and ends, [h] each; (low, high) in empty rows.
+  """Returns the first and last pedestrian column of each row, [h] each; (low, high) in empty rows.
 
-  Means over neighbouring rows: a hand that begins from one row to the next would otherwise tear
-  the pattern of a coat apart.
+  They are averaged over neighbouring rows: an arm that starts abruptly would otherwise distort the
+  pattern of a coat.
   """
   occupied = region > 0.5
   some = occupied.any(axis=1)
@@ -225,7 +225,7 @@ def _row_extents(region: Array, low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _take_columns(image: Array, positions: Array) -> Array:
-  """Interpolates every row of [h, w, c] at its own positions [h, w]."""
+  """Interpolates each row of an image [h, w, c] at its positions [h, w]."""
   whole = jnp.floor(positions)
   share = (positions - whole)[..., None]
   index = whole.astype(jnp.int32)[..., None]

@@ -1,6 +1,6 @@
-"""Where the pedestrian is in an image: weights in [0, 1] per pixel, 0 for sure background.
+"""Pedestrian regions: a weight in [0, 1] per pixel, 0 for certain background.
 
-A region is float32 [b, h, w]. Its box is the smallest one that holds every weight above zero.
+A region is float32 [b, h, w]. Its box is the smallest one that contains all weights above zero.
 """
 
 import jax
@@ -10,23 +10,23 @@ from jax import Array
 
 SOURCES = ("prior", "mask", "cam")
 
-# A detector's box fits the pedestrian: almost the whole height, the middle of the width.
+# In a detector's box the pedestrian fills almost the whole height, and the middle of the width.
 PRIOR_ROWS = (0.03, 0.97)
 PRIOR_COLUMNS = (0.15, 0.85)
-# |x|^4 + |y|^4: an ellipse of a higher order keeps head and feet, which a circle's would cut off.
+# |x|^4 + |y|^4: a superellipse keeps head and feet, which an ellipse would cut off.
 PRIOR_ORDER = 4
 PRIOR_SOFTNESS = 0.25
 MASK_THRESHOLD = 128
 
 
 def prior(height: int, width: int) -> np.ndarray:
-  """Returns where pedestrians usually are in a detector's box.
+  """Returns the usual region of a pedestrian in a detector's box.
 
-  1 in the middle of rows 3-97 % and columns 15-85 %, falling to 0 along ellipses of fourth order
-  over the outer quarter; exactly 0 outside the box.
+  It is 1 in the middle of rows 3-97 % and columns 15-85 %, falls to 0 along fourth-order
+  superellipses over the outer quarter, and is exactly 0 outside the box.
 
   Args:
-    height, width: of the images.
+    height, width: Size of the images.
 
   Returns:
     float32 [h, w].
@@ -38,7 +38,7 @@ def prior(height: int, width: int) -> np.ndarray:
 
 
 def _normalised(length: int, low: float, high: float) -> np.ndarray:
-  """Pixel centres in units of the box: -1 at its lower edge, 1 at its upper one."""
+  """Returns pixel centres in box coordinates: -1 at its lower edge, 1 at its upper edge."""
   position = (np.arange(length) + 0.5) / length
   return (position - (low + high) / 2) / ((high - low) / 2)
 
@@ -52,15 +52,15 @@ def from_energy(energy: Array, height: int, width: int) -> Array:
   """Thresholds each image's activation map at its mean.
 
   Args:
-    energy: float [b, h', w'], not negative, such as the mean square over channels.
-    height, width: of the images; the map is resized to them first, so that the border is smooth.
+    energy: float [b, h', w'], non-negative, such as the mean square over channels.
+    height, width: Size of the images; the map is first resized to it, so that borders are smooth.
 
   Returns:
-    float32 [b, h, w] of zeros and ones; all zeros where the energy is the same everywhere.
+    float32 [b, h, w] of zeros and ones; all zeros if the energy is uniform.
   """
   shape = (energy.shape[0], height, width)
   full = jax.image.resize(energy.astype(jnp.float32), shape, "bilinear", antialias=False)
-  # The mean of equal numbers may be rounded below them.
+  # Rounding may put the mean of equal numbers below them.
   threshold = jnp.mean(full, axis=(1, 2), keepdims=True) * (1 + 1e-5)
   return (full > threshold).astype(jnp.float32)
 
@@ -68,7 +68,7 @@ def from_energy(energy: Array, height: int, width: int) -> Array:
 def box(region: Array) -> tuple[Array, Array, Array, Array]:
   """Returns (top, bottom, left, right) of a region [h, w], float32, the ends exclusive.
 
-  An empty region has the whole image for a box.
+  The box of an empty region is the whole image.
   """
   rows, columns = jnp.any(region > 0, axis=1), jnp.any(region > 0, axis=0)
   return (*_extent(rows), *_extent(columns))
