@@ -19,8 +19,8 @@ from vireid_jax.models.modality_classifiers import ModalityClassifiers
 
 RESNET_50 = 23_508_032
 MAMS = 2 * 1024 * 64 + 2 * 2048 * 128
-NO_MUTUAL = mpanet.WITHOUT["mutual"]
-NO_PAM = mpanet.WITHOUT["separation"] | mpanet.WITHOUT["pam"]
+NO_MUTUAL = mpanet.NO_MUTUAL
+NO_PAM = {"separation_weight": 0.0, "pam": False}
 
 
 make = functools.partial(small_methods.make, "mpanet")
