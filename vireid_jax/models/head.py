@@ -76,7 +76,8 @@ class Head(nn.Module):
   """Batch-norm neck and a linear classifier without bias.
 
   Metric losses read the feature before the neck; cross-entropy and retrieval read the one after it.
-  Unless trained, the neck's bias is fixed at zero, so that the decision boundaries pass through the origin.
+  Unless trained, the neck's bias is fixed at zero, so that the decision boundaries pass through the
+  origin.
 
   Attributes:
     num_classes: Number of training identities.

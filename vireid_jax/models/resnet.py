@@ -56,7 +56,7 @@ class ResNet(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
-    """Maps images [n, h, w, 3], or the map after stage `first` - 1, to the map after stage `last` - 1.
+    """Maps images [n, h, w, 3], or the map after stage `first` - 1, to the last stage's map.
 
     The whole network gives [n, h/16, w/16, feature_size].
     """
