@@ -9,7 +9,9 @@ import pytest
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
+from vireid_jax.common import options
 from vireid_jax.config import keys as keys_lib
+from vireid_jax.evaluators import protocols
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -35,7 +37,10 @@ def known_keys():
   for method in methods.names():
     for dataset in config_lib.DATASETS:
       found |= keys(config_lib.default_config(method, dataset))
-  return found
+  # Keys that no default config has.
+  protocol_options = (options.declared(protocols.find(name)) for name in protocols.names())
+  found |= {f"eval.protocol.{name}" for declared in protocol_options for name in declared}
+  return found | set(keys_lib.OPTIONAL)
 
 
 KNOWN = known_keys()
