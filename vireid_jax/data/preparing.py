@@ -81,7 +81,7 @@ def find_builder(name: str):
   """Returns a data set's builder class and, if it is rendered, the name of its preset."""
   base, _, config = name.partition("/")
   if base == SYNTHETIC:
-    choose(name, _synthetic_names(), said=f"{name!r} is no preset")
+    choose(name, _synthetic_names(), said=f"{name!r} is not a preset")
   options = [*layouts.READABLE, *_synthetic_names()]
   choose(name, options, said=f"there is no data set {name!r}")
   module = importlib.import_module(f"tfds_builders.{base}.{base}_dataset_builder")

@@ -1,4 +1,4 @@
-"""Finds image files that do not decode, before a data set is built from them."""
+"""Finds image files that cannot be decoded, before a data set is built from them."""
 
 import os
 from collections.abc import Callable, Iterable

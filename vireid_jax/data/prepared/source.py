@@ -177,7 +177,7 @@ class Dataset:
       yield
     except (UserError, MemoryError):
       raise
-    except Exception as error:  # the library raises many kinds, of several other libraries
+    except Exception as error:  # TFDS raises errors of several libraries
       raise location.damaged(self.name, self.folder, what, error) from error
 
 
