@@ -339,6 +339,15 @@ def test_a_method_of_ones_own_has_its_options_checked(tmp_path, monkeypatch):
       make(**wrong)
 
 
+def test_a_method_without_what_the_trainer_gives_is_explained(tmp_path, monkeypatch):
+  (tmp_path / "bare").mkdir()
+  text = PLUG_IN.replace("  numerics: Numerics = Numerics()\n", "")
+  (tmp_path / "bare" / "mine.py").write_text(text)
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(UserError, match="has no field numerics; every method has num_classes, "):
+    methods.defaults("bare.mine")
+
+
 @pytest.mark.parametrize(
   "content, message",
   [

@@ -95,8 +95,20 @@ def find(name: str) -> type:
   wanted = module.__name__.rpartition(".")[2].replace("_", "")
   for key, value in vars(module).items():
     if isinstance(value, type) and key.lower() == wanted and dataclasses.is_dataclass(value):
+      _check_given(value, module.__name__)
       return value
   raise UserError(f"{module.__name__} defines no dataclass named {wanted!r} (in any case)")
+
+
+def _check_given(method: type, module: str) -> None:
+  """Raises UserError for a method without the fields that the trainer gives."""
+  fields = {field.name for field in dataclasses.fields(method)}
+  missing = [name for name in GIVEN if name not in fields]
+  if missing:
+    raise UserError(
+      f"{module}: the dataclass {method.__name__} has no field {' and no field '.join(missing)}; "
+      f"every method has {', '.join(GIVEN)} (docs/adding_a_method.md)"
+    )
 
 
 def _module(name: str) -> types.ModuleType:
