@@ -1,1 +1,1 @@
-"""Training machinery: step, state, optimiser, checkpoints and logs."""
+"""Training: step, state, optimiser, checkpoints and logs."""

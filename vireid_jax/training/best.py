@@ -1,7 +1,7 @@
-"""Keeping the best checkpoint by a metric of the periodic evaluation.
+"""Keeps the best checkpoint by a metric of the periodic evaluation.
 
-It is kept in `workdir/best`, a workdir of its own beside the latest checkpoints, so that it can be
-evaluated like any other: `--mode=evaluate --workdir RUN/best`.
+It is kept in `workdir/best`, which is itself a workdir, so that it can be evaluated like any other:
+`--mode=evaluate --workdir RUN/best`.
 """
 
 import pathlib
@@ -14,18 +14,18 @@ from vireid_jax.training.state import TrainState
 
 
 class BestCheckpoint:
-  """Saves a state whenever its metric beats that of every state before it."""
+  """Saves each state whose metric is better than all before."""
 
   def __init__(self, workdir: pathlib.Path, metric: str, *, first_trial: bool):
     """Opens the folder and reads the best value so far.
 
     Args:
-      workdir: of the run.
+      workdir: Folder of the run.
       metric: 'setting/metric', for example 'all/1-shot/random_choice/mAP'; '' keeps nothing.
-      first_trial: compare by trial 0 alone, because some evaluations compute no other.
+      first_trial: Compare trial 0 only, because some evaluations compute no other.
 
     Raises:
-      UserError: what is kept there was chosen by another metric.
+      UserError: The folder holds a checkpoint chosen by another metric.
     """
     self._metric, self._first_trial = metric, first_trial
     self._checkpoints = Checkpoints(workdir / BEST, keep=1) if metric else None
@@ -37,15 +37,15 @@ class BestCheckpoint:
       self._step, self._value = latest, best["value"]
 
   def offer(self, step: int, state: TrainState, results, meta: dict) -> bool:
-    """Saves the state when its results are the best yet; returns whether it did.
+    """Saves the state if its results are the best so far; returns whether it did.
 
     Raises:
-      UserError: the evaluation has no such setting or metric.
+      UserError: The evaluation has no such setting or metric.
     """
     if not self._metric:
       return False
     value = self._read(results)
-    # A resumed run repeats evaluations; an earlier step can only tie with what it did before.
+    # A resumed run repeats evaluations; a repeated step can only tie with itself.
     if value <= self._value or step <= self._step:
       return False
     self._step, self._value = step, value
@@ -54,12 +54,12 @@ class BestCheckpoint:
     return True
 
   def wait(self) -> None:
-    """Waits for a save that is under way, and goes on."""
+    """Waits for a save in progress."""
     if self._checkpoints:
       self._checkpoints.wait()
 
   def close(self) -> None:
-    """Waits for a save that is under way."""
+    """Waits for a save in progress and closes the folder."""
     if self._checkpoints:
       self._checkpoints.close()
 
@@ -67,7 +67,7 @@ class BestCheckpoint:
     setting, _, metric = self._metric.rpartition("/")
     ran = {name for name, result in results.items() if result.trials}
     known = [f"{name}/{each}" for name in ran for each in METRICS]
-    said = f"config.checkpoint.keep_best = {self._metric!r} is no metric of the evaluation"
+    said = f"config.checkpoint.keep_best = {self._metric!r} is not a metric of the evaluation"
     choose(self._metric, known, said=said)
     result = results[setting]
     return result.trials[0][metric] if self._first_trial else result.mean[metric]
@@ -77,5 +77,5 @@ def _check_metric(workdir: pathlib.Path, stored: str, wanted: str) -> None:
   if stored != wanted:
     raise UserError(
       f"{workdir / BEST} holds the best checkpoint by {stored}; config.checkpoint.keep_best is "
-      f"{wanted!r}; keep the metric, or move that folder away"
+      f"{wanted!r}; keep the metric, or move this folder away"
     )

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: the training state and what is needed to read it, saved as one."""
+"""Orbax checkpoints of the training state, with the metadata needed to read it."""
 
 import contextlib
 import functools
@@ -27,17 +27,17 @@ LONGEST_REASON = 200  # characters
 class Checkpoints:
   """The checkpoints of a workdir, one folder per step.
 
-  Saves run in the background, into a folder of another name that is renamed when all is written:
-  what a killed or failed save leaves is never taken for a checkpoint. A meta dictionary (JSON:
-  config, label mapping, versions, ...) is saved with each.
+  Saves run in the background, into a temporary folder that is renamed when complete, so that a
+  killed or failed save is never taken for a checkpoint. A metadata dictionary (JSON: config, label
+  mapping, versions, ...) is saved with each.
   """
 
   def __init__(self, workdir: pathlib.Path, *, keep: int | None = 1):
     """Opens or creates `workdir/checkpoints`.
 
     Args:
-      workdir: of the run.
-      keep: how many of the latest are kept, at least one; None for all.
+      workdir: Folder of the run.
+      keep: Number of latest checkpoints to keep, at least one; None keeps all.
     """
     self._workdir, self._preserve = workdir, _Preserve(keep)
     self._sealing: threading.Thread | None = None
@@ -46,12 +46,12 @@ class Checkpoints:
       self._opened = self._open()
 
   def _open(self) -> ocp.training.Checkpointer | Exception:
-    """Returns what reads and writes; or why there is none, for who only asks which steps exist."""
+    """Returns Orbax's checkpointer, or the error, which does not matter for listing steps."""
     _quieten_readers()
     try:
       return ocp.training.Checkpointer(
         (self._workdir / CHECKPOINTS).absolute(),
-        # When to save is the training loop's decision alone.
+        # The training loop decides when to save.
         save_decision_policy=_Always(),
         preservation_policy=self._preserve,
       )
@@ -63,12 +63,12 @@ class Checkpoints:
   @property
   def _checkpointer(self) -> ocp.training.Checkpointer:
     if isinstance(self._opened, Exception):
-      # It reads the metadata of all checkpoints, and one of them is damaged.
+      # Orbax reads the metadata of all checkpoints, and one is damaged.
       raise self._refusal(find_damaged(self._workdir), self._opened)
     return self._opened
 
   def keep_every(self, steps: int) -> None:
-    """Keeps every checkpoint whose step is a multiple of `steps` as well; 0 keeps none more."""
+    """Also keeps checkpoints whose step is a multiple of `steps`; 0 keeps no others."""
     self._preserve.every = steps
 
   def latest(self) -> int | None:
@@ -76,7 +76,7 @@ class Checkpoints:
     return newest(self._workdir)
 
   def complete(self) -> int | None:
-    """Waits for a save that is under way, then returns the newest step."""
+    """Waits for a save in progress, then returns the newest step."""
     self.wait()
     return self.latest()
 
@@ -88,8 +88,8 @@ class Checkpoints:
     """Starts saving; returns once the state is copied, so that the next step may overwrite it.
 
     Raises:
-      UserError: this or the save before it cannot be written; or numbers of the state are not
-        finite, and nothing is saved.
+      UserError: This or the previous save cannot be written, or the state is not finite and is not
+        saved.
     """
     self.wait()
     if self.latest() == step:
@@ -101,10 +101,10 @@ class Checkpoints:
     self._seal_when_complete(step)
 
   def wait(self) -> None:
-    """Waits for a save that is under way.
+    """Waits for a save in progress.
 
     Raises:
-      UserError: it could not be written.
+      UserError: It could not be written.
     """
     if isinstance(self._opened, Exception):
       return
@@ -117,7 +117,7 @@ class Checkpoints:
         raise failure
 
   def meta(self, step: int) -> dict[str, Any]:
-    """Returns the meta dictionary of a checkpoint."""
+    """Returns the metadata of a checkpoint."""
     with self._readable(step):
       checkpoint_seal.check(self._folder(step), METADATA)
       meta = self._checkpointer.metadata(step).custom_metadata
@@ -130,12 +130,12 @@ class Checkpoints:
     return TrainState(**self._load(step, _as_tree(abstract)))
 
   def restore_variables(self, step: int, sharding: Sharding) -> dict[str, Any]:
-    """Loads all collections in the shapes they were saved in, without the optimiser's state."""
+    """Loads all collections in their saved shapes, without the optimiser's state."""
     with self._readable(step):
       checkpoint_seal.check(self._folder(step))
       stored = self._checkpointer.metadata(step).metadata
       if stored is None:
-        raise ValueError("what it says of its arrays cannot be read")
+        raise ValueError("its description of the arrays cannot be read")
       wanted = {name: stored[name] for name in ("params", "collections")}
       abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), wanted
@@ -147,7 +147,7 @@ class Checkpoints:
     return {"params": loaded["params"], **loaded["collections"]}
 
   def close(self) -> None:
-    """Waits for saves that are under way; see `wait`."""
+    """Waits for a save in progress and closes the folder; see `wait`."""
     self.wait()
     if not isinstance(self._opened, Exception):
       with self._explained():
@@ -166,7 +166,7 @@ class Checkpoints:
       except Exception as error:
         self._failure = error
         return
-      # Without digests the checkpoint is complete all the same.
+      # A checkpoint without digests is still complete.
       with contextlib.suppress(Exception):
         checkpoint_seal.write(self._folder(step))
 
@@ -203,7 +203,7 @@ class Checkpoints:
 
 
 class _Preserve:
-  """The latest `keep` checkpoints (None: all), and those at multiples of `every` (0: none)."""
+  """Keeps the latest `keep` checkpoints (None: all) and those at multiples of `every` (0: none)."""
 
   def __init__(self, keep: int | None, every: int = 0):
     self.keep, self.every = keep if keep is None else max(keep, 1), every
@@ -227,7 +227,7 @@ class _Always:
 
 @functools.cache
 def _quieten_readers() -> None:
-  """Has Orbax's readers, of which one per array fails, leave the report to the first."""
+  """Silences all but the first error of Orbax's readers, of which one fails per array."""
   logging.getLogger("asyncio").setLevel(logging.CRITICAL)
   report = sys.unraisablehook
 
@@ -239,7 +239,7 @@ def _quieten_readers() -> None:
 
 
 def _reason(error: Exception) -> str:
-  """The first line of an error, without what only its library's authors read."""
+  """Returns the first line of an error, without the library's internal details."""
   lines = str(error).strip().splitlines() or [type(error).__name__]
   text = lines[0].partition(" [tensorstore_spec")[0]
   return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
@@ -255,7 +255,7 @@ def _as_tree(state: TrainState) -> dict[str, Any]:
 
 
 def choose_step(checkpoints: Checkpoints, workdir: pathlib.Path, step: int | None) -> int:
-  """Returns a step that is there, the latest where none is named; raises UserError else."""
+  """Returns `step`, or the latest if None; raises UserError if there is no such checkpoint."""
   steps = checkpoints.steps()
   if not steps:
     advice = hints.command("train", "--config", "FILE", "--workdir", workdir)

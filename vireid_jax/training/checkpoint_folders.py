@@ -1,4 +1,4 @@
-"""Which checkpoints a workdir has, read from its folders alone."""
+"""Lists and cleans the checkpoints of a workdir by its folders only."""
 
 import json
 import pathlib
@@ -8,7 +8,7 @@ from vireid_jax.common import files
 from vireid_jax.common.workdir_files import CHECKPOINTS
 from vireid_jax.training import checkpoint_seal
 
-UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
+UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder being written
 METADATA = "_CHECKPOINT_METADATA"
 
 
@@ -18,13 +18,13 @@ def newest(workdir: pathlib.Path) -> int | None:
 
 
 def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
-  """Removes what killed saves left behind; only for the run that holds the workdir's lock.
+  """Removes the remains of killed saves; only the holder of the workdir's lock may call it.
 
-  A save that is under way looks the same, so nobody else may.
+  A save in progress looks the same.
 
   Args:
-    workdir: of the run.
-    keep: how many of the latest are kept, where a killed run may not have removed the others.
+    workdir: Folder of the run.
+    keep: Number of latest checkpoints to keep; a killed run may have left more. None keeps all.
   """
   folder = workdir / CHECKPOINTS
   with files.user_errors_for_writes(workdir):
@@ -37,7 +37,7 @@ def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
 def complete(workdir: pathlib.Path) -> list[pathlib.Path]:
   """Returns the folders of complete checkpoints, ascending by step.
 
-  Orbax would list a save that is under way or has failed too, and read files that may be damaged.
+  Orbax would also list saves that failed or are in progress, and read files that may be damaged.
   """
   folders = (workdir / CHECKPOINTS).glob("*")
   named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
@@ -45,12 +45,12 @@ def complete(workdir: pathlib.Path) -> list[pathlib.Path]:
 
 
 def step_of(path: pathlib.Path) -> int:
-  """Returns the step of a checkpoint's folder."""
+  """Returns the step of a checkpoint folder."""
   return int(path.name)
 
 
 def find_damaged(workdir: pathlib.Path) -> int:
-  """Returns the step whose metadata are not as they were saved; the newest where none is known."""
+  """Returns the step of a checkpoint with damaged metadata; the newest step if none is found."""
   for folder in complete(workdir):
     try:
       checkpoint_seal.check(folder, METADATA)

@@ -1,7 +1,7 @@
-"""Digests of a checkpoint's files: what a disk or a copy damaged is noticed before it is read.
+"""Digests of a checkpoint's files, to detect damage before it is read.
 
-Orbax's readers check some of what they read. A flipped bit in an array passes them and becomes a
-wrong number; other damage ends in an error of a library far below, or in a crash.
+Orbax's readers check only some of what they read: a flipped bit in an array becomes a wrong number
+unnoticed, and other damage ends in a low-level error or a crash.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from vireid_jax.common.workdir_files import DIGESTS
 
 
 def write(folder: pathlib.Path) -> None:
-  """Writes the SHA-256 of every file in a checkpoint's folder, beside them."""
+  """Writes the SHA-256 of every file in a checkpoint folder into the folder."""
   paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
   digests = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
   files.write_json(folder / DIGESTS, digests)
@@ -23,12 +23,12 @@ def check(folder: pathlib.Path, *names: str) -> None:
   """Compares files with their digests.
 
   Args:
-    folder: of the checkpoint.
-    *names: of files in it; all that have digests when none is named.
+    folder: Folder of the checkpoint.
+    *names: Names of files in it; all files with digests if none is given.
 
   Raises:
-    ValueError: a file is missing or has changed. A checkpoint without digests passes: its run was
-      killed just after the save, or is older than they are.
+    ValueError: A file is missing or has changed. A checkpoint without digests passes: its run was
+      killed just after the save, or is older than the digests.
   """
   digests = _read(folder)
   for name in names or digests:

@@ -1,9 +1,9 @@
-"""Noticing numbers that stop being finite.
+"""Detects numbers that are not finite.
 
-Every step's scalars (loss, terms, gradient norm, metrics) are tested on the device, and the first
-step at which one of them is not finite is remembered there. Reading that memory waits for the
-device, so it is read only where the run waits anyway: before every log line, save and evaluation.
-The parameters and statistics themselves are tested before every save.
+The scalars of every step (loss, terms, gradient norm, metrics) are checked on the device, which
+also remembers the first step with a scalar that is not finite. Reading it waits for the device, so
+it is read only where the run waits anyway: before each log line, save and evaluation. Parameters
+and statistics are checked before each save.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,18 +18,18 @@ from jax import Array
 from vireid_jax.common import tree_paths
 from vireid_jax.common.errors import UserError
 
-# A fixed size, so that the memory's shape does not depend on the method; a method has about ten.
+# A fixed size, so that the shape does not depend on the method; a method has about ten scalars.
 MOST_SCALARS = 128
 MOST_NAMED = 5
 
 
 @flax.struct.dataclass
 class NonFiniteMonitor:
-  """What was noticed so far; replicated on all devices, carried from step to step.
+  """The first step that was not finite; replicated on all devices, carried from step to step.
 
   Attributes:
-    step: int32 scalar, the first step at which a scalar was not finite; 0 while there is none.
-    bad: bool [MOST_SCALARS], which scalars that were, in sorted order of their names.
+    step: int32 scalar, the first step with a scalar that is not finite; 0 if there is none.
+    bad: bool [MOST_SCALARS], which scalars are not finite, sorted by name.
   """
 
   step: Array
@@ -37,12 +37,12 @@ class NonFiniteMonitor:
 
 
 def start() -> NonFiniteMonitor:
-  """Returns the memory of a run that has noticed nothing."""
+  """Returns the initial monitor."""
   return NonFiniteMonitor(jnp.int32(0), jnp.zeros(MOST_SCALARS, bool))
 
 
 def watched(step: Callable) -> Callable:
-  """Adds the memory to a training step.
+  """Adds the monitor to a training step.
 
   Args:
     step: (state, *inputs) -> (state, scalars).
@@ -59,12 +59,12 @@ def watched(step: Callable) -> Callable:
 
 
 def notice(watch: NonFiniteMonitor, step: Array, scalars: Mapping[str, Array]) -> NonFiniteMonitor:
-  """Remembers a step whose scalars are not all finite, unless an earlier one is remembered.
+  """Updates the monitor: the first step whose scalars are not all finite is kept.
 
   Args:
-    watch: so far.
-    step: int32 scalar, steps completed with this one.
-    scalars: at most `MOST_SCALARS` float scalars by name.
+    watch: Monitor before the step.
+    step: int32 scalar, number of completed steps, including this one.
+    scalars: At most `MOST_SCALARS` float scalars by name.
   """
   if len(scalars) > MOST_SCALARS:
     raise ValueError(f"{len(scalars)} scalars in a step; at most {MOST_SCALARS} are watched")
@@ -84,17 +84,17 @@ def check(
   step: int,
   last_good: Callable[[], int | None],
 ) -> None:
-  """Raises when a step was noticed; waits for the device.
+  """Raises UserError if a step was not finite; waits for the device.
 
   Args:
-    watch: after `step` steps.
-    names: of the scalars.
-    since: steps completed when it was last checked.
-    step: steps completed now.
-    last_good: gives the step of the newest checkpoint, for the message.
+    watch: Monitor after `step` steps.
+    names: Names of the scalars.
+    since: Number of completed steps at the last check.
+    step: Number of completed steps.
+    last_good: Returns the step of the newest checkpoint, for the message.
 
   Raises:
-    UserError: names the steps in question, the first bad one, and its scalars.
+    UserError: A scalar was not finite; names the first such step and its scalars.
   """
   first, bad = jax.device_get((watch.step, watch.bad))
   if not first:
@@ -107,15 +107,15 @@ def check(
 
 
 def check_state(tree: Any, *, step: int, last_good: int | None) -> None:
-  """Raises when a number of a state is not finite; reads all of it.
+  """Raises UserError if a number of a state is not finite; reads the whole state.
 
   Args:
-    tree: of arrays; this process reads the parts on its own devices.
-    step: steps completed.
-    last_good: step of the newest checkpoint, for the message.
+    tree: Tree of arrays; each process reads the shards on its own devices.
+    step: Number of completed steps.
+    last_good: Step of the newest checkpoint, for the message.
 
   Raises:
-    UserError: names the arrays.
+    UserError: Names the arrays that are not finite.
   """
   leaves = tree_paths.named_leaves(tree)
   found = [name for name, leaf in leaves.items() if not _is_finite(leaf)]
@@ -129,7 +129,7 @@ def check_state(tree: Any, *, step: int, last_good: int | None) -> None:
 def _is_finite(leaf: Array) -> bool:
   if not jnp.issubdtype(leaf.dtype, jnp.floating):
     return True
-  # In NumPy: compiling a reduction of every shape would take longer than all saves of a run.
+  # In NumPy: compiling a reduction for every shape would take longer than all saves of a run.
   parts = [shard.data for shard in leaf.addressable_shards if shard.replica_id == 0]
   parts = parts or [leaf.addressable_shards[0].data]
   return all(np.isfinite(np.asarray(part)).all() for part in parts)

@@ -1,4 +1,4 @@
-"""The state that a run starts from when there is no checkpoint."""
+"""The initial state of a run without a checkpoint."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.training import state
 from vireid_jax.training.state import TrainState
 
-# Two pairs are enough to draw variables: no shape of theirs depends on the batch.
+# Two pairs are enough to draw variables: their shapes do not depend on the batch.
 PAIRS = 2
 
 
@@ -23,7 +23,7 @@ def abstract(
   optimizer: optax.GradientTransformation,
   mesh: Mesh,
 ) -> TrainState:
-  """Returns shapes, dtypes and shardings of the state."""
+  """Returns the shapes, dtypes and shardings of the state."""
   shapes = jax.eval_shape(lambda: _draw(image_size, seed, method, optimizer))
   sharding = mesh_lib.replicated(mesh)
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
@@ -41,9 +41,9 @@ def draw_random(
   optimizer: optax.GradientTransformation,
   mesh: Mesh,
 ) -> TrainState:
-  """Draws the state, whatever weights the config names.
+  """Draws a random state, without pretrained weights.
 
-  Under jit, so that no eager alias of a later donated buffer exists.
+  It runs under jit, so that no eager alias of a donated buffer exists.
   """
   sharding = mesh_lib.replicated(mesh)
   return compilation.run_once(

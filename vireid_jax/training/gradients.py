@@ -1,8 +1,8 @@
 """Loss and gradients of a batch, at once or in blocks, with or without recomputing activations.
 
-Rematerialisation computes the same numbers with less memory and more time. Accumulation does not
-compute the same numbers: whatever a method computes across images (batch statistics, the hardest
-positive and negative, centres, prototypes) then sees one block of P / n identities at a time.
+Rematerialisation computes the same numbers with less memory and more time. Accumulation changes the
+numbers: anything computed across images (batch statistics, hardest positives and negatives,
+centres, prototypes) then sees one block of P / n identities at a time.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from vireid_jax.models.resnet import BasicBlock, Bottleneck, Stem
 
 RECOMPUTED = (Stem, BasicBlock, Bottleneck, NonLocal)
 
-# What the forward pass keeps of the network for the backward pass: everything; the results of
-# convolutions and matrix products, so that norms and activations are computed a second time; or
-# what goes into a stem, residual or non-local block, so that each block is.
+# What the forward pass keeps for the backward pass: everything; the results of convolutions and
+# matrix products, so that norms and activations are recomputed; or the inputs of the stem and of
+# residual and non-local blocks, so that whole blocks are recomputed.
 NONE, PRODUCTS, BLOCKS = REMAT = ("none", "products", "blocks")
 
 # (variables, batch, key, step) -> (output, gradients of its loss)
@@ -36,43 +36,41 @@ def make(
   """Builds the function that differentiates a method's loss with respect to its parameters.
 
   Args:
-    method: gives the loss.
-    remat: one of `REMAT`.
-    accumulate: blocks into which a batch is cut; 1 leaves it whole.
-    images: rows of the batch that stand together because they show one identity.
-    unroll: write the blocks one after the other instead of as a loop, of which the compiler counts
-      the operations of one turn only; the numbers are the same.
+    method: Method whose loss is differentiated.
+    remat: One of `REMAT`.
+    accumulate: Number of blocks that a batch is cut into; 1 leaves it whole.
+    images: Number of consecutive rows of a batch that show one identity.
+    unroll: Unroll the loop over blocks, since the compiler's cost analysis counts only one
+      iteration of a loop; the numbers are the same.
 
   Returns:
-    A function of (variables, batch, key, step) to the loss output and the gradients. With several
-    blocks, terms, metrics and gradients are the blocks' means; collections pass through the blocks
-    one after the other.
+    A function (variables, batch, key, step) -> (loss output, gradients). With several blocks,
+    terms, metrics and gradients are means over blocks; collections are updated block by block.
   """
   whole = _of_one_block(method, remat)
   return whole if accumulate == 1 else _of_blocks(whole, accumulate, images, unroll)
 
 
 def check(remat: str, accumulate: int, identities: int) -> None:
-  """Raises UserError for an unknown `remat`, or blocks that the identities do not fill."""
+  """Raises UserError for an unknown `remat`, or a number of blocks that does not fit."""
   choose(remat, REMAT, said=f"config.train.remat = {remat!r}")
   if accumulate < 1 or identities % accumulate or (accumulate > 1 and identities // accumulate < 2):
     raise UserError(
       f"config.train.accumulate = {accumulate} does not cut sampler.num_identities = {identities} "
-      "into blocks of equally many identities, at least two; choose a divisor of it, or 1 for "
-      "no blocks"
+      "into equal blocks of at least two identities; choose a divisor of it, or 1 for no blocks"
     )
 
 
 def split(batch: Batch, blocks: int, images: int) -> Batch:
-  """Deals the identities of a batch out to blocks, like cards.
+  """Deals the identities of a batch to blocks, like cards.
 
-  Dealing, rather than cutting, gives every block an equal share of each device's rows wherever the
-  devices divide the identities of a block, so that nothing is sent between them.
+  If the number of devices divides the identities of a block, dealing gives every block an equal
+  share of each device's rows, so that no rows move between devices.
 
   Args:
-    batch: arrays [b, ...], each identity's `images` rows standing together.
-    blocks: how many; divides b / images.
-    images: rows of an identity.
+    batch: Arrays [b, ...], in which the `images` rows of an identity are consecutive.
+    blocks: Number of blocks; divides b / images.
+    images: Number of rows per identity.
 
   Returns:
     Arrays [blocks, b / blocks, ...].
@@ -110,7 +108,7 @@ def _of_one_block(method: Method, remat: str) -> Gradient:
 
 
 def _recomputed_blocks():
-  """Returns a context in which every block that is traced is computed a second time."""
+  """Returns a context in which traced blocks are rematerialised."""
   inside = False
 
   def intercept(call: Callable, arguments, options, context: nn.module.InterceptorContext):
@@ -143,7 +141,7 @@ def _of_blocks(whole: Gradient, blocks: int, images: int, unroll: bool) -> Gradi
       output, gradients = whole(
         {"params": params, **others}, rows, jax.random.fold_in(key, index), step
       )
-      # A scan's carry keeps its dtypes.
+      # The dtypes of a scan's carry must not change.
       others = jax.tree.map(lambda new, old: new.astype(old.dtype), output.collections, others)
       return (others, jax.tree.map(jnp.add, total, gradients)), (output.terms, output.metrics)
 

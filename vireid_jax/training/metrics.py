@@ -1,4 +1,4 @@
-"""The numbers of a run: a JSON line each, and TensorBoard where it is installed."""
+"""Scalars of a run, as JSON lines and, if installed, in TensorBoard."""
 
 import json
 import os
@@ -20,12 +20,12 @@ class MetricWriter:
   """
 
   def __init__(self, workdir: pathlib.Path, *, tensorboard: bool = True, enabled: bool = True):
-    """Opens the files for appending; writes nothing when not `enabled`."""
+    """Opens the files for appending; writes nothing unless `enabled`."""
     self._file = _open_lines(workdir / workdir_files.METRICS) if enabled else None
     self._board = _open_tensorboard(workdir) if enabled and tensorboard else None
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Appends scalars of a step and flushes."""
+    """Appends the scalars of a step and flushes."""
     if self._file is None:
       return
     line = {"step": step, "time": round(time.time(), 3), **scalars}
@@ -37,7 +37,7 @@ class MetricWriter:
       self._board.flush()
 
   def sync(self) -> None:
-    """Has what was written survive a loss of power."""
+    """Syncs written lines to disk, so that they survive a power loss."""
     if self._file:
       os.fsync(self._file.fileno())
 
@@ -52,8 +52,8 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
   """Returns the lines of a workdir's metrics, oldest first.
 
   A resumed run repeats the steps after its last checkpoint: of several lines with the same step
-  and names, the last counts. Lines that are damaged, such as the one that a killed process had
-  begun to write, are skipped and named on standard error.
+  and names, the last counts. Damaged lines, such as one that a killed process did not complete, are
+  skipped and reported on standard error.
   """
   path = workdir / workdir_files.METRICS
   parsed = [_parse(line) for line in path.read_bytes().splitlines()]
@@ -67,14 +67,14 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 
 def last_step(workdir: pathlib.Path) -> int:
-  """Returns the newest step that a workdir's metrics tell of; 0 where there are none."""
+  """Returns the newest step in a workdir's metrics; 0 if there are none."""
   if not (workdir / workdir_files.METRICS).exists():
     return 0
   return max((line["step"] for line in read(workdir)), default=0)
 
 
 def _parse(line: bytes) -> dict[str, float] | None:
-  """Returns the numbers of a line, {} where it is empty, None where it is damaged."""
+  """Returns the numbers of a line; {} if it is empty, None if it is damaged."""
   if not line.strip():
     return {}
   try:
@@ -87,7 +87,7 @@ def _parse(line: bytes) -> dict[str, float] | None:
 
 
 def _open_lines(path: pathlib.Path) -> TextIO:
-  """Opens for appending, on a line of its own."""
+  """Opens for appending, after completing a broken last line."""
   with path.open("a+b") as file:
     if file.tell():
       file.seek(-1, os.SEEK_END)

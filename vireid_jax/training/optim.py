@@ -1,4 +1,4 @@
-"""Optimisers with PyTorch's arithmetic, learning-rate schedules, parameter groups."""
+"""Optimisers with PyTorch's arithmetic, learning-rate schedules and parameter groups."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -33,14 +33,14 @@ Schedule = Callable[[int], Any]
 def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   """Builds the learning rate as a function of the step.
 
-  The rate is 'lr' times a factor. With n steps (or epochs) done before this one, m = n + 1:
-    'steps': climbs to 1 as m / warmup; decay_to[i] holds from decay_at[i] on.
-    'cosine': climbs likewise while m < warmup, then follows
-      end + (1 - end) (1 + cos(pi m / decay_at[0])) / 2, where the end is decay_to[0]. The cosine
-      counts from the first step and not from the end of the climb.
-    'one_cycle': a triangle through (0, warmup_from), (warmup, 1), (decay_at[0], decay_to[0]), read
-      at n: its first step is at warmup_from.
-  The climb starts at 'warmup_from'. After decay_at[0], decay_to[0] holds.
+  The rate is 'lr' times a factor. With n completed steps (or epochs) and m = n + 1:
+    'steps': rises to 1 as m / warmup; the factor is decay_to[i] from decay_at[i] on.
+    'cosine': rises to 1 as m / warmup while m < warmup, then follows
+      end + (1 - end) (1 + cos(pi m / decay_at[0])) / 2 with end = decay_to[0]. The cosine counts
+      from the first step, not from the end of the warm-up.
+    'one_cycle': a triangle through (0, warmup_from), (warmup, 1), (decay_at[0], decay_to[0]),
+      evaluated at n: the first step has warmup_from.
+  The warm-up starts at 'warmup_from'. After decay_at[0] the factor stays decay_to[0].
 
   Args:
     config: 'lr', the peak; 'schedule', one of `SCHEDULES`; 'warmup', a duration; 'warmup_from', a
@@ -48,14 +48,14 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
       'steps'; 'update', 'epoch' to change the rate only between epochs as most published codes do,
       'step', or 'late_step', as DNS's published loop does: in epochs of L steps it has a table of
       L - 1 rates per epoch, from which step b takes entry b - 1, and the first step the last one.
-    clock: for the durations.
+    clock: Converts durations to steps.
 
   Returns:
-    A function of an int step (traced or not) to a float32 scalar.
+    A function from an int step (traced or not) to a float32 scalar.
 
   Raises:
-    UserError: for lists of different length, moments that do not ascend, an unknown 'schedule' or
-      'update', or a 'cosine' or 'one_cycle' without one end.
+    UserError: The lists differ in length, the moments do not ascend, 'schedule' or 'update' is
+      unknown, or 'cosine' or 'one_cycle' does not have exactly one moment.
   """
   _check_schedule(config)
   read_at, length = _reader(config["update"], clock.steps_per_epoch)
@@ -106,9 +106,10 @@ def _cosine(
 def _one_cycle(
   climb: Schedule, warmup: int, moments: list[int], to: Sequence[float], length: int
 ) -> Schedule:
-  """Up and down along straight lines."""
+  """A linear rise and a linear fall."""
   del length
-  # Durations of different units may turn out to be in the wrong order: then it falls at once.
+  # Durations of different units may turn out to be in the wrong order; then the fall takes one
+  # step.
   fall = optax.linear_schedule(1.0, to[0], max(moments[0] - warmup, 1))
   return optax.join_schedules([climb, fall], [warmup])
 
@@ -117,7 +118,7 @@ SCHEDULES = {"steps": _steps, "cosine": _cosine, "one_cycle": _one_cycle}
 
 
 def _climb(warmup: int, low: float) -> Schedule:
-  """The factor after a number of steps of the warm-up: linear from `low` to 1, then 1."""
+  """The factor during the warm-up: linear from `low` to 1, then 1."""
 
   def climb(count):
     share = jnp.minimum(count / warmup, 1.0) if warmup else jnp.float32(1.0)
@@ -141,7 +142,7 @@ def _check_schedule(config: Mapping[str, Any]) -> None:
     raise UserError(
       f"config.optim.decay_at = {shown(tuple(at))}; config.optim.schedule = "
       f"{config['schedule']!r} needs one moment, at which the rate reaches its end, and one "
-      "factor: for example decay_at = ('80 epochs',) and decay_to = (0.0,)"
+      "factor; for example decay_at = ('80 epochs',) and decay_to = (0.0,)"
     )
 
 
@@ -183,11 +184,11 @@ def create(
     config: 'name' ('sgd', 'adam' or 'adamw'), 'weight_decay', 'momentum', 'nesterov', 'no_decay'
       (names of parameters or modules without weight decay), 'lr_multipliers' (name -> factor on the
       learning rate; 0 freezes; of several modules around a parameter the innermost counts).
-    schedule: from `make_schedule`.
-    no_decay: the method's own names beside those of the config; see `methods.base.Method`.
+    schedule: Schedule from `make_schedule`.
+    no_decay: Further names without weight decay, from the method; see `methods.base.Method`.
 
   Raises:
-    UserError: for an unknown optimiser.
+    UserError: An unknown optimiser.
   """
   rules = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
   rule = choose(config["name"], rules, "optimiser")(config)
@@ -240,7 +241,7 @@ def _matches_any(path: str, names: Iterable[str]) -> bool:
 
 
 def _matches(path: str, name: str) -> bool:
-  """Whether a path such as 'a/b/c' holds all parts of a name such as 'b/c', in succession."""
+  """Returns whether a path such as 'a/b/c' contains a name such as 'b/c' as whole components."""
   return f"/{name}/" in f"/{path}/"
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains."""
+"""Progress of a run on the terminal."""
 
 import datetime
 import sys
@@ -8,11 +8,11 @@ import jax
 
 
 class Progress:
-  """A bar on a terminal, a line per log interval elsewhere; silent off the first process."""
+  """A bar on a terminal, otherwise a line per log interval; only on the first process."""
 
   def __init__(self, total: int, first: int, images_per_step: int):
     """Starts the bar of a run of `total` steps that begins after step `first`."""
-    from tqdm import tqdm  # what only measures a step does without
+    from tqdm import tqdm  # benchmarks of a step do not need it
 
     self._total, self._images = total, images_per_step
     self._visible = jax.process_index() == 0
@@ -25,7 +25,7 @@ class Progress:
     )
 
   def show(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Shows losses, speed and the time left, of steps alone: evaluations come on top."""
+    """Shows losses, speed and time left, which does not include evaluations."""
     rate = scalars["images_per_second"]
     losses = {name: f"{value:.3f}" for name, value in scalars.items() if name.startswith("loss")}
     if not self._bar.disable:

@@ -1,4 +1,4 @@
-"""Everything a training step changes."""
+"""The state of training."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from vireid_jax.common.types import Variables
 
 @flax.struct.dataclass
 class TrainState:
-  """The state that is stepped, saved and restored as one.
+  """Everything that a training step changes; saved and restored as a whole.
 
   Attributes:
-    step: int32 scalar, completed steps.
-    params: trained parameters.
-    collections: every other Linen collection (statistics, constants, prototypes, ...), opaque to
-      the trainer.
-    opt_state: of the optimiser.
+    step: int32 scalar, number of completed steps.
+    params: Trained parameters.
+    collections: All other Linen collections (statistics, constants, prototypes, ...), opaque to the
+      trainer.
+    opt_state: State of the optimiser.
   """
 
   step: Array
@@ -29,12 +29,12 @@ class TrainState:
 
   @property
   def variables(self) -> Variables:
-    """All collections, as a method's functions take them."""
+    """All collections, as passed to a method's functions."""
     return {"params": self.params, **self.collections}
 
 
 def create(variables: Variables, optimizer: optax.GradientTransformation) -> TrainState:
-  """Makes the state at step 0 from freshly drawn variables."""
+  """Returns the state at step 0 from new variables."""
   params = variables["params"]
   collections = {name: value for name, value in variables.items() if name != "params"}
   return TrainState(jnp.int32(0), params, collections, optimizer.init(params))

@@ -1,4 +1,4 @@
-"""The one training step of every method."""
+"""The training step of all methods."""
 
 from collections.abc import Callable
 
@@ -32,13 +32,13 @@ def make_train_step(
   All randomness is a function of (seed, state.step), so a step can be replayed.
 
   Args:
-    method: gives the loss.
-    optimizer: its state lives in `TrainState.opt_state`.
+    method: Method whose loss is minimised.
+    optimizer: Optimiser; its state is `TrainState.opt_state`.
     augment: (key, batch of uint8 images) -> batch of normalised float images.
-    seed: of the run.
-    augment_pair: (key, batch of uint8 images) -> the same, applied before the method's `mix` (where
-      it has one) and before `augment`.
-    gradient: from `gradients.make`, for blocks or rematerialisation; None for neither.
+    seed: Seed of the run.
+    augment_pair: (key, batch of uint8 images) -> batch of uint8 images, applied before the method's
+      optional `mix` and before `augment`.
+    gradient: Function from `gradients.make`; None for no blocks and no rematerialisation.
 
   Returns:
     The step, not yet jitted. Its scalars are 'loss', 'loss/<term>', the method's metrics and

@@ -1,4 +1,4 @@
-"""What a network consists of, for people."""
+"""Readable summaries of a network."""
 
 import collections
 from typing import Any
@@ -16,7 +16,7 @@ def describe(variables: Variables) -> str:
   """Counts the parameters by module, three levels deep.
 
   Args:
-    variables: all collections, arrays or shapes.
+    variables: All collections, arrays or shapes.
 
   Returns:
     A line per module, then the total and the other collections' sizes.
