@@ -222,5 +222,5 @@ def test_nothing_to_report(tmp_path):
     report.render([str(tmp_path / "empty")])
   path = write(tmp_path / "broken", plain(0.5))
   path.write_text("{}")
-  with pytest.raises(UserError, match="no evaluation record of this version"):
+  with pytest.raises(UserError, match="not an evaluation record of this version"):
     report.render([str(tmp_path / "broken")])

@@ -1,24 +1,25 @@
-"""Tables from the JSON records that evaluations leave behind."""
+"""Tables from the JSON records of evaluations."""
 
 from vireid_jax.report import layout, records, tables, thresholds
 
 
 def render(items: list[str], *, step: int | None = None) -> str:
-  """Writes everything that the records of some runs say, as Markdown and then as LaTeX.
+  """Renders the records of some runs as tables, in Markdown and then in LaTeX.
 
   Args:
-    items: a row each: a workdir, a folder of workdirs, or a glob of them, whose runs are averaged.
-    step: of the checkpoints; the latest of each run when absent.
+    items: Workdirs, folders of workdirs, or globs of workdirs, one for each row; the runs of one
+      item are averaged.
+    step: Step of the checkpoints; None for the latest of each run.
 
   Returns:
-    The text; the same records give the same bytes.
+    The text; equal records give equal text.
 
   Raises:
-    UserError: nothing was evaluated, or runs of one item must not be averaged.
+    UserError: Nothing was evaluated, or the runs of an item must not be averaged.
   """
   found = tables.build(items, step=step)
-  parts = [layout.markdown(table) for table in found]
-  parts += [text for text in [thresholds.markdown(items, step=step)] if text]
-  parts += [layout.latex(table) for table in found]
-  parts += [layout.notes(records.skipped(items, step=step) + tables.absent(items, step=step))]
-  return "\n".join(filter(None, parts))
+  sections = [layout.markdown(table) for table in found]
+  sections += [text for text in [thresholds.markdown(items, step=step)] if text]
+  sections += [layout.latex(table) for table in found]
+  sections += [layout.notes(records.skipped(items, step=step) + tables.absent(items, step=step))]
+  return "\n".join(filter(None, sections))

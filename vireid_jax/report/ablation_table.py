@@ -1,4 +1,4 @@
-"""The table of an ablation: a row per variant, over seeds, against the first row."""
+"""Table of an ablation: a row per variant, averaged over seeds, with its differences."""
 
 import pathlib
 import statistics
@@ -12,32 +12,32 @@ from vireid_jax.report import records
 
 METRICS = ("rank-1", "rank-10", "mAP", "mINP")
 HEAD = ("row", "differs from the config file in", "seeds", *METRICS, "rank-1 of each seed")
-# What every run of an ablation sets for itself, or what does not touch the numbers.
+# Settings that differ between seeds, or do not change the numbers.
 FREE = ("seed", "checkpoint", "data.dir", "eval", "log")
 
 
 def render(
   rows: Mapping[str, pathlib.Path], seeds: list[int], reference: dict, *, setting: str = ""
 ) -> str:
-  """Lays out the means of some rows over seeds as Markdown.
+  """Formats the means over seeds of some rows as Markdown.
 
   Args:
-    rows: label -> folder that holds seed_N, each a workdir. Unfinished seeds are left out and
-      show in the column of seeds.
-    seeds: wanted.
-    reference: config from which differences are told, as plain nested values.
-    setting: of the protocol; the first of each record when empty.
+    rows: Folder with workdirs seed_N, by label. Unfinished seeds are left out; the column of seeds
+      has the number of finished ones.
+    seeds: Seeds to average.
+    reference: Config with which the rows are compared, as nested plain values.
+    setting: Setting of the protocol; empty for the first of each record.
 
   Returns:
-    The table: percent, mean ± sample standard deviation over the seeds.
+    The table, in percent, mean ± sample standard deviation over the seeds.
 
   Raises:
-    UserError: no seed of any row was evaluated.
+    UserError: No seed of any row was evaluated.
   """
   found = {label: _read(folder, seeds) for label, folder in rows.items()}
   some = next((run for runs in found.values() for run in runs), None)
   if some is None:
-    raise UserError(f"no run of {', '.join(rows)} was evaluated; see the logs in their folders")
+    raise UserError(f"no run of {', '.join(rows)} was evaluated; check the logs in their folders")
   run_settings = (name for name, result in some.results.items() if result.trials)
   setting = setting or next(run_settings, next(iter(some.results), ""))
   what = _what(some)
@@ -50,17 +50,17 @@ def render(
 
 
 def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
-  """Finds the plain record of each seed's last evaluated step."""
+  """Reads the plain record of the last evaluated step of each seed."""
   found = []
   for workdir in (folder / seed_folder(seed) for seed in seeds):
-    # Without its folder of records a workdir would be searched for workdirs.
+    # `find` would search a workdir without records for other workdirs.
     runs = records.find(str(workdir)) if (workdir / EVALUATIONS).is_dir() else []
     found += [run for run in runs if not records.suffix(run)][:1]
   return found
 
 
 def _what(run: records.Run) -> tuple[str, str]:
-  """Returns (data set, part) of a record."""
+  """Returns (data set, split) of a record."""
   return run.stored["dataset"], run.stored["split"]
 
 
@@ -80,12 +80,12 @@ def _row(
 
 
 def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]) -> str:
-  """Says why a row's numbers do not belong into the table; '' where they do.
+  """Returns why a row's numbers do not belong in the table; '' if they do.
 
   A row may change the protocol, or a config file may have been edited between two seeds. The other
-  rows took hours and are shown all the same.
+  rows took hours and are shown anyway.
   """
-  other = [part for part, wanted in zip(_what(runs[0]), what, strict=True) if part != wanted]
+  other = [name for name, wanted in zip(_what(runs[0]), what, strict=True) if name != wanted]
   if other:
     return ", ".join(other)
   if not all(setting in run.results and run.results[setting].trials for run in runs):

@@ -1,4 +1,4 @@
-"""Tables as Markdown and as LaTeX, in percent."""
+"""Tables as Markdown and LaTeX, in percent."""
 
 from vireid_jax.common import table as table_lib
 from vireid_jax.evaluators.results import METRICS
@@ -8,14 +8,14 @@ HEAD = ("run", "method", "runs")
 
 
 def markdown(table: Table) -> str:
-  """Lays a table out as Markdown."""
+  """Formats a table as Markdown."""
   head = [*HEAD, *(f"{block} {metric}" for block in table.blocks for metric in METRICS)]
   body = table_lib.markdown(head, _rows(table), _alignment(table))
   return f"### {table.title}\n\n{body}\n\n{table.note}\n"
 
 
 def latex(table: Table) -> str:
-  """Lays a table out as LaTeX; needs the package booktabs."""
+  """Formats a table as LaTeX, which needs the package booktabs."""
   head = [*HEAD, *METRICS * len(table.blocks)]
   groups = [*((("", 1),) * len(HEAD)), *((block, len(METRICS)) for block in table.blocks)]
   body = table_lib.latex(head, _rows(table), _alignment(table), groups=groups)
@@ -40,7 +40,7 @@ def _alignment(table: Table) -> str:
 
 
 def texts(cell: Cell | None) -> list[str]:
-  """Returns a cell's metrics in percent, with their deviations where there are any."""
+  """Returns a cell's metrics in percent, with standard deviations if it has any."""
   if cell is None:
     return [NOT_RUN] * len(METRICS)
   return [
@@ -50,5 +50,5 @@ def texts(cell: Cell | None) -> list[str]:
 
 
 def notes(lines: list[str]) -> str:
-  """Lists what a report passes over as Markdown; '' without any."""
+  """Formats notes on what a report does not show as Markdown; '' if there are none."""
   return "### Not shown\n\n" + "".join(f"* {line}\n" for line in lines) if lines else ""

@@ -1,4 +1,4 @@
-"""What sets the rows of a table apart: the run's name, and the settings in which runs differ."""
+"""Names of table rows: the run, and the settings in which the runs differ."""
 
 import os
 import pathlib
@@ -8,21 +8,21 @@ from vireid_jax.common.errors import printable
 from vireid_jax.config import keys as config_keys
 from vireid_jax.report.records import Run
 
-# Of a training config: how a run was watched or kept; no row is another because of it.
+# Training settings that do not affect the trained network, so they are not listed.
 UNREMARKED = ("checkpoint", "data.dir", "data.placement", "eval", "log")
-KEYS = 4  # named in a row
+KEYS = 4  # settings listed in a row
 ABSENT = "(absent)"
 
 
 def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
-  """Names the row of each item.
+  """Returns the name of each item's row.
 
   Args:
-    runs: the records of each item of `--workdir`, at least one.
+    runs: Records of each item of `--workdir`, at least one per item.
 
   Returns:
-    By item the shortest path that tells it from the others, and the values of the settings in
-    which the items differ: 'mun_a (optim.lr 0.1)'.
+    By item, its shortest distinct path and the settings in which the items differ, such as
+    'mun_a (optim.lr 0.1)'.
   """
   short, differing = shortest(list(runs)), _differing(runs)
   found = {}
@@ -35,10 +35,10 @@ def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
 
 
 def shortest(items: list[str]) -> dict[str, str]:
-  """Returns each path below what all of them share; alone, its last part."""
+  """Returns each path relative to their common folder; of a single path, its last component."""
   paths = {item: pathlib.Path(item).expanduser().absolute() for item in items}
   if len(set(paths.values())) == 1:
-    # Of a glob such as runs/agw/* the star alone says nothing.
+    # For a glob such as runs/agw/*, the star is not informative.
     return {
       item: "/".join(path.parts[-2:] if "*" in path.name else path.parts[-1:])
       for item, path in paths.items()
@@ -51,11 +51,11 @@ def shortest(items: list[str]) -> dict[str, str]:
 
 
 def _differing(runs: Mapping[str, list[Run]]) -> dict[str, dict[str, str]]:
-  """Returns by item the settings of training that are not the same in all items, with values."""
+  """Returns, by item, the training settings that differ between items, with their values."""
   settings = {item: _settings(found) for item, found in runs.items()}
   keys = sorted(set().union(*settings.values()))
   if len({each.get("method.name") for each in settings.values()}) > 1:
-    # The label says which method; its options mean nothing to another's.
+    # The label names the method, and options of different methods cannot be compared.
     keys = [key for key in keys if not key.startswith("method.")]
   varied = [key for key in keys if len({each.get(key, ABSENT) for each in settings.values()}) > 1]
   return {

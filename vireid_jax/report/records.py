@@ -1,4 +1,4 @@
-"""Reading evaluation records, and grouping those that may be averaged."""
+"""Reads evaluation records, and checks which may be averaged."""
 
 import dataclasses
 import json
@@ -12,20 +12,20 @@ from vireid_jax.config import differences
 from vireid_jax.evaluators.results import SettingResult
 
 _NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
-# Said by the record's table or the label of its row.
+# Settings that appear in a table's title or in the label of a row.
 _SAID = ("data.name", "data.render", "eval.split", "eval.features", "eval.flip", "eval.normalize",
          "eval.rerank", "eval.mixed", "eval.verification", "eval.corruption")  # fmt: skip
-# How a run was watched or stored, and where its data lay; everything else changes the numbers.
+# Settings of logging, storage and data folders; all others change the numbers.
 FREE = ("config.checkpoint", "config.data.dir", "config.eval", "config.log")
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """The record of one evaluation of one run.
+  """Record of one evaluation of one run.
 
   Attributes:
-    path: of the file.
-    stored: its content.
+    path: Path of the file.
+    stored: Content of the file.
   """
 
   path: pathlib.Path
@@ -33,13 +33,13 @@ class Run:
 
   @property
   def results(self) -> dict[str, SettingResult]:
-    """Per name of a setting."""
+    """Results by setting."""
     results = self.stored["results"]
     return {name: SettingResult.from_json(value) for name, value in results.items()}
 
   @property
   def departures(self) -> dict[str, str]:
-    """Value by key where the evaluation departs from the run's own in what no label says."""
+    """Values by key that differ from the run's own evaluation and are in no title or label."""
     pairs = [line.split(": ", 1) for line in self.stored.get("differs", ())]
     return {
       key: change.rsplit(" -> ", 1)[1]
@@ -49,13 +49,13 @@ class Run:
 
   @property
   def unit(self) -> tuple[int, int]:
-    """(seed, trial): of which no two may be averaged."""
+    """(seed, trial), which must be distinct among averaged runs."""
     trial = self.stored["trial"] if _has_trials(self.stored["trained"]) else 0
     return self.stored["seed"], trial
 
   @property
   def settings(self) -> dict:
-    """Everything that two averaged runs must share, as nested plain values."""
+    """Everything that averaged runs must have in common, as nested plain values."""
     selection = self.stored["selection"]
     trained = {**self.stored["trained"], "seed": 0}
     trained["data"] = {**trained["data"], "trial": 0}
@@ -63,7 +63,7 @@ class Run:
       "dataset": self.stored["dataset"],
       "split": _without_trial(self.stored["split"], self.stored["trial"]),
       "synthetic": self.stored["synthetic"],
-      # A checkpoint chosen by a metric may come from any step.
+      # Checkpoints chosen by a metric may have different steps.
       "checkpoint chosen by": selection["metric"] if selection else "last step",
       "step": "any" if selection else self.stored["step"],
       "config": trained,
@@ -76,7 +76,7 @@ def read(path: pathlib.Path) -> Run:
   """Reads one record.
 
   Raises:
-    UserError: the file is no record of this version, or it is torn.
+    UserError: The file is not a record of this version, or is damaged.
   """
   try:
     stored = json.loads(path.read_text(encoding="utf-8"))
@@ -86,14 +86,14 @@ def read(path: pathlib.Path) -> Run:
     return run
   except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
-      f"{printable(str(path))} is no evaluation record of this version "
+      f"{printable(str(path))} is not an evaluation record of this version "
       f"({printable(repr(error))[:200]}); evaluate again with "
-      f"{hints.command('evaluate', '--workdir', 'DIR')}, or move it away"
+      f"{hints.command('evaluate', '--workdir', 'DIR')}, or move the file away"
     ) from error
 
 
 def _check(run: Run) -> None:
-  """Touches everything that a report reads; raises what a wrong value raises."""
+  """Reads everything that a report needs, so that wrong values raise here."""
   run.settings, run.unit, run.departures  # noqa: B018
   kinds = dict.fromkeys(("dataset", "split", "method"), str)
   kinds |= dict.fromkeys(("seed", "trial", "step"), int)
@@ -103,7 +103,7 @@ def _check(run: Run) -> None:
   for result in run.results.values():
     rates = [*result.mean.values(), *result.std.values()]
     if not all(0 <= rate <= 1 for rate in rates):
-      raise ValueError("a rate lies outside of [0, 1]")
+      raise ValueError("a rate is outside of [0, 1]")
   for pairs in run.stored.get("verification", {}).values():
     for found in pairs.values():
       numbers = [number for rates in found["tar"].values() for number in rates.values()]
@@ -115,25 +115,25 @@ _SPREAD = ("mean", "std")
 
 
 def find(pattern: str, *, step: int | None = None) -> list[Run]:
-  """Finds the records of the runs that one row of a table stands for.
+  """Finds the records of the runs in one row of a table.
 
   Args:
-    pattern: a workdir, or a glob of workdirs. A folder that holds no record itself stands for the
-      workdirs in it (such as `split_01` ...).
-    step: of the checkpoint; the latest evaluated one of each run when absent.
+    pattern: Workdir, or glob of workdirs. A folder without records stands for the workdirs in it
+      (such as `split_01` ...).
+    step: Step of the checkpoint; None for the latest evaluated step of each run.
 
   Returns:
-    Of each workdir all records of that step (plain, `flip`, `val`, ...), sorted by path; empty
-    when nothing was evaluated.
+    All records of that step in each workdir (plain, `flip`, `val`, ...), sorted by path; empty if
+    nothing was evaluated.
 
   Raises:
-    UserError: no folder matches.
+    UserError: No folder matches.
   """
   return [run for workdir in workdirs(pattern) for run in of_workdir(workdir, step)]
 
 
 def skipped(items: list[str], *, step: int | None = None) -> list[str]:
-  """Says which files `find` passes over for all items, and why: one text each."""
+  """Returns a note on each file that `find` ignores, with the reason."""
   found = [workdir for item in items for workdir in workdirs(item)]
   return [text for workdir in dict.fromkeys(found) for text in _scan(workdir, step)[1]]
 
@@ -147,22 +147,22 @@ def workdirs(pattern: str) -> list[pathlib.Path]:
 
 
 def folders(pattern: str) -> list[pathlib.Path]:
-  """Returns the folders that one row of a table names: a workdir, or a glob of them, sorted.
+  """Returns the folders that match a workdir or glob, sorted.
 
   Raises:
-    UserError: no folder matches.
+    UserError: No folder matches.
   """
   if not pattern.strip():
     raise UserError(
-      "--workdir holds an empty item; give folders between commas, such as runs/a,runs/b"
+      "--workdir has an empty item; give folders separated by commas, such as runs/a,runs/b"
     )
   try:
     path = pathlib.Path(pattern).expanduser()
-    # A folder may have letters in its name that mean something in a glob.
+    # The name of a folder may contain characters that are special in globs.
     found = [path] if path.is_dir() else _matches(path)
   except (ValueError, NotImplementedError, RuntimeError, OSError) as error:
     raise UserError(
-      f"--workdir: {shown(pattern)} is no folder and no glob of them: {error}"
+      f"--workdir: {shown(pattern)} is neither a folder nor a valid glob: {error}"
     ) from None
   if not found:
     raise UserError(f"--workdir: no folder matches {shown(pattern)}")
@@ -177,22 +177,22 @@ def _matches(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def of_workdir(workdir: pathlib.Path, step: int | None) -> list[Run]:
-  """Reads all records of one workdir and step, the latest when None; sorted by path.
+  """Reads all records of a workdir at a step, None for the latest; sorted by path.
 
-  Files that are no records are passed over; `skipped` names them.
+  Files that are not records are ignored; `skipped` lists them.
   """
   return _scan(workdir, step)[0]
 
 
 def _scan(workdir: pathlib.Path, step: int | None) -> tuple[list[Run], list[str]]:
-  """Returns the records of a step and what is wrong with the files that are none."""
+  """Returns the records of a step, and notes on files that are not records."""
   by_step, reasons = {}, []
   for path in sorted((workdir / EVALUATIONS).glob("step_*.json")):
     match = _NAME.fullmatch(path.stem)
     if match:
       by_step.setdefault(int(match[1]), []).append(path)
     else:
-      reasons.append(f"{printable(str(path))}: its name holds no step, such as step_0000100.json")
+      reasons.append(f"{printable(str(path))}: its name has no step, as in step_0000100.json")
   for number in sorted(by_step, reverse=True) if step is None else [step]:
     runs = []
     for path in by_step.get(number, ()):
@@ -206,10 +206,10 @@ def _scan(workdir: pathlib.Path, step: int | None) -> tuple[list[Run], list[str]
 
 
 def check_alike(runs: list[Run]) -> None:
-  """Refuses runs that must not be averaged.
+  """Checks that runs may be averaged.
 
   Raises:
-    UserError: two runs differ in a setting that changes numbers, or are the same (seed, trial).
+    UserError: Two runs differ in a setting that changes the numbers, or have equal (seed, trial).
   """
   first, seen = runs[0], {}
   for run in runs:
@@ -231,7 +231,7 @@ def check_alike(runs: list[Run]) -> None:
 
 
 def suffix(run: Run) -> str:
-  """Returns what a record's file name says beside the step: '', 'flip', 'val.rerank', ..."""
+  """Returns a record's file name after the step: '', 'flip', 'val.rerank', ..."""
   return ".".join(run.path.stem.split(".")[1:])
 
 

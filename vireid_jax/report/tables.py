@@ -14,14 +14,14 @@ NOT_RUN = "not run"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """One setting's numbers of one row.
+  """Numbers of one setting in one row.
 
   Attributes:
-    mean: metric -> rate in [0, 1].
-    std: metric -> standard deviation in [0, 1]; empty where one number stands alone.
-    over: over what the deviation is: 'seeds', 'splits', 'trials' or ''.
-    trials: of each run.
-    same_gallery: there are several trials, which do not differ.
+    mean: Rate in [0, 1] by metric.
+    std: Standard deviation in [0, 1] by metric; empty if there is only one number.
+    over: What the standard deviation is over: 'seeds', 'splits', 'trials' or ''.
+    trials: Number of trials of each run.
+    same_gallery: Whether there are several trials, which do not differ.
   """
 
   mean: dict[str, float]
@@ -33,13 +33,13 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """What one item of `--workdir` has to say in one table.
+  """Row of a table: one item of `--workdir`.
 
   Attributes:
-    run: name of the item, and the settings in which items differ.
-    label: method, and what sets the result apart from the plain one.
-    runs: how many, in words.
-    cells: per block of columns; absent where nothing was run.
+    run: Name of the item, and the settings in which the items differ.
+    label: Method, and how the result differs from the plain one.
+    runs: Numbers of splits and seeds, in words.
+    cells: Cell by block of columns; absent if the setting was not run.
   """
 
   run: str
@@ -53,9 +53,9 @@ class Table:
   """Rows that share data set and protocol variant.
 
   Attributes:
-    title: what was evaluated.
-    blocks: names of the blocks of columns.
-    rows: in the order given.
+    title: Data set, split and protocol variant.
+    blocks: Names of the blocks of columns.
+    rows: Rows, in the given order.
   """
 
   title: str
@@ -64,7 +64,7 @@ class Table:
 
   @property
   def note(self) -> str:
-    """What the numbers are."""
+    """Explanation of the numbers."""
     over = sorted({cell.over for row in self.rows for cell in row.cells.values() if cell.over})
     spread = f"; mean ± standard deviation over {', or over '.join(over)}" if over else ""
     same = [
@@ -76,14 +76,14 @@ class Table:
 
 
 def build(items: list[str], *, step: int | None = None) -> list[Table]:
-  """Builds all tables of the given rows.
+  """Builds all tables of the given items.
 
   Args:
-    items: each a workdir, a folder of workdirs, or a glob; the runs of one item are averaged.
-    step: of the checkpoints; the latest when absent.
+    items: Workdirs, folders of workdirs, or globs; the runs of one item are averaged.
+    step: Step of the checkpoints; None for the latest.
 
   Raises:
-    UserError: nothing was evaluated at all, or runs of one item must not be averaged.
+    UserError: Nothing was evaluated, or the runs of an item must not be averaged.
   """
   found = _read(items, step)
   names = naming.names(found) if found else {}
@@ -100,7 +100,7 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
         _check_same_trials(cells.setdefault(block, cell), cell, f"{item}, {label}, {block}")
   if not tables:
     reasons = records.skipped(items, step=step)
-    because = f" (passed over: {'; '.join(reasons)})" if reasons else ""
+    because = f" (ignored: {'; '.join(reasons)})" if reasons else ""
     raise UserError(
       f"--workdir: nothing was evaluated in {printable(', '.join(items))}{because}; run "
       f"{hints.command('evaluate', '--workdir', 'DIR')}"
@@ -109,19 +109,19 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
 
 
 def absent(items: list[str], *, step: int | None = None) -> list[str]:
-  """Says of which items there is nothing in the tables."""
+  """Returns a note on each item that is not in the tables."""
   found = _read(items, step)
   return [f"{printable(item)}: nothing was evaluated" for item in items if item not in found]
 
 
 def _read(items: list[str], step: int | None) -> dict[str, list[Run]]:
-  """Returns the records of each item that has any."""
+  """Returns the records of each item that has records."""
   found = {item: records.find(item, step=step) for item in items}
   return {item: runs for item, runs in found.items() if runs}
 
 
 def _differ(kept: Cell | None, other: Cell | None) -> bool:
-  """Says whether two records of as many trials give a row different numbers, as printed."""
+  """Returns whether two cells with equally many trials differ in a printed number."""
   if kept is None or other is None or kept.trials != other.trials:
     return False
   return any(abs(kept.mean[name] - other.mean[name]) >= 5e-5 for name in METRICS)
@@ -135,7 +135,7 @@ def _by_suffix(runs: list[Run]) -> list[list[Run]]:
 
 
 def _place(runs: list[Run]):
-  """Yields (title of the table, label of the row, block of columns, cell or None) per setting."""
+  """Yields (table title, row label, block of columns, cell or None) for each setting."""
   stored = [run.results for run in runs]
   for name, result in stored[0].items():
     block, *variant = result.conditions.get("setting", name).split("/")
@@ -145,12 +145,12 @@ def _place(runs: list[Run]):
 
 
 def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> None:
-  """Refuses two records of one checkpoint that give a setting with different numbers of trials."""
+  """Refuses two records of the same checkpoint and setting with different numbers of trials."""
   trials = [cell.trials if cell else 0 for cell in (kept, other)]
   if trials[0] != trials[1]:
     raise UserError(
       f"{where}: two records of the same checkpoint have {trials[0]} and {trials[1]} trials; "
-      "evaluate again with one config.eval.protocol.trials, or move one record away"
+      "evaluate again with equal config.eval.protocol.trials, or move one record away"
     )
 
 
@@ -189,14 +189,16 @@ def _count(runs: list[Run]) -> str:
 
 
 def _average(runs: list[Run], results: list[SettingResult]) -> Cell:
-  """Averages over splits within a seed, then over seeds; spreads over the outermost of several."""
+  """Averages over splits within a seed, then over seeds; the deviation is over the outermost."""
   by_seed = {}
   for run, result in zip(runs, results, strict=True):
     by_seed.setdefault(run.unit[0], {})[run.unit[1]] = result.mean
   splits = {tuple(sorted(found)) for found in by_seed.values()}
   if len(splits) > 1:
     listed = "; ".join(f"seed {seed}: {sorted(found)}" for seed, found in sorted(by_seed.items()))
-    raise UserError(f"the seeds of {runs[0].path} cover different splits ({listed}); run the rest")
+    raise UserError(
+      f"the seeds of {runs[0].path} cover different splits ({listed}); run the missing ones"
+    )
   seeds = [_mean(list(found.values())) for _, found in sorted(by_seed.items())]
   trials = len(results[0].trials)
   if len(seeds) > 1:

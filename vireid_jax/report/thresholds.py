@@ -1,4 +1,4 @@
-"""The verification part of records as Markdown: one threshold's rates, and distances."""
+"""Verification results of records as Markdown: rates at thresholds, and distances."""
 
 from vireid_jax.common import table
 from vireid_jax.common.errors import printable
@@ -7,11 +7,11 @@ from vireid_jax.report import naming, records
 
 
 def markdown(items: list[str], *, step: int | None = None) -> str:
-  """Lists TAR at FAR, thresholds and distances of every record that has them; '' without any.
+  """Lists TAR at FAR, thresholds and distances of all records that have them; '' if none has.
 
   Args:
-    items: as for `tables.build`.
-    step: of the checkpoints; the latest when absent.
+    items: Workdirs, folders of workdirs, or globs.
+    step: Step of the checkpoints; None for the latest.
   """
   found = lines(items, step=step)
   if not found:
@@ -22,7 +22,7 @@ def markdown(items: list[str], *, step: int | None = None) -> str:
 
 
 def lines(items: list[str], *, step: int | None = None) -> list[list[str]]:
-  """Returns the same as lines of cells, the head first; [] without any."""
+  """Returns the same as lists of cells, the head first; [] if there are no results."""
   runs = [run for item in items for run in records.find(item, step=step)]
   names = naming.shortest([str(run.path.parent.parent) for run in runs]) if runs else {}
   found = [
@@ -37,7 +37,7 @@ def lines(items: list[str], *, step: int | None = None) -> list[list[str]]:
 
 
 def _name(run: records.Run, names: dict[str, str]) -> str:
-  """Names a run, and which of its records it is where there may be several."""
+  """Returns the name of a run and of its record."""
   words = [names[str(run.path.parent.parent)], records.suffix(run)]
   return printable(" ".join(filter(None, words)))
 

@@ -1,4 +1,4 @@
-"""One HTML file about one or several runs: curves, tables, ranked lists, features, attention."""
+"""An HTML page about one or several runs: tables, curves, ranked lists, features, attention."""
 
 import pathlib
 
@@ -7,19 +7,19 @@ from vireid_jax.report.page import needs
 
 
 def write(items: list[str], file: str = "", *, step: int | None = None) -> pathlib.Path:
-  """Writes the page, and its figures as PNG and SVG into a folder beside it.
+  """Writes the page, and its figures as PNG and SVG into a folder next to it.
 
   Args:
-    items: each a workdir, a folder of workdirs, or a glob of them, as for the text report.
-    file: to write; empty for `report.html` in the first item where that is one folder, else in the
-      current one.
-    step: of the checkpoints and records; the latest of each run when None.
+    items: Workdirs, folders of workdirs, or globs of workdirs, as for the text report.
+    file: Path of the page. Empty for `report.html`, in the item if there is only one and it is a
+      folder, otherwise in the current folder.
+    step: Step of the checkpoints and records; None for the latest of each run.
 
   Returns:
-    The file that was written.
+    Path of the page.
 
   Raises:
-    UserError: a package is missing, no folder matches, or the file cannot be written.
+    UserError: A package is missing, no folder matches, or the file cannot be written.
   """
   needs.check()
   from vireid_jax.report.page import compose  # imports what `needs` checks

@@ -1,4 +1,4 @@
-"""Curves of cumulative matching characteristics, of trial 0 of each setting."""
+"""CMC curves of trial 0 of each setting."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MAX_RANK = 20
 
 
 def curve(embedded: Embedded, setting: str) -> np.ndarray:
-  """Returns float64 [20] in [0, 1]: the share of queries with a match among the first k."""
+  """Returns float64 [20] in [0, 1], the fraction of queries with a match among the first k."""
   comparison = embedded.comparisons[setting]
   similarity = comparison.similarity(embedded.features, normalize=embedded.normalize)
   return comparison.scores(similarity, embedded.records).summary(MAX_RANK)["cmc"]
@@ -19,8 +19,8 @@ def draw(runs: dict[str, Embedded], folder: figures.Folder) -> list[figures.Draw
   """Draws a figure per setting, with a line for each run that has it.
 
   Args:
-    runs: by label.
-    folder: of the figures.
+    runs: Runs by label.
+    folder: Folder for the figures.
   """
   settings = dict.fromkeys(name for embedded in runs.values() for name in embedded.comparisons)
   return [_draw(setting, runs, folder) for setting in settings]

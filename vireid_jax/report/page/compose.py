@@ -1,4 +1,4 @@
-"""Puts the page together; what one run cannot show becomes a note, not a failure."""
+"""Composes the page; problems with a single run become notes, not errors."""
 
 import pathlib
 import time
@@ -22,11 +22,11 @@ from vireid_jax.report.page import (
 )
 from vireid_jax.report.page.network import Embedded
 
-LISTS = 12  # from either end, over all runs, so that many runs do not make a large page
+LISTS = 12  # best and worst lists each, over all runs; limits the size of the page
 
 
 def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.Path:
-  """Writes the page; see `page.write`."""
+  """Writes the page, as `page.write` with a resolved path."""
   found = runs.find(items, step=step)
   files.make_workdir(file.absolute().parent)
   folder = figures.Folder(file.with_name(f"{file.stem}_figures"))
@@ -36,7 +36,7 @@ def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.
     "title": _title(found),
     "runs": [{"label": run.label, "facts": network.identify(run)} for run in found],
     "differences": network.config_differences(found),
-    # Where the network cannot be read, its records and config still tell.
+    # If the network cannot be read, the records and the config still say so.
     "synthetic": any(each.dataset.is_synthetic for each in embedded.values())
     or any(map(network.is_synthetic, found)),
     "metrics": METRICS,
@@ -59,7 +59,7 @@ def _embed(found: list[runs.PageRun], notes: list[str]) -> dict[str, Embedded]:
   embedded = {}
   for run in found:
     if not run.has_checkpoint:
-      notes.append(f"{run.label}: no checkpoint, so no lists, features or attention.")
+      notes.append(f"{run.label}: no checkpoint, hence no lists, features or attention.")
       continue
     try:
       embedded[run.label] = network.embed(run)
@@ -90,7 +90,7 @@ def _tables(items: list[str], step: int | None, notes: list[str]) -> list[dict]:
 
 
 def _features(label: str, embedded: Embedded, folder: figures.Folder, count: int) -> dict:
-  """Returns what the page shows of one run's features."""
+  """Returns the page's data about the features of one run."""
   setting = next(iter(embedded.comparisons))
   each = max(2, min(ranked.EACH, LISTS // count))
   best, worst = ranked.best_and_worst(embedded, setting, each)

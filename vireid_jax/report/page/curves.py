@@ -1,4 +1,4 @@
-"""Curves of everything that a run has logged."""
+"""Curves of everything that a run logged."""
 
 import json
 import math
@@ -8,23 +8,22 @@ from vireid_jax.common.workdir_files import METRICS
 from vireid_jax.report.page import figures, runs
 
 Series = dict[int, float]  # step -> value
-# Logged for the machine's sake, or a restatement of the step.
+# Wall clock, and other forms of the step.
 SKIPPED = ("step", "time", "epoch")
 RATES = ("rank-1", "mAP", "mINP")
-LINES = 8  # in one figure
-SPAN = 50  # a line whose peak is so many times smaller than another's gets a figure of its own
+LINES = 8  # at most, in one figure
+SPAN = 50  # lines whose peak is this many times smaller than the largest get a separate figure
 
 
 def read(path: pathlib.Path) -> dict[str, Series]:
   """Reads the scalars of a metrics file.
 
   Args:
-    path: JSON lines with 'step'. A step that was logged twice, by a run that was continued, counts
-      as logged last; a line that was cut off by a crash is passed over, as is what is no finite
-      number.
+    path: JSON lines with 'step'. If a resumed run logged a step twice, the last line counts; lines
+      cut off by a crash and values that are not finite are ignored.
 
   Returns:
-    Name -> values by step, ascending; empty where there is no file.
+    Values by step, ascending, for each name; empty if there is no file.
   """
   found: dict[str, Series] = {}
   for step, scalars in filter(None, _parsed(path)):
@@ -36,12 +35,12 @@ def read(path: pathlib.Path) -> dict[str, Series]:
 
 
 def damaged(path: pathlib.Path) -> int:
-  """Returns how many lines of a metrics file, but for the last one, hold no scalars of a step."""
+  """Returns the number of unreadable lines of a metrics file; the last line does not count."""
   return sum(line is None for line in _parsed(path)[:-1])
 
 
 def _parsed(path: pathlib.Path) -> list[tuple[int, dict] | None]:
-  """Reads (step, scalars) per line; None for a line that holds none."""
+  """Reads (step, scalars) for each line; None for an unreadable line."""
   return list(map(_parse, path.read_bytes().splitlines())) if path.is_file() else []
 
 
@@ -54,13 +53,13 @@ def _parse(line: bytes) -> tuple[int, dict] | None:
 
 
 def notes(run: runs.PageRun) -> list[str]:
-  """Says how many lines of a run's metrics cannot be read, if any."""
+  """Returns a note on the unreadable lines of a run's metrics, if there are any."""
   count = damaged(run.workdir / METRICS)
   return [f"{run.label}: {count} lines of {METRICS} are damaged"] if count else []
 
 
 def group(name: str) -> str:
-  """Returns the title of the figure that a scalar belongs to: 'loss', 'ratio', ..."""
+  """Returns the title of a scalar's figure: 'loss', 'ratio', ..."""
   if name.startswith("eval/"):
     return f"evaluation, {name.rsplit('/', 1)[1]}"
   return name.split("/", 1)[0]
@@ -70,9 +69,9 @@ def draw(found: list[runs.PageRun], folder: figures.Folder) -> list[figures.Draw
   """Draws all curves.
 
   Args:
-    found: one run, whose scalars of a group share a figure; or several, which meet in a figure for
-      each scalar.
-    folder: of the figures.
+    found: One run, whose scalars share a figure per group; or several, which share a figure per
+      scalar.
+    folder: Folder for the figures.
   """
   logged = {run.label: read(run.workdir / METRICS) for run in found}
   logged = {label: scalars for label, scalars in logged.items() if scalars}
@@ -89,15 +88,15 @@ def _by_group(scalars: dict[str, Series]) -> dict[str, dict[str, Series]]:
     if name.startswith("eval/") and name.rsplit("/", 1)[1] not in RATES:
       continue
     panels.setdefault(group(name), {})[_short(name)] = scalars[name]
-  parted = {}
+  split = {}
   for title, lines in panels.items():
-    large, small = _part_small(lines)
-    parted |= {title: large} | ({f"{title}, small terms": small} if small else {})
-  return parted
+    large, small = _split_small(lines)
+    split |= {title: large} | ({f"{title}, small terms": small} if small else {})
+  return split
 
 
-def _part_small(lines: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Series]]:
-  """Parts off what would lie on the axis of a common figure."""
+def _split_small(lines: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Series]]:
+  """Separates lines that would be indistinguishable from zero in a common figure."""
   peaks = {name: max(map(abs, series.values())) for name, series in lines.items()}
   small = {name for name, peak in peaks.items() if 0 < peak < max(peaks.values()) / SPAN}
   return (

@@ -1,4 +1,4 @@
-"""How figures look, and how they are written: PNG and SVG beside the page, SVG or PNG within it."""
+"""Style of figures, and writing them: PNG and SVG next to the page, SVG or PNG within it."""
 
 import dataclasses
 import io
@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from vireid_jax.common import files
 from vireid_jax.common.data_uris import data_uri
 
-# At this size 72 points are about an inch of a phone's page, so that the text stays readable.
+# At this size text stays readable on a phone: 72 points are about an inch of its page.
 SIZE = (4.4, 3.1)
 DPI = 160
-LABEL = 30  # letters
-# Okabe and Ito's colours, which people with any colour vision tell apart.
+LABEL = 30  # characters
+# Okabe and Ito's colours, distinguishable with any colour vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 STYLE = {
   "font.size": 9,
@@ -39,10 +39,10 @@ class Drawn:
   """A figure on the page.
 
   Attributes:
-    source: data URI.
-    text: what it shows, for those who do not see it.
-    caption: below it; may be empty.
-    width, height: in CSS pixels, so that the page does not jump while it loads.
+    source: Data URI of the image.
+    text: Alternative text.
+    caption: Caption below the figure; may be empty.
+    width, height: Size in CSS pixels, so that the page does not jump while it loads.
   """
 
   source: str
@@ -53,7 +53,7 @@ class Drawn:
 
 
 class Folder:
-  """Where the figures of a page go; names are distinct."""
+  """Folder for the figures of a page, under distinct names."""
 
   def __init__(self, path: pathlib.Path):
     self.path = path
@@ -63,14 +63,14 @@ class Folder:
   def save(
     self, figure: Figure, name: str, *, text: str, caption: str = "", vector: bool = True
   ) -> Drawn:
-    """Writes `name`.png and `name`.svg, and returns the figure for the page.
+    """Writes the figure as PNG and SVG, and returns it for the page.
 
     Args:
-      figure: made under `style`.
-      name: words; turned into a file name.
-      text: alternative text.
-      caption: on the page.
-      vector: put the SVG into the page; else the PNG, for figures of many marks.
+      figure: Figure, made within `style`.
+      name: Words from which the file name is made.
+      text: Alternative text.
+      caption: Caption on the page.
+      vector: Whether the page embeds the SVG; otherwise the PNG, for figures with many marks.
     """
     stem = self._stem(name)
     data = {kind: _render(figure, kind) for kind in ("png", "svg")}
@@ -91,19 +91,19 @@ class Folder:
 
 
 def style():
-  """Returns the context in which figures are made."""
+  """Returns the context in which to make figures."""
   return matplotlib.rc_context(STYLE)
 
 
 def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
-  """Returns (figure, axes) of a size in inches; no window and no global state."""
+  """Returns a figure of the given size in inches and its axes, without pyplot's global state."""
   figure = Figure(figsize=size, layout="constrained")
   return figure, figure.subplots(rows, columns)
 
 
 def short(label: str) -> str:
-  """Cuts the middle out of a label that would not fit beside a curve."""
-  label = f" {label}" if label.startswith("_") else label  # or a legend leaves it out
+  """Shortens a long label by cutting out its middle."""
+  label = f" {label}" if label.startswith("_") else label  # legends skip a leading underscore
   return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-LABEL // 2 :]}"
 
 

@@ -1,4 +1,4 @@
-"""Histograms of similarity: pairs of the same and of different identities."""
+"""Histograms of similarity for pairs of the same and of different identities."""
 
 import dataclasses
 
@@ -21,11 +21,11 @@ SAME, DIFFERENT = figures.COLORS[0], figures.COLORS[1]
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-  """Counts of the cosine over equal bins of [-1, 1].
+  """Histogram of cosine similarities over equal bins of [-1, 1].
 
   Attributes:
-    same, different: int64 [bins], pairs of one identity and of two.
-    mean_same, mean_different: of the cosines themselves; NaN without pairs.
+    same, different: int64 [bins], numbers of pairs of the same and of different identities.
+    mean_same, mean_different: Mean cosine; NaN without pairs.
   """
 
   same: np.ndarray
@@ -35,19 +35,19 @@ class Histogram:
 
   @property
   def overlap(self) -> float:
-    """The area that the two densities share, in [0, 1]: 0 when a threshold parts them."""
+    """Area shared by the two densities, in [0, 1]; 0 if a threshold separates them."""
     shares = [counts / max(counts.sum(), 1) for counts in (self.same, self.different)]
     return float(np.minimum(*shares).sum())
 
 
 def count(features, identity, first: np.ndarray, second: np.ndarray, bins: int = BINS) -> Histogram:
-  """Counts all pairs of two different images, one of each side.
+  """Counts all pairs of distinct images, one of each side.
 
   Args:
     features: float [n, d].
     identity: int [n].
-    first, second: int, rows of the two sides; two equal sides count each pair once.
-    bins: of [-1, 1].
+    first, second: int, rows of the two sides; if they are equal, each pair counts once.
+    bins: Number of bins.
   """
   unit = l2_normalize(np.asarray(features, np.float32))
   within = first is second or np.array_equal(first, second)

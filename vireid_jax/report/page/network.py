@@ -1,4 +1,4 @@
-"""The network and the test images of a run, and their features, kept for the next time."""
+"""The network and the test images of a run, and their features, which are cached."""
 
 import dataclasses
 import hashlib
@@ -29,16 +29,16 @@ from vireid_jax.retrieval.trained import Trained, restore
 
 @dataclasses.dataclass(frozen=True)
 class Embedded:
-  """What a network makes of the images it was to be tested on.
+  """A network and the features of its test images.
 
   Attributes:
-    trained: the network.
-    method: its method, with the feature that was evaluated.
-    dataset: that holds the images.
-    images: of the test part, encoded.
-    features: float32 [n, d], what retrieval ranks by.
-    normalize: whether it ranks by the cosine.
-    comparisons: setting -> what trial 0 compares; the first one is shown.
+    trained: Trained network.
+    method: Method, set to the evaluated feature.
+    dataset: Data set of the images.
+    images: Images of the test split, encoded.
+    features: float32 [n, d], retrieval features.
+    normalize: Whether images are ranked by cosine similarity.
+    comparisons: Comparison of trial 0 by setting; the page shows the first.
   """
 
   trained: Trained
@@ -51,7 +51,7 @@ class Embedded:
 
   @property
   def records(self) -> Records:
-    """What is known of the images."""
+    """Records of the images."""
     return self.images.records
 
   def pixels(self, rows: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ class Embedded:
     return cache.fill(self.images.take(np.asarray(rows)), trained.image_size, trained.resize)
 
   def normalized(self, rows: np.ndarray, modality: str) -> jax.Array:
-    """Returns float [m, height, width, 3] as the network reads them."""
+    """Returns float [m, height, width, 3], normalised for the network."""
     return augment.make_normalizer(self.trained.operations[modality])(self.pixels(rows))
 
   def modality(self, row: int) -> str:
@@ -69,10 +69,10 @@ class Embedded:
 
 
 def embed(run: PageRun) -> Embedded:
-  """Restores a run's checkpoint and embeds its test images, or reads them from the last time.
+  """Restores a run's checkpoint and embeds its test images, or reads cached features.
 
   Raises:
-    UserError: no such checkpoint, one of another version, or its data set is not there.
+    UserError: The checkpoint or its data set is missing, or of another version.
   """
   trained = restore(run.workdir, step=run.step)
   config = trained.config
@@ -83,8 +83,8 @@ def embed(run: PageRun) -> Embedded:
   protocol = protocols.create(protocol.pop("name"), **protocol)
   comparisons = protocol.comparisons(images.records, dataset.metadata)
   if not comparisons:
-    raise UserError(f"the protocol of {run.workdir} allows no gallery for its test images")
-  # Where several features were evaluated, the first one's results are the plain ones.
+    raise UserError(f"the protocol of {run.workdir} has no setting for its test images")
+  # If several features were evaluated, the first one's results are the plain ones.
   (chosen,) = feature_methods(trained.method, tuple(options["features"])[:1]).items()
   features = _features(run.workdir, trained, chosen, images)
   return Embedded(trained, chosen[1], dataset, images, features, options["normalize"], comparisons)
@@ -93,7 +93,7 @@ def embed(run: PageRun) -> Embedded:
 def _features(
   workdir: pathlib.Path, trained: Trained, chosen: tuple[str, Method], images: ImageSet
 ) -> np.ndarray:
-  """Returns float32 [n, d], from `workdir/report/` where they are those of this network."""
+  """Returns features float32 [n, d], cached in `workdir/report/`."""
   path = workdir / workdir_files.REPORT / f"features_step_{trained.step:07d}.npz"
   flip = bool(trained.config["eval"]["flip"])
   facts = json.dumps([trained.fingerprint(), images.fingerprint(), flip, chosen[0]])
@@ -118,7 +118,7 @@ def _read(path: pathlib.Path, key: str) -> np.ndarray | None:
 
 
 def identify(run: PageRun) -> dict[str, str]:
-  """Returns what the head of the page says of a run, from its config and records."""
+  """Returns the facts about a run for the head of the page, from its config and records."""
   config, records = run.config, run.records
   trained = config or (records[0].stored["trained"] if records else {})
   flat = keys.flatten(trained)
@@ -137,7 +137,7 @@ def identify(run: PageRun) -> dict[str, str]:
 
 
 def is_synthetic(run: PageRun) -> bool:
-  """Says whether a run's images are rendered, from its records or from its config."""
+  """Returns whether a run's images are rendered, according to its records or config."""
   if any(record.stored["synthetic"] for record in run.records):
     return True
   flat = keys.flatten(run.config)
@@ -146,10 +146,10 @@ def is_synthetic(run: PageRun) -> bool:
 
 
 def config_differences(runs: list[PageRun]) -> list[tuple[str, list[str]]]:
-  """Compares the configs of several runs with the first one's.
+  """Compares the configs of several runs with that of the first.
 
   Returns:
-    (label, lines 'key: old -> new') for every run but the first.
+    (label, lines 'key: old -> new') for each run except the first.
   """
   configs = [run.config for run in runs]
   return [

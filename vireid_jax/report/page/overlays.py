@@ -1,4 +1,4 @@
-"""Pictures of queries and their matches with what the network looks at laid over them."""
+"""Queries and their matches, overlaid with maps of where the network looks."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from vireid_jax.report.page import figures, ranked, relevance, thumbnails
 from vireid_jax.report.page.network import Embedded
 from vireid_jax.report.page.ranked import RankedList
 
-EACH = 3  # pairs from the best and from the worst queries
+EACH = 3  # pairs from the best and the worst queries each
 HEIGHT = 144  # of a tile, in pixels
 OPACITY = 0.55
 COLORS = "inferno"
@@ -21,9 +21,9 @@ class Looked:
   """An image and its maps.
 
   Attributes:
-    row: of the records.
+    row: Row of the records.
     role: 'query' or 'match'.
-    tiles: name -> uint8 [h, w, 3]; first the image itself.
+    tiles: uint8 [h, w, 3] by name; the image itself comes first.
   """
 
   row: int
@@ -33,11 +33,11 @@ class Looked:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-  """A query and its first right image.
+  """A query and its first match.
 
   Attributes:
-    title: in words.
-    looked: the two.
+    title: Title on the page.
+    looked: The query and the match.
   """
 
   title: str
@@ -64,7 +64,7 @@ def pairs(embedded: Embedded, best: list[RankedList], worst: list[RankedList]) -
 
 
 def _tiles(embedded: Embedded, rows: np.ndarray, partners: np.ndarray) -> list[dict]:
-  """Returns the tiles of each row, whose similarity to its partner is explained."""
+  """Returns the tiles of each row; Grad-CAM explains its similarity to its partner."""
   tiles: list[dict] = [{} for _ in rows]
   for side, modality in enumerate(MODALITIES):
     mine = np.flatnonzero(embedded.records.modality[rows] == side)
@@ -87,11 +87,11 @@ def _tiles(embedded: Embedded, rows: np.ndarray, partners: np.ndarray) -> list[d
 
 
 def overlay(image: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Lays a map over an image.
+  """Overlays a map on an image.
 
   Args:
     image: uint8 [h, w, 3].
-    values: float [h', w'], scaled from its own least to its own largest value.
+    values: float [h', w'], scaled from its own minimum to its own maximum.
 
   Returns:
     uint8 [144, w 144 / h, 3].
@@ -114,7 +114,7 @@ def _resized(image: Image.Image) -> Image.Image:
 
 
 def to_page(embedded: Embedded, pair: Pair) -> dict[str, object]:
-  """Returns a pair as the template reads it."""
+  """Returns a pair as data for the template."""
   looked = []
   for item in pair.looked:
     tiles = [
@@ -126,7 +126,7 @@ def to_page(embedded: Embedded, pair: Pair) -> dict[str, object]:
 
 
 def draw(label: str, found: list[Pair], folder: figures.Folder) -> figures.Drawn:
-  """Draws all pairs, a row per image."""
+  """Draws all pairs, one image per row."""
   rows = [item for pair in found for item in pair.looked]
   names = list(dict.fromkeys(name for item in rows for name in item.tiles))
   with figures.style():

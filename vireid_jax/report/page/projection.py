@@ -1,4 +1,4 @@
-"""Features of some identities in two dimensions."""
+"""Features of some identities, projected to two dimensions."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MARKERS = ("o", "^")  # visible, infrared
 
 
 def sample(records: Records) -> np.ndarray:
-  """Picks images: evenly spread identities of both modalities, evenly spread images of each.
+  """Samples evenly spaced identities that have both modalities, and evenly spaced images of each.
 
   Returns:
     int [m], rows of the records.
@@ -29,7 +29,7 @@ def sample(records: Records) -> np.ndarray:
 
 
 def project(features: np.ndarray) -> np.ndarray:
-  """Maps features [m, d] to [m, 2] by t-SNE of their directions; the same every time.
+  """Projects L2-normalised features [m, d] to [m, 2] by t-SNE, deterministically.
 
   Reference:
     van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008.
@@ -39,13 +39,13 @@ def project(features: np.ndarray) -> np.ndarray:
 
   perplexity = min(PERPLEXITY, max(1, (len(features) - 1) / 3))
   mapper = TSNE(init="pca", perplexity=perplexity, random_state=0)
-  # So few points that threads wait for each other, for minutes on a busy machine.
+  # With so few points, threads only wait for each other: for minutes on a busy machine.
   with threadpool_limits(1):
     return mapper.fit_transform(l2_normalize(np.asarray(features, np.float32)))
 
 
 def draw(label: str, embedded: Embedded, folder: figures.Folder) -> list[figures.Drawn]:
-  """Draws the projection, coloured by identity and marked by modality; nothing of < 5 images."""
+  """Draws the projection, coloured by identity, a marker per modality; skips < 5 images."""
   rows = sample(embedded.records)
   if len(rows) < 5 or embedded.features.shape[1] < 2:
     return []
@@ -72,7 +72,7 @@ def _scatter(axes, points: np.ndarray, records: Records, identities: np.ndarray)
   for side, marker in enumerate(MARKERS):
     mine = records.modality == side
     options = {"marker": marker, "s": 16, "linewidths": 0.3, "edgecolors": "#333333"}
-    # Points by the hundred: drawn as pixels within the SVG too.
+    # Hundreds of points: rasterised even in the SVG.
     axes.scatter(*points[mine].T, c=colors[mine], rasterized=True, **options)
     axes.scatter([], [], c="#999999", label=MODALITIES[side], **options)
 

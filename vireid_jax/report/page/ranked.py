@@ -1,4 +1,4 @@
-"""Ranked lists: the best and the worst queries and what the network found for them."""
+"""Ranked lists of the best and the worst queries."""
 
 import dataclasses
 
@@ -9,19 +9,19 @@ from vireid_jax.report.page import figures, thumbnails
 from vireid_jax.report.page.network import Embedded
 
 SHOWN = 10
-EACH = 6  # queries from either end
+EACH = 6  # best and worst queries each
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """A gallery image in a list.
+  """A gallery image in a ranked list.
 
   Attributes:
-    row: of the records.
-    rank: from 1.
-    right: shows the query's identity.
-    similarity: to the query.
+    row: Row of the records.
+    rank: Rank, from 1.
+    right: Whether it shows the query's identity.
+    similarity: Similarity to the query.
   """
 
   row: int
@@ -32,16 +32,16 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class RankedList:
-  """A query and its list.
+  """A query and its ranked list.
 
   Attributes:
-    query: row of the records.
-    precision: average precision of the whole list, in [0, 1].
-    found: the first `SHOWN`.
-    first_match: the first right image, wherever it stands.
-    kept: gallery images in the list.
-    left_out: gallery images that the protocol leaves out of it.
-    matches: right images in it.
+    query: Row of the records.
+    precision: Average precision of the whole list, in [0, 1].
+    found: First `SHOWN` images of the list.
+    first_match: First match, at any rank.
+    kept: Number of gallery images in the list.
+    left_out: Number of gallery images that the protocol leaves out.
+    matches: Number of matches in the list.
   """
 
   query: int
@@ -56,18 +56,18 @@ class RankedList:
 def best_and_worst(
   embedded: Embedded, setting: str, each: int = EACH
 ) -> tuple[list[RankedList], list[RankedList]]:
-  """Ranks a setting's trial 0 and picks lists by average precision.
+  """Ranks trial 0 of a setting and picks lists by average precision.
 
-  One query of an identity at most is picked from either end, so that the lists show different
-  people; queries without any match in the gallery are no split of it, as in the evaluation.
+  At most one query per identity is picked among the best and among the worst, so that the lists
+  show different people. Queries without a match are ignored, as in the evaluation.
 
   Args:
-    embedded: network, images and features.
-    setting: of the protocol.
-    each: how many from either end; fewer where there are fewer identities.
+    embedded: Network, images and features.
+    setting: Setting of the protocol.
+    each: Number of best and of worst queries; fewer if there are fewer identities.
 
   Returns:
-    The best, best first, and the worst, worst first. No query is in both.
+    The best lists, best first, and the worst, worst first. No query is in both.
   """
   comparison = embedded.comparisons[setting]
   similarity = comparison.similarity(embedded.features, normalize=embedded.normalize)
@@ -117,7 +117,7 @@ def _ranked(embedded, comparison, similarity, query: int, precision: float) -> R
 
 
 def describe(embedded: Embedded, row: int) -> dict[str, object]:
-  """Returns what the page says of one image."""
+  """Returns the page's description of an image."""
   records = embedded.records
   return {
     "identity": int(records.identity[row]),
@@ -129,7 +129,7 @@ def describe(embedded: Embedded, row: int) -> dict[str, object]:
 
 
 def to_page(embedded: Embedded, ranked: RankedList) -> dict[str, object]:
-  """Returns a list as the template reads it."""
+  """Returns a ranked list as data for the template."""
   found = [{**describe(embedded, item.row), **dataclasses.asdict(item)} for item in ranked.found]
   return {
     **dataclasses.asdict(ranked),
@@ -142,7 +142,7 @@ def to_page(embedded: Embedded, ranked: RankedList) -> dict[str, object]:
 def draw(
   embedded: Embedded, lists: list[RankedList], name: str, folder: figures.Folder
 ) -> figures.Drawn:
-  """Draws lists below each other, for papers and slides."""
+  """Draws lists one below the other, for papers and slides."""
   with figures.style():
     size = (0.62 * (SHOWN + 1), 1.45 * len(lists) + 0.3)
     figure, axes = figures.new(len(lists), SHOWN + 1, size=size)
@@ -152,7 +152,7 @@ def draw(
       _draw_image(row[0], embedded, ranked.query, "query", "black")
       for axis, item in zip(row[1:], ranked.found, strict=False):
         _draw_image(axis, embedded, item.row, f"{item.rank}", RIGHT if item.right else WRONG)
-  text = f"{name}: queries on the left, the first {SHOWN} of their lists; green is right, red wrong"
+  text = f"{name}: queries on the left, then the first {SHOWN} images; green is right, red is wrong"
   return folder.save(figure, name, text=text, vector=False)
 
 

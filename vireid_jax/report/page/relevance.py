@@ -1,7 +1,7 @@
-"""Where a network looks: maps over an image, from what a method offers.
+"""Where a network looks: maps over an image, for any method.
 
-Nothing here knows a method: `attention`, `forward_features` and `forward_head` are optional members
-of the contract (`methods.base.Method`). A method with none of them gets the gradient at the pixels.
+`attention`, `forward_features` and `forward_head` are optional members of `methods.base.Method`. If
+a method has none of them, the gradient at the pixels is shown.
 """
 
 import jax
@@ -22,18 +22,18 @@ SALIENCY = "pixel gradient"
 def maps(
   method: Method, variables: Variables, images: Array, modality: str, targets: np.ndarray
 ) -> Maps:
-  """Computes every map that a method allows.
+  """Computes all maps that a method supports.
 
   Args:
-    method: of the network.
-    variables: of the network.
+    method: Method of the network.
+    variables: Variables of the network.
     images: float [n, h, w, 3], normalised.
-    modality: of all of them.
-    targets: float [n, d], the features to which each image's similarity is explained.
+    modality: Modality of all images.
+    targets: float [n, d], a feature for each image; Grad-CAM explains the similarity to it.
 
   Returns:
-    Grad-CAM (or, without `forward_features`, the pixels' gradient), then the method's own maps,
-    then the energy.
+    Grad-CAM (or, without `forward_features`, the gradient at the pixels), the method's own maps,
+    and the energy of the last stage.
   """
 
   def compute(variables: Variables, images: Array, targets: Array) -> dict[str, Array]:
@@ -55,14 +55,14 @@ def maps(
 
 
 def grad_cam(embed, features: Array, targets: Array) -> Array:
-  """Weighs the channels of the last map by what they do for a similarity.
+  """Weights the channels of the last map by their influence on a similarity.
 
   With s the cosine of the image's feature and its target, and a_c the mean over positions of
   ds/dA_c: relu(sum_c a_c A_c).
 
   Args:
-    embed: from [n, h, w, c] to features [n, d], row by row.
-    features: float [n, h, w, c]; the last map.
+    embed: Function from [n, h, w, c] to features [n, d], independent for each row.
+    features: float [n, h, w, c], the last map.
     targets: float [n, d].
 
   Returns:
@@ -79,7 +79,7 @@ def grad_cam(embed, features: Array, targets: Array) -> Array:
 
 
 def saliency(embed, images: Array, targets: Array) -> Array:
-  """Returns the largest magnitude over channels of the similarity's gradient, float [n, h, w].
+  """Returns the maximum over channels of the similarity's absolute gradient, float [n, h, w].
 
   Reference:
     Simonyan et al., "Deep Inside Convolutional Networks", 2013, section 3.
@@ -89,10 +89,10 @@ def saliency(embed, images: Array, targets: Array) -> Array:
 
 
 def energy(features: Array) -> Array:
-  """Returns the root of the mean square over channels, float32 [n, h, w]."""
+  """Returns the root mean square over channels, float32 [n, h, w]."""
   return jnp.sqrt(jnp.mean(jnp.square(features.astype(jnp.float32)), axis=-1))
 
 
 def _similarity(features: Array, targets: Array) -> Array:
-  # Rows do not meet at test time, so the gradient of the sum is each row's own.
+  # Rows are independent at test time, so the gradient of the sum has each row's own gradient.
   return jnp.sum(unit(features) * unit(targets))

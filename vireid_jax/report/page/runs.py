@@ -1,4 +1,4 @@
-"""The runs that a page is about."""
+"""The runs on a page."""
 
 import dataclasses
 import json
@@ -13,12 +13,12 @@ from vireid_jax.report import records
 
 @dataclasses.dataclass(frozen=True)
 class PageRun:
-  """A workdir.
+  """A run on the page.
 
   Attributes:
-    label: short and distinct on the page.
-    workdir: of the run.
-    step: asked for, or None for the latest.
+    label: Short label, distinct on the page.
+    workdir: Folder of the run.
+    step: Step of the checkpoint and records; None for the latest.
   """
 
   label: str
@@ -27,7 +27,7 @@ class PageRun:
 
   @property
   def config(self) -> dict[str, Any]:
-    """The run's config, plain; empty where it was not kept, or is damaged."""
+    """The run's config as plain values; empty if it is missing or damaged."""
     try:
       kept = json.loads((self.workdir / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -36,7 +36,7 @@ class PageRun:
 
   @property
   def damaged(self) -> list[str]:
-    """Says which of its files cannot be read."""
+    """Notes on files that cannot be read."""
     found = [] if self.config or not (self.workdir / CONFIG).exists() else [CONFIG]
     return [f"{self.label}: {name} is damaged" for name in found]
 
@@ -47,19 +47,19 @@ class PageRun:
 
   @property
   def has_checkpoint(self) -> bool:
-    """Whether there may be a network to look at."""
+    """Whether the run has a folder of checkpoints."""
     return (self.workdir / CHECKPOINTS).is_dir()
 
 
 def find(items: list[str], *, step: int | None) -> list[PageRun]:
-  """Finds the workdirs of some items.
+  """Finds the runs of the given items.
 
   Args:
-    items: each a workdir, a folder of workdirs, or a glob of them.
-    step: of the checkpoints and records.
+    items: Workdirs, folders of workdirs, or globs of workdirs.
+    step: Step of the checkpoints and records; None for the latest.
 
   Raises:
-    UserError: no folder matches, or what matches holds no run.
+    UserError: No folder matches, or no matching folder has a run.
   """
   folders = list(dict.fromkeys(folder for item in items for folder in _workdirs(item)))
   if not folders:
@@ -82,12 +82,12 @@ def _workdirs(item: str) -> list[pathlib.Path]:
 
 
 def is_workdir(folder: pathlib.Path) -> bool:
-  """Says whether a run has left anything in a folder."""
+  """Returns whether a folder has files of a run."""
   return any((folder / name).exists() for name in (METRICS, CHECKPOINTS, EVALUATIONS))
 
 
 def _labels(folders: list[pathlib.Path]) -> list[str]:
-  """Returns each folder below what all of them share; alone, its last two parts."""
+  """Returns each path relative to their common folder; of a single one, its last two components."""
   if len(folders) == 1:
     return ["/".join(folders[0].parts[-2:])]
   shared = os.path.commonpath(folders)

@@ -1,4 +1,4 @@
-"""From what there is to show to HTML."""
+"""Renders the page's data as HTML."""
 
 import importlib.resources
 
@@ -6,7 +6,7 @@ NAME = "page.html.j2"
 
 
 def render(content: dict) -> str:
-  """Fills the template; text is escaped, and a name it asks for that is missing is an error."""
+  """Fills the template; text is escaped, and a missing name is an error."""
   import jinja2
 
   environment = jinja2.Environment(

@@ -6,16 +6,16 @@ from PIL import Image
 from vireid_jax.common.data_uris import picture_uri
 from vireid_jax.data.prepared import picture
 
-HEIGHT = 160  # pixels at most; stored images are rarely larger
+HEIGHT = 160  # maximum, in pixels; stored images are rarely larger
 
 
 def of_encoded(encoded: bytes) -> str:
-  """Makes a data URI of an encoded image, at its stored size up to `HEIGHT`."""
+  """Returns an encoded image as a data URI, shrunk to `HEIGHT` if it is taller."""
   return of_image(decode(encoded))
 
 
 def decode(encoded: bytes) -> Image.Image:
-  """Decodes an image and shrinks it to `HEIGHT` where it is taller."""
+  """Decodes an image and shrinks it to `HEIGHT` if it is taller."""
   image = picture.rgb(encoded)
   if image.height > HEIGHT:
     size = (max(1, round(image.width * HEIGHT / image.height)), HEIGHT)
@@ -24,10 +24,10 @@ def decode(encoded: bytes) -> Image.Image:
 
 
 def of_pixels(pixels: np.ndarray) -> str:
-  """Makes a data URI of uint8 [h, w, 3]."""
+  """Returns uint8 [h, w, 3] as a data URI."""
   return of_image(Image.fromarray(pixels))
 
 
 def of_image(image: Image.Image) -> str:
-  """Makes a data URI of a picture as WebP."""
+  """Returns a picture as a data URI, encoded as WebP."""
   return picture_uri(image, "webp")

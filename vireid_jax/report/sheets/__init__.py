@@ -1,1 +1,1 @@
-"""Contact sheets: pictures of what data and augmentations look like."""
+"""Contact sheets: pictures of data and augmentations."""

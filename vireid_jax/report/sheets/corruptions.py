@@ -1,4 +1,4 @@
-"""A picture of every corruption."""
+"""Contact sheet of all corruptions."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ COLUMNS = 10
 
 
 def contact_sheet(image: np.ndarray, seed: int = 0) -> np.ndarray:
-  """Lays all kinds side by side, severities below each other, the image itself on top.
+  """Arranges all kinds side by side, with the image on top and severities from 1 to 5 below.
 
   Args:
     image: uint8 [h, w, 3].
-    seed: of the damage.
+    seed: Seed of the corruption.
 
   Returns:
     uint8 [2 * 6 * (h + 2), 10 * (w + 2), 3].

@@ -20,7 +20,7 @@ from vireid_jax.methods.tmpa.pedmix import PedMix
 from vireid_jax.retrieval.trained import restore
 
 TITLE_HEIGHT = 14  # pixels
-OUTSIDE = 0.25  # brightness of what is outside a region
+OUTSIDE = 0.25  # brightness outside a region
 CONTROLS = ("mixup", "cutmix", "global")
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -30,13 +30,13 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
   """Draws training pairs of different identities.
 
   Args:
-    config: of a run.
-    count: pairs.
-    seed: of the draw.
+    config: Config of a run.
+    count: Number of pairs.
+    seed: Seed of the draw.
 
   Returns:
-    Images uint8 [count, h, w, 3] and regions from masks float32 [count, h, w], visible and infrared
-    each; None without masks.
+    Images uint8 [count, h, w, 3] and regions from masks float32 [count, h, w], each as (visible,
+    infrared); None instead of regions if there are no masks.
   """
   dataset = config_images.open_dataset(config)
   images = config_images.load_train_images(config, dataset, masks=dataset.has_masks)
@@ -53,16 +53,16 @@ def load_pairs(config, count: int, seed: int) -> tuple[Pair, Pair | None]:
 
 
 def own_regions(workdir: pathlib.Path, images: Pair) -> Pair:
-  """Returns where a run's latest network looks, float32 [n, h, w] of either modality.
+  """Returns where a run's latest network looks, float32 [n, h, w] for each modality.
 
   Raises:
-    UserError: no checkpoint there, or one of a method that does not say where it looks.
+    UserError: There is no checkpoint, or its method has no region of attention.
   """
   trained = restore(workdir)
   if not hasattr(trained.method, "attended_region"):
     raise UserError(
-      f"{workdir} holds a network of {trained.method_name}, which has no region of attention; "
-      "name the --workdir of a tmpa run, or leave it out"
+      f"{workdir} has a network of {trained.method_name}, which has no region of attention; "
+      "give the --workdir of a tmpa run, or omit it"
     )
   region = jax.jit(trained.method.attended_region, static_argnums=2)
   return tuple(
@@ -72,7 +72,7 @@ def own_regions(workdir: pathlib.Path, images: Pair) -> Pair:
 
 
 def columns(images: Pair, regions: dict[str, Pair], *, ratio: float, seed: int) -> dict[str, Pair]:
-  """Returns every column of the sheet by its title, two pictures wide: uint8 [n, h, w, 3] each."""
+  """Returns the columns of the sheet by title, each a pair of uint8 [n, h, w, 3]."""
   drawn = {"original": images}
   for name, pair in regions.items():
     drawn[name] = tuple(
@@ -92,7 +92,7 @@ def columns(images: Pair, regions: dict[str, Pair], *, ratio: float, seed: int) 
 
 
 def layout(drawn: dict[str, Pair], scale: int) -> np.ndarray:
-  """Lays the columns side by side under their titles: uint8 [h, w, 3]."""
+  """Arranges the columns side by side under their titles, uint8 [h, w, 3]."""
   from PIL import Image, ImageDraw
 
   blocks = [
@@ -112,7 +112,7 @@ def _enlarged(images: np.ndarray, scale: int) -> np.ndarray:
 
 
 def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=None) -> np.ndarray:
-  """Draws the sheet of a config's training data; see the module."""
+  """Draws the sheet for a config's training data, uint8 [h, w, 3]."""
   images, masks = load_pairs(config, pairs, seed)
   prior = np.broadcast_to(region_lib.prior(*images[0].shape[1:3]), images[0].shape[:3])
   regions = {"prior": (prior, prior)} | ({} if masks is None else {"mask": masks})
@@ -122,13 +122,13 @@ def draw(config, *, pairs: int, ratio: float, seed: int, scale: int, workdir=Non
 
 
 def draw_and_write(options: argparse.Namespace) -> None:
-  """Draws the sheet that the command line asks for, and says where it is.
+  """Draws the sheet for the command line, writes it, and prints its path.
 
   Args:
-    options: of `python -m vireid_jax.pedmix_sheet`.
+    options: Options of `python -m vireid_jax.pedmix_sheet`.
 
   Raises:
-    UserError: a config that cannot be used, or a picture that cannot be written.
+    UserError: The config cannot be used, or the picture cannot be written.
   """
   from PIL import Image
 
@@ -138,7 +138,7 @@ def draw_and_write(options: argparse.Namespace) -> None:
   if given["workdir"] is not None:
     given["workdir"] = files.folder_named(given["workdir"], "--workdir")
   if out.suffix.lower() != ".png":
-    raise UserError(f"--out is {out}; expected a name that ends in .png")
+    raise UserError(f"--out is {out}; expected a file name ending in .png")
   checks.validate(config)
   files.check_file(out, "--out")
   sheet = Image.fromarray(draw(config, **given))
