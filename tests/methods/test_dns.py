@@ -132,6 +132,13 @@ def test_averages_move_once_a_step_although_two_features_are_scored():
     np.testing.assert_allclose(moved[name], 0.2 * kernel, rtol=1e-6)
 
 
+def test_the_trivial_value_is_what_equal_logits_give():
+  method, logits, labels = make("dns", distillation_weight=2.0), jnp.zeros((4, 5)), jnp.arange(4)
+  once = losses.domain_distillation((logits, logits), (logits, logits), labels)
+  assert method.trivial_values["distillation"] == pytest.approx(2 * 2 * float(once), rel=1e-6)
+  assert make("dns", **dns.VARIANTS["strong"]).trivial_values == {}
+
+
 def test_dropout_is_drawn_from_the_steps_key():
   _, _, variables = full()
   first, again, other = (compiled()(variables, seed).loss for seed in (0, 0, 1))

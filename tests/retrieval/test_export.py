@@ -13,7 +13,7 @@ import trained_models
 from PIL import Image
 
 import vireid_jax
-from vireid_jax import export
+from vireid_jax import export, methods
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.head import POOLINGS, pool
 from vireid_jax.retrieval import export as export_lib
@@ -47,7 +47,7 @@ def read_elsewhere(folder, paths, out):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["agw", "mpanet", "mun", "tmpa"])
+@pytest.mark.parametrize("name", methods.names())
 def test_networks_equal_their_checkpoints_within_1e_5_without_flax(name, tmp_path):
   folder = check_features(name, tmp_path)
   for modality in MODALITIES:

@@ -12,6 +12,7 @@ authors' plain baseline: cross-entropy and circle loss.
 """
 
 import dataclasses
+import math
 from typing import Annotated
 
 from jax import Array
@@ -21,6 +22,7 @@ from vireid_jax.common import options
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.options import Number, Share, Weight
 from vireid_jax.common.types import Batch, Variables
+from vireid_jax.losses.domain_distillation import IDENTITY_WEIGHT
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.dns.network import DNSNetwork, ShiftingResNet
@@ -99,6 +101,17 @@ class DNS:
       ModalityClassifiers(classes, numerics) if self.distillation_weight else None,
       self.update_rate,
     )
+
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """Values of terms when all features are equal; see `methods.base.Method`.
+
+    The distillation is then two cross-entropies of equal chances per feature that it reads.
+    """
+    if not self.distillation_weight:
+      return {}
+    chance = 2 * IDENTITY_WEIGHT * math.log(self.num_classes)
+    return {"distillation": self.distillation_weight * (1 + self.css) * chance}
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters, statistics and averages; see `methods.base.Method`."""
