@@ -33,7 +33,7 @@ def test_files_of_two_exports_do_not_run_together(models, tmp_path):
     export_lib.write(model, tmp_path / name)
   assert load(tmp_path / "b").card["step"] == 9
   (tmp_path / "a" / "weights.npz").replace(tmp_path / "b" / "weights.npz")
-  with pytest.raises(ValueError, match=r"weights\.npz is not the file that card\.json belongs to"):
+  with pytest.raises(ValueError, match=r"weights\.npz does not match card\.json"):
     load(tmp_path / "b")
 
 
@@ -41,7 +41,7 @@ def test_a_changed_function_is_noticed(models, tmp_path):
   export_lib.write(models[0], tmp_path / "out")
   path = tmp_path / "out" / "infrared.stablehlo"
   path.write_bytes(path.read_bytes()[:-1] + b"x")
-  with pytest.raises(ValueError, match=r"infrared\.stablehlo is not"):
+  with pytest.raises(ValueError, match=r"infrared\.stablehlo does not match"):
     load(tmp_path / "out")
 
 
@@ -77,6 +77,6 @@ def test_a_folder_with_other_files_is_refused_before_anything_is_read(tmp_path, 
   assert export.main(["--checkpoint", str(tmp_path / "none"), "--out", str(out)]) == 1
   assert r"holds thesis\x1b[2J.txt, which no export wrote" in capsys.readouterr().err
   (tmp_path / "file").touch()
-  with pytest.raises(UserError, match="is a file; name a folder"):
+  with pytest.raises(UserError, match="is a file; give a folder"):
     export_lib.check_replaceable(tmp_path / "file")
   export_lib.check_replaceable(pathlib.Path(tmp_path / "new"))

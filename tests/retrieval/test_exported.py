@@ -41,16 +41,16 @@ def test_commands_read_an_export(folders, tmp_path, capsys):
   with np.load(out) as stored:
     assert stored["features"].shape == (5, 8) and '"step": 7' in str(stored["facts"])
   assert export.main(["--checkpoint", str(folders / "unit"), "--out", str(tmp_path / "b")]) == 1
-  assert "is an export already; copy the folder" in capsys.readouterr().err
+  assert "is already an export; copy the folder" in capsys.readouterr().err
 
 
 def test_what_an_export_cannot_give_is_refused(folders, tmp_path):
-  with pytest.raises(UserError, match=r"unit length only; export again with --raw"):
+  with pytest.raises(UserError, match=r"only features of unit length; export again with --raw"):
     vireid_jax.load(folders / "unit", normalize=False)
-  with pytest.raises(UserError, match=r"is an export of step 7, not 3; leave the step out"):
+  with pytest.raises(UserError, match=r"is an export of step 7, not 3; omit the step"):
     vireid_jax.load(folders / "unit", step=3)
   (tmp_path / "card.json").write_text('{"sha256": {"weights.npz": "0"}}')
-  with pytest.raises(UserError, match=r"is not a whole export: .*weights\.npz.*; export again"):
+  with pytest.raises(UserError, match=r"is not a complete export: .*weights\.npz.*; export again"):
     vireid_jax.load(tmp_path)
 
 
@@ -62,5 +62,5 @@ def test_a_folder_wants_every_file_to_be_a_picture(folders, tmp_path):
   with pytest.raises(UserError, match=r"1 of 3 pictures cannot be embedded; .*notes\.txt"):
     model.embed(str(tmp_path / "photos"), "visible")
   (tmp_path / "empty").mkdir()
-  with pytest.raises(UserError, match="holds no file; name a folder of pictures"):
+  with pytest.raises(UserError, match="has no files; give a folder of pictures"):
     model.embed(tmp_path / "empty", "visible")

@@ -126,7 +126,7 @@ def test_embed_command_writes_features_and_names_what_it_skipped(saved, clutter,
   (clutter.parent / "empty").mkdir()
   arguments[3] = str(clutter.parent / "empty")
   assert embed.main([*arguments, "--out", str(out)]) == 1
-  assert "holds no picture" in capsys.readouterr().err
+  assert "has no readable picture" in capsys.readouterr().err
 
 
 def test_search_command_prints_lists_writes_a_page_and_keeps_the_index(
@@ -151,7 +151,7 @@ def test_search_command_prints_lists_writes_a_page_and_keeps_the_index(
 
 def test_checkpoints_that_cannot_be_used_say_why(saved, tmp_path):
   workdir = saved[0]
-  with pytest.raises(UserError, match=r"holds no checkpoints; train first .*or name the --workdir"):
+  with pytest.raises(UserError, match=r"holds no checkpoints; train first .*or give the --workdir"):
     vireid_jax.load(tmp_path)
   with pytest.raises(UserError, match=r"did you mean .*--step"):
     vireid_jax.load(workdir / "checkpoints" / "7")

@@ -1,1 +1,1 @@
-"""Using a trained network: features of any pictures, search among them, ranked lists."""
+"""Using a trained network: features of pictures, search, export."""

@@ -1,4 +1,4 @@
-"""What an export and its readers agree on."""
+"""Constants shared by exports and their readers."""
 
 CARD = "card.json"
 FORMAT = 1

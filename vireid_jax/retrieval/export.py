@@ -1,17 +1,17 @@
-"""The portable artifact of a retrieval function.
+"""Exports a retrieval function as a portable artifact.
 
-Choices, whatever device exports:
+These choices hold on every exporting device:
 
-* Images are uint8 [n, height, width, 3], RGB, already resized: the bytes that decoders give.
-  Scaling and normalising are part of the function, so that nobody can get them wrong. Resizing is
-  not: training resizes by Pillow's antialiased filters, which no StableHLO operation repeats to the
-  bit; `reader.py` does it with Pillow.
-* float32, XLA's own convolutions, and the highest precision of matrix products. The defaults of
-  training depend on the device that runs it (bfloat16 on accelerators, other lowerings on CPU), and
-  an artifact for three kinds of device cannot hold any one's; the default precision of tensor cores
-  and TPUs keeps fewer bits than float32 has.
-* The weights are arguments and not constants: compilers are slow at large constants, and both
-  modalities share most of them. What retrieval does not need, such as classifiers, is left out.
+* Images are uint8 [n, height, width, 3], RGB, already resized, as decoded. Scaling and normalising
+  are inside the function, so that nobody can get them wrong. Resizing is not, because training uses
+  Pillow's antialiased filters, which no StableHLO operation reproduces exactly; `reader.py` resizes
+  with Pillow.
+* float32, XLA's own convolutions, and the highest precision of matrix products. Training's defaults
+  depend on the device (bfloat16 on accelerators, other lowerings on CPU), so none of them suits an
+  artifact for three kinds of device; the default precision of tensor cores and TPUs is below
+  float32.
+* Weights are arguments, not constants: large constants compile slowly, and the modalities share
+  most weights. Weights that retrieval does not use, such as classifiers, are left out.
 """
 
 import argparse
@@ -36,11 +36,11 @@ NUMERICS = {"dtype": "float32", "conv_impl": "xla"}
 
 
 def export(options: argparse.Namespace) -> None:
-  """Exports a checkpoint and says what was written.
+  """Exports a checkpoint and prints a summary.
 
   Raises:
-    UserError: no checkpoint, a place that cannot be written, or a method that decides something by
-      the number of images.
+    UserError: There is no checkpoint, the folder cannot be written, or the method depends on the
+      number of images.
   """
   from vireid_jax.retrieval import model as model_lib
   from vireid_jax.retrieval.exported import is_export
@@ -49,7 +49,7 @@ def export(options: argparse.Namespace) -> None:
   check_replaceable(out)
   files.check_writable(out.absolute().parent, "--out")
   if is_export(pathlib.Path(options.checkpoint).expanduser()):
-    raise UserError(f"{options.checkpoint} is an export already; copy the folder")
+    raise UserError(f"{options.checkpoint} is already an export; copy the folder")
   model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
   started = time.perf_counter()
   with files.writing(out, "--out"):
@@ -60,28 +60,28 @@ def export(options: argparse.Namespace) -> None:
 
 
 def check_replaceable(out: pathlib.Path) -> None:
-  """Raises UserError for a folder that holds anything but an earlier export."""
+  """Raises UserError if the folder has files that are not from an earlier export."""
   if out.exists() and not out.is_dir():
-    raise UserError(f"--out={out} is a file; name a folder")
+    raise UserError(f"--out={out} is a file; give a folder")
   found = {path.name for path in out.iterdir()} if out.is_dir() else set()
   foreign = sorted(name for name in found if name not in OWN and not name.startswith("."))
   if foreign:
     names = ", ".join(foreign[:3]) + (" ..." if len(foreign) > 3 else "")
     raise UserError(
-      f"--out={out} holds {names}, which no export wrote: the folder is replaced as a whole. Name "
-      "another folder, or move these files away"
+      f"--out={out} holds {names}, which no export wrote; an export replaces the whole folder. "
+      "Give another folder, or move these files away"
     )
 
 
 def write(model, out: pathlib.Path) -> None:
-  """Writes the artifact of a `retrieval.model.Model`; it appears as a whole or not at all.
+  """Writes the artifact of a `retrieval.model.Model` atomically.
 
   Args:
-    model: its `normalize` says whether the exported features have unit length.
-    out: folder to make; one with an earlier export is replaced.
+    model: Model to export; its `normalize` decides whether exported features have unit length.
+    out: Folder to create; an earlier export is replaced.
 
   Raises:
-    UserError: `out` holds other files.
+    UserError: `out` has other files.
   """
   check_replaceable(out)
   out = out.absolute()
@@ -95,17 +95,17 @@ def _fill(model, out: pathlib.Path) -> None:
   from vireid_jax.common import tree_paths
   from vireid_jax.common.records import MODALITIES
 
-  leaves, weights, parts = tree_paths.named_leaves(model.trained.variables), {}, {}
+  leaves, weights, functions = tree_paths.named_leaves(model.trained.variables), {}, {}
   for modality in MODALITIES:
     with _explained(model.method):
       exported, names = _export_used(model, modality, leaves)
     file = f"{modality}.stablehlo"
     (out / file).write_bytes(exported.serialize())
-    parts[modality] = {"file": file, "arguments": names}
+    functions[modality] = {"file": file, "arguments": names}
     weights |= {name: np.asarray(leaves[name]) for name in names}
   np.savez(out / WEIGHTS, **weights)
   hashes = {path.name: _sha256(path) for path in sorted(out.iterdir())}
-  known = card(model, parts) | {"sha256": hashes}
+  known = card(model, functions) | {"sha256": hashes}
   files.write_json(out / CARD, known)
   shutil.copyfile(pathlib.Path(__file__).with_name("export_reader.py"), out / READER)
 
@@ -115,12 +115,12 @@ def _sha256(path: pathlib.Path) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def card(model, parts: dict) -> dict:
-  """Returns what a user of the artifact must know, JSON, but for the hashes of its files.
+def card(model, functions: dict) -> dict:
+  """Returns the card of the artifact as JSON values, without the hashes of its files.
 
   Args:
-    model: what is exported.
-    parts: file and names of the weights by modality.
+    model: Exported model.
+    functions: File and names of the weights of each modality.
   """
   import jax.export
 
@@ -129,7 +129,7 @@ def card(model, parts: dict) -> dict:
   trained = model.trained
   return {
     "format": FORMAT,
-    "modalities": parts,
+    "modalities": functions,
     "weights": WEIGHTS,
     "image_size": list(model.image_size),
     "image": "uint8 [n, height, width, 3], RGB, 0 to 255, resized to image_size (height, width)",
@@ -153,13 +153,13 @@ def card(model, parts: dict) -> dict:
 
 
 def portable(method):
-  """Returns a method with numerics that suit every platform."""
+  """Returns a copy of the method with numerics that work on every platform."""
   numerics = dataclasses.replace(method.numerics, **NUMERICS)
   return dataclasses.replace(method, numerics=numerics)
 
 
 def _export_used(model, modality: str, leaves: dict):
-  """Exports with the weights that the feature reads; returns (Exported, their names in order)."""
+  """Exports with the weights that the feature uses; returns (Exported, their names in order)."""
   import jax
   import jax.export
   import jax.numpy as jnp
@@ -175,7 +175,7 @@ def _export_used(model, modality: str, leaves: dict):
 
 @contextlib.contextmanager
 def _explained(method: str) -> Iterator[None]:
-  """Turns what Python and JAX raise at a batch of unknown size into a UserError."""
+  """Turns errors of Python and JAX at a batch of unknown size into a UserError."""
   import jax.errors
 
   try:
@@ -184,7 +184,7 @@ def _explained(method: str) -> Iterator[None]:
     reason = str(error).strip().splitlines()[0]
     raise UserError(
       f"the embed function of method {method!r} cannot be exported for any batch size: {reason}. "
-      "Use images.shape[0] and never len(images), and make no decision that depends on it"
+      "Use images.shape[0], never len(images), and do not branch on it"
     ) from error
 
 
@@ -195,12 +195,12 @@ def _shapes(leaves: dict) -> dict:
 
 
 def _read_by(function, shapes: dict, images) -> list[str]:
-  """Returns the names of the weights that a function of (weights, images) reads, in order."""
+  """Returns the names of the weights that a function of (weights, images) uses, in order."""
   import jax
 
   jaxpr = jax.make_jaxpr(function)(list(shapes.values()), images).jaxpr
   read = {id(variable) for equation in jaxpr.eqns for variable in equation.invars}
-  # Arguments are numbered as they are flattened: the weights come first, the images last.
+  # Arguments are flattened in order: the weights come first, the images last.
   return [n for n, variable in zip(shapes, jaxpr.invars, strict=False) if id(variable) in read]
 
 
@@ -218,7 +218,7 @@ def _function(model, modality: str, leaves: dict, names: Sequence[str]):
   structure = jax.tree.structure(trained.variables)
 
   def function(weights, images):
-    # A weight that is not among the arguments is not read: zeros keep its place.
+    # Weights that are not arguments are not used; zeros take their place.
     known = dict(zip(names, weights, strict=True))
     whole = [known.get(k, jnp.zeros(leaf.shape, leaf.dtype)) for k, leaf in leaves.items()]
     features = embed(jax.tree.unflatten(structure, whole), images)[model.feature]

@@ -1,13 +1,12 @@
 """Runs an exported retrieval function, without the package that exported it.
 
-Needs jax, with the numpy it brings, and the flatbuffers that jax.export asks for:
-`pip install jax flatbuffers`.
+Needs jax, and flatbuffers for jax.export: `pip install jax flatbuffers`.
 
-  import reader                                    # this file, beside the exported ones
+  import reader                                    # this file, next to the exported ones
   retrieval = reader.load("exported")
   features = retrieval.embed(images, "infrared")   # uint8 [n, height, width, 3] -> float32 [n, d]
 
-On the command line, where Pillow is installed as well:
+On the command line, if Pillow is installed:
 
   python exported/reader.py infrared night_1.png night_2.png
 """
@@ -37,14 +36,14 @@ class Retrieval:
   """The exported function of each modality.
 
   Attributes:
-    card: what `card.json` says: sizes, method, data set, versions.
+    card: Content of `card.json`: sizes, method, data set, versions.
   """
 
   def __init__(self, folder):
-    """Reads the card, the weights and the functions below `folder`.
+    """Reads the card, the weights and the functions in `folder`.
 
     Raises:
-      ValueError: a file is not the one that the card was written for.
+      ValueError: A file does not match the hash in the card.
     """
     folder = pathlib.Path(folder)
     self.card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -52,19 +51,19 @@ class Retrieval:
     with np.load(folder / self.card["weights"]) as weights:
       self._weights = {name: jax.numpy.asarray(weights[name]) for name in weights.files}
     self._functions = {
-      modality: jax.jit(jax.export.deserialize((folder / part["file"]).read_bytes()).call)
-      for modality, part in self.card["modalities"].items()
+      modality: jax.jit(jax.export.deserialize((folder / function["file"]).read_bytes()).call)
+      for modality, function in self.card["modalities"].items()
     }
 
   def embed(self, images, modality):
     """Embeds decoded and resized pictures.
 
     Args:
-      images: uint8 [n, height, width, 3], RGB, of the size that the card names.
+      images: uint8 [n, height, width, 3], RGB, of the card's `image_size`.
       modality: 'visible' or 'infrared'.
 
     Returns:
-      float32 [n, d]. Each batch size compiles once; keep to few.
+      float32 [n, d]. Each batch size is compiled once, so use few different ones.
     """
     images = np.asarray(images)
     wanted = (*self.card["image_size"], 3)
@@ -76,7 +75,7 @@ class Retrieval:
   def read(self, paths):
     """Decodes and resizes picture files as in training; needs Pillow.
 
-    Pictures are turned as their EXIF orientation says.
+    Pictures are turned by their EXIF orientation.
 
     Returns:
       uint8 [n, height, width, 3].
@@ -101,12 +100,12 @@ class Retrieval:
 
 
 def _upright(picture):
-  """Turns a picture as its EXIF orientation says, if it says so."""
+  """Turns a picture by its EXIF orientation, if it has one."""
   from PIL import Image
 
   try:
     orientation = picture.getexif().get(0x0112, 1)
-  except Exception:  # a damaged EXIF block is no reason to lose the picture
+  except Exception:  # the picture is valid even if its EXIF block is damaged
     return picture
   turn = UPRIGHT.get(orientation)
   return picture if turn is None else picture.transpose(Image.Transpose[turn])
@@ -118,18 +117,18 @@ def _check(folder, hashes):
       found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
       raise ValueError(
-        f"{folder / name} is not the file that card.json belongs to (sha256 {found[:16]}, expected "
-        f"{expected[:16]}): it is damaged, or of another export. Export again, or copy all files"
+        f"{folder / name} does not match card.json (sha256 {found[:16]}, expected "
+        f"{expected[:16]}): it is damaged, or from another export. Export again, or copy all files"
       )
 
 
 def load(folder):
-  """Returns the `Retrieval` of a folder that `python -m vireid_jax.export` wrote."""
+  """Returns the `Retrieval` of a folder written by `python -m vireid_jax.export`."""
   return Retrieval(folder)
 
 
 def main(arguments):
-  """Prints one line of numbers per picture."""
+  """Prints the feature of each picture, one per line."""
   if len(arguments) < 2:
     raise SystemExit("usage: python reader.py visible|infrared PICTURE [PICTURE ...]")
   retrieval = load(pathlib.Path(__file__).parent)

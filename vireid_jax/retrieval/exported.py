@@ -1,4 +1,4 @@
-"""Opening an export as a network: the same features from `card.json` and the files beside it."""
+"""Opens an export in place of a checkpoint."""
 
 import contextlib
 import dataclasses
@@ -14,19 +14,19 @@ from vireid_jax.retrieval.export_reader import Retrieval
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-  """A folder that `python -m vireid_jax.export` wrote, ready to be used.
+  """An export, ready for use.
 
   Attributes:
-    folder: where it was read.
-    retrieval: the functions and their card.
-    step: of the checkpoint that was exported.
+    folder: Folder of the export.
+    retrieval: Exported functions and their card.
+    step: Step of the exported checkpoint.
     image_size: (height, width) of the network's input.
-    resize: the filter that pictures are resized by; see `data.prepared.source.decode`.
-    method_name: the method's name.
-    trained_on: the data set's name.
-    feature: which of the method's features this is.
-    feature_size: dimensions of a feature.
-    has_unit_length: whether the exported functions scale features to unit length.
+    resize: Filter for resizing, as in `data.prepared.source.decode`.
+    method_name: Name of the method.
+    trained_on: Name of the data set.
+    feature: Name of the feature.
+    feature_size: Number of dimensions of a feature.
+    has_unit_length: Whether the exported functions scale features to unit length.
   """
 
   folder: pathlib.Path
@@ -51,41 +51,41 @@ class Exported:
     return embed
 
   def fingerprint(self) -> str:
-    """Returns a text that changes with the export: its numbers differ by rounding from a run's."""
+    """Returns a text that changes with the export, and differs from the checkpoint's own."""
     return f"exported-{self.retrieval.card['fingerprint']}"
 
 
 def is_export(folder: pathlib.Path) -> bool:
-  """Says whether a folder looks like an export."""
+  """Returns whether a folder looks like an export."""
   return (folder / CARD).is_file()
 
 
 def open_export(folder: pathlib.Path, *, step: int | None, normalize: bool) -> Exported:
-  """Reads an export; its code is not run, and the network's package is not needed.
+  """Reads an export, without running its code.
 
   Args:
-    folder: that `python -m vireid_jax.export` wrote.
-    step: refused where the export is of another one; None for any.
-    normalize: False is refused where the export has features of unit length only.
+    folder: Folder written by `python -m vireid_jax.export`.
+    step: Required step of the export; None for any.
+    normalize: Whether features of unit length suffice; otherwise the export must have raw ones.
 
   Raises:
-    UserError: a file is damaged or of another export, or the export has no such features.
+    UserError: A file is damaged or belongs to another export, or the step or features differ.
   """
   with _refusing_damage(folder):
     retrieval = Retrieval(folder)
     form = retrieval.card["format"]
   if form != FORMAT:
-    raise UserError(f"{folder} is an export of format {form}, this version reads {FORMAT}")
+    raise UserError(
+      f"{folder} is an export of format {form}, but this version reads {FORMAT}; export again"
+    )
   with _refusing_damage(folder):
     exported = _read_card(folder, retrieval)
   if step not in (None, exported.step):
-    raise UserError(
-      f"{folder} is an export of step {exported.step}, not {step}; leave the step out"
-    )
+    raise UserError(f"{folder} is an export of step {exported.step}, not {step}; omit the step")
   if exported.has_unit_length and not normalize:
     raise UserError(
-      f"{folder} gives features of unit length only; export again with --raw, or leave "
-      "normalize=False out"
+      f"{folder} gives only features of unit length; export again with --raw, or omit "
+      "normalize=False"
     )
   return exported
 
@@ -94,9 +94,9 @@ def open_export(folder: pathlib.Path, *, step: int | None, normalize: bool) -> E
 def _refusing_damage(folder: pathlib.Path) -> Iterator[None]:
   try:
     yield
-  except Exception as error:  # of JSON, zip files, or the deserialiser
+  except Exception as error:  # from JSON, zip files, or the deserialiser
     reason = printable(" ".join(str(error).split()))[:300]
-    raise UserError(f"{folder} is not a whole export: {reason}; export again") from error
+    raise UserError(f"{folder} is not a complete export: {reason}; export again") from error
 
 
 def _read_card(folder: pathlib.Path, retrieval: Retrieval) -> Exported:

@@ -1,4 +1,4 @@
-"""Files of features, with what is to be known of them."""
+"""Files of features, with the facts needed to use them."""
 
 import argparse
 import json
@@ -12,16 +12,16 @@ from vireid_jax.common.errors import UserError, printable
 
 
 def embed(options: argparse.Namespace) -> None:
-  """Embeds a folder and writes the file.
+  """Embeds a folder and writes the features to a file.
 
   Raises:
-    UserError: no checkpoint, no picture, or a place that cannot be written.
+    UserError: There is no checkpoint or no picture, or the file cannot be written.
   """
   from vireid_jax.retrieval import model as model_lib
   from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
   out = pathlib.Path(options.out).expanduser()
-  files.check_file(out, "--out")  # before minutes of embedding, not after
+  files.check_file(out, "--out")  # before minutes of embedding
   model = model_lib.load(
     options.checkpoint, step=options.step, normalize=not options.raw, batch=options.batch
   )
@@ -29,7 +29,7 @@ def embed(options: argparse.Namespace) -> None:
   if found.skipped:
     print(describe_skipped(found.skipped), file=sys.stderr)
   if not found.names:
-    raise UserError(f"{options.images} holds no picture that can be read; nothing was written")
+    raise UserError(f"{options.images} has no readable picture; nothing was written")
   write(out, found, facts(model, options.modality))
   count, size = found.features.shape
   print(f"{count} pictures, {size} dimensions: {printable(str(out))}")
@@ -39,7 +39,7 @@ def embed(options: argparse.Namespace) -> None:
 
 
 def facts(model, modality: str) -> dict:
-  """Returns what is to be known of features, JSON."""
+  """Returns the facts about a model's features as JSON values."""
   return {
     "modality": modality,
     "method": model.method,
@@ -54,7 +54,7 @@ def facts(model, modality: str) -> dict:
 
 
 def write(path: pathlib.Path, found, known: dict) -> None:
-  """Writes features, names and facts; the file appears when it is complete."""
+  """Writes features, names and facts to a file, atomically."""
   names = np.array([name.encode("utf-8", "backslashreplace").decode() for name in found.names])
   with files.new_file(path, "--out") as file:
     np.savez(

@@ -1,4 +1,4 @@
-"""The features of a gallery in a file: made once, then only what came, changed or went."""
+"""Index of a gallery's features in a file; updates embed only new and changed pictures."""
 
 import dataclasses
 import json
@@ -14,19 +14,19 @@ from vireid_jax.data import regular_files
 from vireid_jax.retrieval import pictures
 from vireid_jax.retrieval.model import Model, check_modality
 
-FORMAT = 2  # since 2 pictures are turned as their EXIF orientation says
+FORMAT = 2  # since 2, pictures are turned by their EXIF orientation
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """What is known of a gallery's files.
+  """Features of a gallery's files.
 
   Attributes:
-    key: changes with the checkpoint, the modality, or whatever else decides a feature.
-    names: of the pictures, relative to the gallery, sorted.
+    key: Text that changes with the checkpoint, the modality, and any setting that affects features.
+    names: Paths of the pictures, relative to the gallery, sorted.
     features: float32 [n, d].
     stamps: (bytes, nanoseconds of the last change) by name, of pictures and skipped files.
-    skipped: the reason by name of each file that is no picture, or damaged.
+    skipped: Reason by name of each file that is not a picture, or is damaged.
   """
 
   key: str
@@ -38,11 +38,11 @@ class Index:
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-  """What an update did.
+  """Changes made by an update.
 
   Attributes:
-    reason: why everything was embedded anew; '' where an older index was brought up to date.
-    added, changed, removed, kept: numbers of pictures.
+    reason: Reason why all pictures were embedded; '' if an existing index was updated.
+    added, changed, removed, kept: Numbers of pictures.
   """
 
   reason: str
@@ -63,7 +63,7 @@ class Changes:
 
 
 def default_path(gallery: str | os.PathLike, modality: str) -> pathlib.Path:
-  """Returns where a gallery's index is kept: beside its folder, one per modality."""
+  """Returns the default path of a gallery's index: next to its folder, one per modality."""
   place = regular_files.expanded(gallery).absolute()
   return place.with_name(f"{place.name}.{modality}.index.npz")
 
@@ -76,20 +76,20 @@ def update(
   *,
   progress: bool = False,
 ) -> tuple[Index, Changes]:
-  """Brings the index of a gallery up to date, or makes it.
+  """Updates the index of a gallery, or creates it.
 
-  A file counts as unchanged when its size and the time of its last change are the same. An index
-  of another checkpoint or modality, or one that cannot be read, is made anew.
+  A file is unchanged if its size and modification time are. An index of another checkpoint or
+  modality, or an unreadable one, is rebuilt.
 
   Args:
-    model: embeds what is new.
-    gallery: a folder, searched recursively.
-    modality: 'visible' or 'infrared', of all its pictures.
-    path: of the index; written when anything changed.
-    progress: show a bar while embedding.
+    model: Model that embeds new pictures.
+    gallery: Folder, searched recursively.
+    modality: Modality of all pictures, 'visible' or 'infrared'.
+    path: Path of the index; it is written only if anything changed.
+    progress: Whether to show a progress bar.
 
   Raises:
-    UserError: no such folder, or the index cannot be written or is not a regular file.
+    UserError: The folder does not exist, or the index cannot be written or is not a regular file.
   """
   check_modality(modality)
   old, reason = _usable(path, f"{model.fingerprint()}-{modality}")
@@ -111,10 +111,10 @@ def update(
 
 
 def save(index: Index, path: pathlib.Path) -> None:
-  """Writes an index so that a reader finds the old or the new one, never a part.
+  """Writes an index atomically.
 
   Raises:
-    UserError: it cannot be written, and why.
+    UserError: The index cannot be written.
   """
   header = {
     "format": FORMAT,
@@ -123,22 +123,22 @@ def save(index: Index, path: pathlib.Path) -> None:
     "stamps": index.stamps,
     "skipped": index.skipped,
   }
-  # JSON escapes whatever bytes a file name may hold; NumPy's text arrays would not.
+  # JSON escapes any bytes in file names; NumPy's text arrays would not.
   packed = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
   with files.new_file(path, "--index") as file:
     np.savez(file, header=packed, features=index.features)
 
 
 def load(path: pathlib.Path) -> Index | None:
-  """Returns an index, or None for a file that is not one, is damaged, or has another format."""
+  """Reads an index; None if the file is not an index, is damaged, or has another format."""
   try:
     with regular_files.opened(path) as file:
-      with zipfile.ZipFile(file) as parts:  # written uncompressed, so that it cannot unfold to more
-        if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+      with zipfile.ZipFile(file) as members:  # indexes are not compressed; this refuses zip bombs
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist()):
           return None
       file.seek(0)
-      with np.load(file) as parts:
-        header, features = json.loads(bytes(parts["header"])), parts["features"]
+      with np.load(file) as arrays:
+        header, features = json.loads(bytes(arrays["header"])), arrays["features"]
     found = Index(
       key=header["key"],
       names=header["names"],
@@ -147,12 +147,12 @@ def load(path: pathlib.Path) -> Index | None:
       skipped=header["skipped"],
     )
     return found if header["format"] == FORMAT and _is_sound(found) else None
-  except Exception:  # NumPy, zipfile and what is missing raise many kinds; it is made anew
+  except Exception:  # NumPy, zipfile and missing keys raise many kinds; the index is rebuilt
     return None
 
 
 def _is_sound(index: Index) -> bool:
-  """Says whether every part has its type, and every file is either a picture or skipped."""
+  """Returns whether all values have their types, and each file is either a picture or skipped."""
   names, skipped = index.names, index.skipped
   texts = [index.key, *names, *skipped, *skipped.values()]
   numbers = [number for stamp in index.stamps.values() for number in stamp]
@@ -170,14 +170,12 @@ def _is_sound(index: Index) -> bool:
 
 
 def _usable(path: pathlib.Path, key: str) -> tuple[Index, str]:
-  """Returns the index to start from and why it is an empty one, if it is."""
+  """Returns the index to start from and, if it is empty, the reason."""
   empty = Index(key, [], np.empty((0, 0), np.float32), {}, {})
   if not os.path.lexists(path):
     return empty, "no index yet"
   if not regular_files.is_regular(path):
-    raise UserError(
-      f"{printable(str(path))} is not a regular file; name another place with --index"
-    )
+    raise UserError(f"{printable(str(path))} is not a regular file; give another path with --index")
   old = load(path)
   if old is None:
     return empty, "the index could not be read"
@@ -207,7 +205,7 @@ def _compare(old: Index, new: Index, embedded: set[str], reason: str) -> Changes
 
 
 def _stamp(path: pathlib.Path) -> tuple[int, int]:
-  """Returns (bytes, nanoseconds of the last change); (-1, -1) for a link to nothing."""
+  """Returns (bytes, nanoseconds of the last change); (-1, -1) for a broken link."""
   try:
     facts = path.stat()
   except OSError:

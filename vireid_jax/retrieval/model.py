@@ -1,4 +1,4 @@
-"""A trained network for notebooks and programs: pictures in, features and ranked lists out."""
+"""A trained network for notebooks and programs: from pictures to features and ranked lists."""
 
 import dataclasses
 import os
@@ -23,9 +23,9 @@ class Embedded:
   """Features of the pictures in a folder.
 
   Attributes:
-    names: paths relative to the folder, sorted.
-    features: float32 [n, d], in their order.
-    skipped: the reason by name of each file that could not be used.
+    names: Paths relative to the folder, sorted.
+    features: float32 [n, d], in the order of the names.
+    skipped: Reason by name of each file that could not be used.
   """
 
   names: list[str]
@@ -34,19 +34,19 @@ class Embedded:
 
 
 class Model:
-  """The retrieval function of a checkpoint or of an export.
+  """The retrieval function of a checkpoint or an export.
 
-  Features are the method's own, that is what its evaluation ranks by, scaled to unit length
-  unless `normalize` is off; their scalar product then is the cosine similarity.
+  Features are those that the method's evaluation ranks by. They are scaled to unit length unless
+  `normalize` is off, so that their dot product is the cosine similarity.
   """
 
   def __init__(self, trained: Trained | Exported, *, normalize: bool = True, batch: int = BATCH):
-    """Compiles nothing yet.
+    """Prepares the model; functions are compiled when first needed.
 
     Args:
-      trained: from `restore` or `open_export`.
-      normalize: scale features to unit length.
-      batch: pictures per step at most; fewer are padded to the next power of two.
+      trained: Output of `restore` or `open_export`.
+      normalize: Whether to scale features to unit length.
+      batch: Maximum number of pictures per step; fewer are padded to the next power of two.
     """
     if batch < 1:
       raise UserError(f"batch is {batch}; it must be at least 1")
@@ -55,43 +55,43 @@ class Model:
 
   @property
   def image_size(self) -> tuple[int, int]:
-    """(height, width) that pictures are resized to."""
+    """(height, width) to which pictures are resized."""
     return self.trained.image_size
 
   @property
   def feature(self) -> str:
-    """Which of the method's features this is: 'after_neck', 'before_neck' or 'feature'."""
+    """Name of the feature: 'after_neck', 'before_neck' or 'feature'."""
     return self.trained.feature
 
   @property
   def method(self) -> str:
-    """The method's name."""
+    """Name of the method."""
     return self.trained.method_name
 
   @property
   def feature_size(self) -> int:
-    """Dimensions of a feature."""
+    """Number of dimensions of a feature."""
     return self.trained.feature_size
 
   def fingerprint(self) -> str:
-    """Returns hex digits that change with the checkpoint and whatever else decides a feature."""
+    """Returns a text that changes with the checkpoint and any setting that affects features."""
     return f"{self.trained.fingerprint()}-{self.feature}-{'unit' if self.normalize else 'raw'}"
 
   def embed(self, pictures, modality: str, *, progress: bool = False) -> np.ndarray:
     """Embeds pictures, in the order given.
 
     Args:
-      pictures: a path or several; a folder, whose pictures come in the order of their sorted paths
-        (`embed_folder` gives the names too); or decoded pictures, uint8: one [h, w, 3], a batch
-        [n, h, w, 3] or a list of any sizes. They are resized as in training.
-      modality: 'visible' or 'infrared': the camera that took them.
-      progress: show a bar.
+      pictures: One path or several; a folder, whose pictures are sorted by path (`embed_folder`
+        returns the names too); or decoded pictures, uint8: one [h, w, 3], a batch [n, h, w, 3] or a
+        list with any sizes. They are resized as in training.
+      modality: Modality of all pictures, 'visible' or 'infrared'.
+      progress: Whether to show a progress bar.
 
     Returns:
       float32 [n, d].
 
     Raises:
-      UserError: an unknown modality, a picture that cannot be read, or features not finite.
+      UserError: The modality is unknown, a picture cannot be read, or a feature is not finite.
     """
     check_modality(modality)
     items = _as_list(pictures)
@@ -99,14 +99,14 @@ class Model:
       root = pathlib.Path(items[0]).expanduser()
       items = [root / name for name in pictures_lib.find(root)[0]]
       if not items:
-        raise UserError(f"{root} holds no file; name a folder of pictures")
+        raise UserError(f"{root} has no files; give a folder of pictures")
     if items and isinstance(items[0], str | os.PathLike):
       features, skipped = self.embed_files(items, modality, progress=progress)
       if skipped:
         row, reason = next(iter(skipped.items()))
         raise UserError(
           f"{len(skipped)} of {len(items)} pictures cannot be embedded; {items[row]}: {reason}. "
-          "embed_folder skips such files and names them"
+          "embed_folder skips such files and lists them"
         )
       return features
     read = [pictures_lib.from_array(item, self.image_size, self._resize) for item in items]
@@ -118,15 +118,15 @@ class Model:
   def embed_folder(
     self, folder: str | os.PathLike, modality: str, *, progress: bool = False
   ) -> Embedded:
-    """Embeds every picture below a folder; files that are none, or are damaged, are skipped.
+    """Embeds all pictures in a folder; other files and damaged pictures are skipped.
 
     Args:
-      folder: searched recursively; see `pictures.find`. A single file will do.
-      modality: 'visible' or 'infrared', of all pictures.
-      progress: show a bar.
+      folder: Folder, searched recursively, or a single file; see `pictures.find`.
+      modality: Modality of all pictures, 'visible' or 'infrared'.
+      progress: Whether to show a progress bar.
 
     Raises:
-      UserError: no such folder, or features that are not finite.
+      UserError: The folder does not exist, or a feature is not finite.
     """
     check_modality(modality)
     names, refused = pictures_lib.find(folder)
@@ -140,22 +140,22 @@ class Model:
   def embed_files(
     self, paths: Sequence, modality: str, *, progress: bool = False
   ) -> tuple[np.ndarray, dict[int, str]]:
-    """Embeds the files that are pictures.
+    """Embeds those files that are pictures.
 
     Args:
-      paths: of the files.
-      modality: 'visible' or 'infrared'.
-      progress: show a bar.
+      paths: Paths of the files.
+      modality: Modality of all pictures, 'visible' or 'infrared'.
+      progress: Whether to show a progress bar.
 
     Returns:
-      float32 [m, d] of the pictures in their order, and the reason by position of each other file.
+      float32 [m, d], in order, of the pictures; and the reason by position of each skipped file.
     """
     from tqdm import tqdm
 
     paths = [pathlib.Path(path).expanduser() for path in paths]
     size, found, skipped = self._size(len(paths)), [], {}
     batches = pictures_lib.read_batches(paths, self.image_size, self._resize, size)
-    hidden = None if progress else True  # None: hidden off a terminal
+    hidden = None if progress else True  # None: hidden unless on a terminal
     with tqdm(total=len(paths), desc="embed", unit="file", disable=hidden) as bar:
       for rows, pixels, reasons in batches:
         if pixels:
@@ -165,28 +165,27 @@ class Model:
     return self._join(found), skipped
 
   def rank(self, query_features, gallery_features, *, top: int = 10) -> Ranking:
-    """Ranks the gallery for each query by cosine similarity, or by distance where `normalize` is
-    off.
+    """Ranks the gallery for each query by cosine similarity, or by distance if `normalize` is off.
 
     Args:
-      query_features: float [q, d] or [d]; or what `embed_folder` returned.
-      gallery_features: float [n, d]; or what `embed_folder` returned; or a `Searcher`, which checks
-        and normalises a large gallery once instead of at each call.
-      top: length of the lists.
+      query_features: float [q, d] or [d], or the output of `embed_folder`.
+      gallery_features: float [n, d], or the output of `embed_folder`, or a `Searcher`, which checks
+        and normalises a large gallery only once.
+      top: Length of the lists.
 
     Returns:
       `rows` int64 [q, k] of the gallery, best first, and `similarity` float32 [q, k]; k is `top`,
-      or less in a smaller gallery.
+      or the size of a smaller gallery.
 
     Raises:
-      UserError: features of another width, not finite, or an empty gallery.
+      UserError: Features differ in width or are not finite, or the gallery is empty.
     """
     if not isinstance(gallery_features, Searcher):
       gallery_features = self.searcher(_features_of(gallery_features))
     return gallery_features(_features_of(query_features), top=top)
 
   def searcher(self, gallery_features: np.ndarray) -> Searcher:
-    """Returns a gallery that many queries may be ranked against."""
+    """Returns a gallery that is prepared for many queries."""
     return Searcher(gallery_features, normalize=self.normalize)
 
   @property
@@ -194,16 +193,16 @@ class Model:
     return self.trained.resize
 
   def _size(self, count: int) -> int:
-    """Returns the batch that `count` pictures are embedded in: one compiled shape for all."""
+    """Returns the batch size for `count` pictures; one compiled shape serves all of them."""
     return min(self.batch, 1 << max(count - 1, 0).bit_length())
 
   def _embed(self, pixels: list[np.ndarray], modality: str, count: int) -> np.ndarray:
-    """Embeds one batch of `count` pictures in all, uint8 [h, w, 3] each."""
+    """Embeds one batch, uint8 [h, w, 3] each, of `count` pictures in total."""
     features = self._function(self._size(count))(np.stack(pixels), modality)
     if not np.isfinite(features).all():
       raise UserError(
         f"checkpoint {self.trained.step} in {self.trained.folder} gives features that are not "
-        "finite; the network has probably diverged, use an earlier --step"
+        "finite; the network has probably diverged. Use an earlier --step"
       )
     return l2_normalize(features) if self.normalize else features
 
@@ -224,7 +223,7 @@ def load(
   normalize: bool = True,
   batch: int = BATCH,
 ) -> Model:
-  """Reads a checkpoint or an export for use; see `vireid_jax.load`."""
+  """Loads a checkpoint or an export; see `vireid_jax.load`."""
   folder = pathlib.Path(checkpoint).expanduser()
   trained = (
     open_export(folder, step=step, normalize=normalize)
@@ -235,7 +234,7 @@ def load(
 
 
 def check_modality(modality: str) -> None:
-  """Raises UserError for anything but 'visible' and 'infrared'."""
+  """Raises UserError unless `modality` is 'visible' or 'infrared'."""
   choose(modality, MODALITIES, "modality")
 
 

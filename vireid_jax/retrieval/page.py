@@ -1,4 +1,4 @@
-"""A page of ranked lists: one HTML file without scripts that needs nothing else."""
+"""A page of ranked lists: a self-contained HTML file without scripts."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from vireid_jax.data.prepared import picture
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
-HEIGHT = 160  # of a small picture, in pixels
+HEIGHT = 160  # height of a thumbnail, in pixels
 
 
 def write(
@@ -26,13 +26,14 @@ def write(
   """Writes the page.
 
   Args:
-    path: of the page.
-    title: its heading.
-    facts: shown below the heading, by label.
+    path: Path of the page.
+    title: Heading.
+    facts: Facts to show below the heading, by label.
     queries: (name, file) of each query.
-    gallery: names of its pictures, and the folder they are relative to.
-    ranking: of the queries.
-    most: queries shown; a small picture takes about 5 kB, a page of 50 lists of 10 about 3 MB.
+    gallery: Names of the gallery's pictures, and the folder to which they are relative.
+    ranking: Ranking of the gallery for the queries.
+    most: Maximum number of queries to show. A thumbnail takes about 5 kB, so a page of 50 lists of
+      10 takes about 3 MB.
   """
   import jinja2
 
@@ -68,16 +69,13 @@ def write(
 
 
 def small_picture(path: pathlib.Path) -> str:
-  """Returns a picture as a data URI, JPEG of at most `HEIGHT` rows; '' when it has gone."""
+  """Returns a picture as a JPEG data URI, at most `HEIGHT` rows; '' if it cannot be read."""
   try:
     with picture.open_picture(path) as opened:
-      opened.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # large JPEGs decode at a fraction of the cost
+      opened.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # decodes large JPEGs much faster
       opened.load()
       small = picture.upright(opened).convert("RGB")
-  except (
-    OSError,
-    UserError,
-  ):  # it was read a moment ago: whatever is wrong now, the list is still good
+  except (OSError, UserError):  # it was changed since it was embedded; the list is still valid
     return ""
   small.thumbnail((2 * HEIGHT, HEIGHT))
   return picture_uri(small, "jpeg")

@@ -1,4 +1,4 @@
-"""Finding and decoding pictures in folders that hold other things too."""
+"""Finds and decodes pictures in folders that may contain other files."""
 
 import concurrent.futures
 import contextlib
@@ -15,34 +15,34 @@ from vireid_jax.data import regular_files
 from vireid_jax.data.prepared import picture
 from vireid_jax.data.prepared.source import decode
 
-# What systems leave in folders beside the pictures; hidden files are passed over anyway.
+# Files that operating systems add to folders; hidden files are ignored anyway.
 LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx")
 NOT_REGULAR = "not a regular file"
 
 
 def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
-  """Lists the files below a folder, pictures or not.
+  """Lists the files in a folder, recursively, pictures or not.
 
-  Hidden files and folders (a dot in front) and what systems leave in folders (Thumbs.db) are passed
-  over. Links to files are followed, links to folders are not.
+  Hidden files and folders (with a leading dot) and files of operating systems (Thumbs.db) are
+  ignored. Links to files are followed, links to folders are not.
 
   Args:
-    place: a folder, or a single file.
+    place: Folder, or a single file.
 
   Returns:
-    Sorted paths relative to the folder (for a file: its name), with forward slashes; and the
-    reason by name of each folder that cannot be listed, and of what is no regular file (a pipe, a
-    link to nothing).
+    Sorted paths relative to the folder (for a single file, its name), with forward slashes; and the
+    reason by name of each folder that cannot be listed and each entry that is not a regular file (a
+    pipe, a broken link).
 
   Raises:
-    UserError: there is no such place.
+    UserError: The path is neither a folder nor a regular file.
   """
   place = regular_files.expanded(place)
   if regular_files.is_regular(place):
     return [place.name], {}
   if not os.path.isdir(place):  # noqa: PTH112 (pathlib raises for some texts that are no path)
     raise UserError(
-      f"{printable(str(place))} is not a folder or a regular file; name a folder of pictures"
+      f"{printable(str(place))} is not a folder or a regular file; give a folder of pictures"
     )
   names, refused = [], {}
 
@@ -59,17 +59,17 @@ def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
 
 
 def is_hidden(name: str) -> bool:
-  """Says whether a file or folder is passed over without a word."""
+  """Returns whether a file or folder is ignored silently."""
   return name.startswith(".") or name.casefold() in LEFTOVERS
 
 
 def relative(path, root: pathlib.Path) -> str:
-  """Returns a path below `root` relative to it, with forward slashes."""
+  """Returns a path relative to `root`, with forward slashes."""
   return pathlib.Path(path).relative_to(root).as_posix()
 
 
 def folder_of(place: str | pathlib.Path) -> pathlib.Path:
-  """Returns the folder that the names of `find` are relative to."""
+  """Returns the folder to which the names from `find` are relative."""
   place = regular_files.expanded(place)
   return place.parent if regular_files.is_regular(place) else place
 
@@ -78,18 +78,18 @@ def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
   """Decodes and resizes a picture as training does.
 
   Args:
-    path: a picture file (see `data.prepared.picture.FORMATS`); its name does not matter. It is
-      turned as its EXIF orientation says.
+    path: Path of a picture in one of `data.prepared.picture.FORMATS`, under any name. The picture
+      is turned by its EXIF orientation.
     size: (height, width).
-    resize: see `data.prepared.source.decode`.
+    resize: Filter for resizing, as in `data.prepared.source.decode`.
 
   Returns:
     uint8 [height, width, 3].
 
   Raises:
-    UserError: it is no picture, damaged, or of more than eight bits; says which, without the name.
+    UserError: It is not a picture, damaged, or has more than eight bits; the text omits the name.
   """
-  with picture.open_picture(path):  # reads the header alone, so that a film is no burden
+  with picture.open_picture(path):  # reads only the header, so that videos are refused quickly
     pass
   try:
     data = regular_files.read_bytes(path)
@@ -99,7 +99,7 @@ def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:
 
 
 def count_turned(root: pathlib.Path, names: Sequence[str]) -> int:
-  """Returns how many of the pictures `read` turns; reads their headers alone."""
+  """Returns how many of the pictures `read` turns; reads only their headers."""
   count = 0
   for name in names:
     with contextlib.suppress(picture.PictureError), picture.open_picture(root / name) as opened:
@@ -111,7 +111,7 @@ def from_array(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.nda
   """Resizes a decoded picture, uint8 [h, w, 3] or grey [h, w], to uint8 [height, width, 3].
 
   Raises:
-    UserError: another dtype or shape.
+    UserError: The dtype or shape is wrong.
   """
   pixels = np.asarray(pixels)
   if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
@@ -122,19 +122,19 @@ def from_array(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.nda
   if pixels.ndim == 3 and pixels.shape[:2] == tuple(size):
     return pixels
   stored = io.BytesIO()
-  PillowImage.fromarray(pixels).save(stored, "BMP")  # lossless; decode is where resizing is done
+  PillowImage.fromarray(pixels).save(stored, "BMP")  # lossless; `decode` resizes
   return decode(stored.getvalue(), size, resize)
 
 
 def read_batches(
   paths: Sequence[pathlib.Path], size: tuple[int, int], resize: str, batch: int
 ) -> Iterator[tuple[list[int], list[np.ndarray], dict[int, str]]]:
-  """Decodes files in threads, a batch ahead of its use.
+  """Decodes files in threads, one batch ahead.
 
   Args:
-    paths: what to read.
-    size, resize: see `read`.
-    batch: files per step.
+    paths: Paths of the files.
+    size, resize: As in `read`.
+    batch: Number of files per step.
 
   Yields:
     (positions in `paths` that were read, their pixels, reason by position of the others).
@@ -158,7 +158,7 @@ def read_batches(
 
 
 def describe_skipped(skipped: dict[str, str], most: int = 20) -> str:
-  """Says how many files were skipped, and names them with their reasons; '' for none."""
+  """Returns a text with the number of skipped files, their names and reasons; '' if none."""
   if not skipped:
     return ""
   lines = [f"  {printable(name)} ({reason})" for name, reason in list(skipped.items())[:most]]

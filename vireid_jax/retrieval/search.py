@@ -1,4 +1,4 @@
-"""Search for people in a folder of pictures: ranked lists and a page."""
+"""Searches for people in a folder of pictures."""
 
 import argparse
 import pathlib
@@ -11,10 +11,10 @@ from vireid_jax.common.errors import UserError, printable
 
 
 def search(options: argparse.Namespace) -> None:
-  """Brings the index up to date, ranks, prints and writes the page.
+  """Updates the index, ranks the gallery for each query, prints the lists and writes the page.
 
   Raises:
-    UserError: no checkpoint, no picture, or a place that cannot be written.
+    UserError: There is no checkpoint or no picture, or a file cannot be written.
   """
   from vireid_jax.retrieval import index as index_lib
   from vireid_jax.retrieval import model as model_lib
@@ -24,7 +24,7 @@ def search(options: argparse.Namespace) -> None:
     raise UserError(f"--top is {options.top}; it must be at least 1")
   place = options.index or index_lib.default_path(options.gallery, options.gallery_modality)
   place = pathlib.Path(place).expanduser()
-  # Before minutes of embedding, not after.
+  # Checked before minutes of embedding.
   files.check_file(place, "--index")
   if options.out:
     files.check_file(pathlib.Path(options.out).expanduser(), "--out")
@@ -56,11 +56,11 @@ def search(options: argparse.Namespace) -> None:
 def _refuse_nothing(options, gallery: list[str], queries: list[str]) -> None:
   for place, names in ((options.gallery, gallery), (options.query, queries)):
     if not names:
-      raise UserError(f"{place} holds no picture that can be read; there is nothing to search")
+      raise UserError(f"{place} has no readable picture; there is nothing to search")
 
 
 def print_lists(queries: Sequence[str], gallery: Sequence[str], ranking) -> None:
-  """Prints a table per query: rank, similarity, picture."""
+  """Prints a table of rank, similarity and picture for each query."""
   for name, rows, values in zip(queries, ranking.rows, ranking.similarity, strict=True):
     found = [
       (str(rank), f"{value:.3f}", gallery[row])

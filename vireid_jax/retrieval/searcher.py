@@ -1,4 +1,4 @@
-"""Exact search among features that are already in memory."""
+"""Exact search among features in memory."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.similarity import l2_normalize
 
-QUERIES_AT_ONCE = 64  # bounds the similarities in memory
+QUERIES_AT_ONCE = 64  # limits the memory for similarities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +24,18 @@ class Ranking:
 
 
 class Searcher:
-  """A gallery, checked and normalised once, so that a query costs one matrix product."""
+  """A gallery that is checked and normalised once, so that a query costs one matrix product."""
 
   def __init__(self, features: np.ndarray, *, normalize: bool = True):
-    """Keeps the gallery.
+    """Prepares the gallery.
 
     Args:
       features: float [n, d], n at least 1.
-      normalize: rank by cosine similarity; otherwise by minus the squared Euclidean distance of
-        the raw features. Either is what an evaluation with the same setting ranks by.
+      normalize: Whether to rank by cosine similarity; otherwise by the negative squared Euclidean
+        distance of the raw features. Both rank like an evaluation with the same setting.
 
     Raises:
-      UserError: another shape, or a feature that is not finite.
+      UserError: The shape is wrong, or a feature is not finite.
     """
     features = _checked(features, "gallery")
     if not len(features):
@@ -48,14 +48,14 @@ class Searcher:
     return len(self._features)
 
   def __call__(self, queries: np.ndarray, *, top: int = 10) -> Ranking:
-    """Ranks the gallery for each query; of equal similarities the earlier row comes first.
+    """Ranks the gallery for each query; ties are in order of rows.
 
     Args:
-      queries: float [q, d], or [d] for a single one.
-      top: length of the lists; a smaller gallery gives shorter ones.
+      queries: float [q, d], or [d] for a single query.
+      top: Length of the lists; shorter if the gallery is smaller.
 
     Raises:
-      UserError: another width than the gallery's, or a feature that is not finite.
+      UserError: The width differs from the gallery's, or a feature is not finite.
     """
     if top < 1:
       raise UserError(f"top is {top}; it must be at least 1")
@@ -84,7 +84,7 @@ class Searcher:
 
 
 def best(values: np.ndarray, top: int) -> np.ndarray:
-  """Returns the positions of the `top` largest of `values` [n], descending; ties as they stand."""
+  """Returns the positions of the `top` largest `values` [n], descending; ties keep their order."""
   border = np.partition(values, len(values) - top)[len(values) - top]
   kept = np.flatnonzero(values >= border)
   return kept[np.argsort(-values[kept], kind="stable")[:top]]
@@ -98,6 +98,6 @@ def _checked(features: np.ndarray, role: str) -> np.ndarray:
   if len(broken):
     raise UserError(
       f"{len(broken)} of {len(features)} {role} features hold NaN or infinite values (first: row "
-      f"{broken[0]}); the network has probably diverged, use an earlier checkpoint"
+      f"{broken[0]}); the network has probably diverged. Use an earlier checkpoint"
     )
   return features

@@ -1,6 +1,6 @@
-"""Opening a trained network: from a workdir to its config, its method and its variables.
+"""Opens trained networks: from a workdir to its config, method and variables.
 
-Every command that uses a trained network comes through here.
+All commands that use a trained network open it here.
 """
 
 import dataclasses
@@ -32,10 +32,10 @@ class Stored:
   """A checkpoint whose arrays are still on disk.
 
   Attributes:
-    folder: of the run.
-    step: of the checkpoint; 0 for imported weights.
-    meta: what was saved with it: 'config' of the run as JSON, 'identities', 'steps_per_epoch', ...
-    checkpoints: reads it.
+    folder: Folder of the run.
+    step: Step of the checkpoint; 0 for imported weights.
+    meta: Values saved with it: 'config' of the run as JSON, 'identities', 'steps_per_epoch', ...
+    checkpoints: Reader of the checkpoints.
   """
 
   folder: pathlib.Path
@@ -45,38 +45,38 @@ class Stored:
 
   @property
   def config(self) -> dict[str, Any]:
-    """The run's config, plain dictionaries with tuples."""
+    """Config of the run, as plain dictionaries with tuples."""
     return with_tuples(self.meta["config"])
 
   def create_method(self, config: Mapping[str, Any]) -> Method:
-    """Builds the method of a config with the classes that were trained.
+    """Builds the method of a config, with as many classes as in training.
 
     Args:
-      config: whole: the run's own, or an evaluation's.
+      config: Complete config, of the run or of an evaluation.
 
     Raises:
-      UserError: no such method or option.
+      UserError: The method or an option is unknown.
     """
     steps_per_epoch = self.meta["steps_per_epoch"]
     classes = len(self.meta["identities"])
     return make_method(config, num_classes=classes, steps_per_epoch=steps_per_epoch)
 
   def read(self, mesh: jax.sharding.Mesh) -> Variables:
-    """Reads the variables onto the devices of a mesh, a copy on each."""
+    """Reads the variables onto the devices of a mesh, replicated."""
     return self.checkpoints.restore_variables(self.step, mesh_lib.replicated(mesh))
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-  """A checkpoint, ready to be used.
+  """A checkpoint, ready for use.
 
   Attributes:
-    folder: where it was read.
-    step: of the checkpoint; 0 for imported weights.
-    config: of its run, plain dictionaries with tuples.
-    method: built from that config.
-    variables: of the method, on the mesh's devices.
-    mesh: the devices.
+    folder: Folder of the run.
+    step: Step of the checkpoint; 0 for imported weights.
+    config: Config of the run, as plain dictionaries with tuples.
+    method: Method, built from that config.
+    variables: Variables of the method, on the devices of the mesh.
+    mesh: Mesh of devices.
   """
 
   folder: pathlib.Path
@@ -93,49 +93,49 @@ class Trained:
 
   @property
   def resize(self) -> str:
-    """The filter that pictures are resized by; see `data.prepared.source.decode`."""
+    """Filter for resizing, as in `data.prepared.source.decode`."""
     return self.config["data"]["resize"]
 
   @property
   def operations(self) -> dict[str, tuple[str, ...]]:
-    """The augmentation of training, by modality; features need its `normalize`."""
+    """Training augmentation by modality; features need its `normalize`."""
     return {modality: self.config["augment"][modality] for modality in MODALITIES}
 
   @property
   def method_name(self) -> str:
-    """The method's name."""
+    """Name of the method."""
     return self.config["method"]["name"]
 
   @property
   def trained_on(self) -> str:
-    """The data set's name."""
+    """Name of the data set."""
     return self.config["data"]["name"]
 
   @functools.cached_property
   def retrieval_methods(self) -> dict[str, Method]:
-    """The method, under the name of the feature that it retrieves by."""
+    """The method, by the name of its retrieval feature."""
     return feature_methods(self.method, ())
 
   @property
   def feature(self) -> str:
-    """Which of the method's features this is: 'after_neck', 'before_neck' or 'feature'."""
+    """Name of the feature: 'after_neck', 'before_neck' or 'feature'."""
     return next(iter(self.retrieval_methods))
 
   @property
   def feature_size(self) -> int:
-    """Dimensions of a feature."""
+    """Number of dimensions of a feature."""
     method = self.retrieval_methods[self.feature]
     images = jax.ShapeDtypeStruct((1, *self.image_size, 3), np.float32)
     shape = jax.eval_shape(lambda v, x: method.embed(v, x, "visible"), self.variables, images)
     return shape.shape[1]
 
   def embedder(self, methods: Mapping[str, Method], *, batch: int, flip: bool = False) -> Embedder:
-    """Returns what embeds images as the network saw them in training.
+    """Returns an embedder with the sizes and operations of training.
 
     Args:
-      methods: by the name of the feature that each gives.
-      batch: images per step.
-      flip: add the feature of the mirrored image.
+      methods: Methods by name of their feature.
+      batch: Number of images per step.
+      flip: Whether to average with the mirror image.
     """
     return Embedder(
       methods,
@@ -158,7 +158,7 @@ class Trained:
 
   @property
   def facts(self) -> dict[str, Any]:
-    """What decides a feature besides the variables; JSON."""
+    """Settings that affect features, besides the variables, as JSON values."""
     normalize = {
       modality: [text for text in operations if text.startswith("normalize")]
       for modality, operations in self.operations.items()
@@ -172,7 +172,7 @@ class Trained:
     }
 
   def fingerprint(self) -> str:
-    """Returns 16 hex digits that change with any variable or setting that decides a feature."""
+    """Returns 16 hex digits that change with any variable or setting that affects features."""
     digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
     for name, leaf in tree_paths.named_leaves(self.variables).items():
       values = np.ascontiguousarray(leaf)
@@ -182,14 +182,14 @@ class Trained:
 
 
 def find_checkpoint(folder: str | pathlib.Path, *, step: int | None = None) -> Stored:
-  """Finds a checkpoint and reads what was saved with it, but no array.
+  """Finds a checkpoint and reads its metadata, but no arrays.
 
   Args:
-    folder: a workdir, its `best` folder, or what `import_weights` wrote.
-    step: of the checkpoint; the latest when None.
+    folder: Workdir, its `best` folder, or the output of `import_weights`.
+    step: Step of the checkpoint; None for the latest.
 
   Raises:
-    UserError: no checkpoint there, none of this step, or one of an earlier version.
+    UserError: There is no checkpoint, none of this step, or it is from an earlier version.
   """
   folder = pathlib.Path(folder).expanduser()
   _check_folder(folder)
@@ -201,13 +201,13 @@ def find_checkpoint(folder: str | pathlib.Path, *, step: int | None = None) -> S
 
 
 def restore(folder: str | pathlib.Path, *, step: int | None = None) -> Trained:
-  """Reads a checkpoint; the data set that it was trained on need not be there.
+  """Reads a checkpoint; the training data set is not needed.
 
   Args:
-    folder, step: see `find_checkpoint`.
+    folder, step: As in `find_checkpoint`.
 
   Raises:
-    UserError: no checkpoint there, none of this step, or a method with other options now.
+    UserError: There is no checkpoint, none of this step, or the method's options have changed.
   """
   stored = find_checkpoint(folder, step=step)
   config, mesh = stored.config, mesh_lib.make_mesh()
@@ -220,9 +220,9 @@ def _check_folder(folder: pathlib.Path) -> None:
     return
   nearby = [path for path in (folder.parent, folder.parent.parent) if (path / CHECKPOINTS).is_dir()]
   hint = (
-    f"did you mean {nearby[0]}? A step is chosen with --step"
+    f"did you mean {nearby[0]}? Choose a step with --step"
     if nearby
-    else f"train first with {hints.command('train', '--config', 'FILE')}, or name the --workdir of "
+    else f"train first with {hints.command('train', '--config', 'FILE')}, or give the --workdir of "
     "a training run, its best/ folder, or one of imported weights"
   )
   raise UserError(f"{folder} holds no checkpoints; {hint}")
