@@ -1,1 +1,1 @@
-"""Measuring and counting: input, steps, embedding, ranking, beside PyTorch if installed."""
+"""Benchmarks of input, training steps, embedding and ranking, next to PyTorch if installed."""

@@ -1,4 +1,4 @@
-"""Runs the sides of a benchmark in turn and tells what came out, as numbers and as a table."""
+"""Times the sides of a benchmark in turn; returns the numbers and prints a table."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from vireid_jax.config import arguments
 from vireid_jax.speed import device, setting
 from vireid_jax.speed.turns import Side, ratio, take_turns
 
-# What a column is called, and how it is read from a side's numbers.
+# Title of each column, and its text from a side's numbers.
 COLUMNS = (
   ("side", lambda n: n["name"]),
   ("dtype", lambda n: n["dtype"]),
@@ -38,15 +38,15 @@ def compare(
   *,
   baseline: str,
 ) -> dict:
-  """Times the sides of all configs, the baselines and the device in turn, and prints a table.
+  """Times all configs, the baselines and the device's peaks in turn, and prints a table.
 
   Args:
-    options: of the command line; see `setting.add_arguments`.
-    prepare: (config's path, options) -> side.
-    baseline: name of the function in `speed.torch_sides` that makes a side of PyTorch.
+    options: Command-line options; see `setting.add_arguments`.
+    prepare: Function from (path of a config, options) to its side.
+    baseline: Name of the function in `speed.torch_sides` that builds a PyTorch side.
 
   Returns:
-    'device', 'peaks', 'memory', and per side under 'sides' what `_numbers` returns.
+    'device', 'peaks', 'memory', and 'sides' with the output of `_numbers` for each side.
   """
   if options.repeats < 1:
     raise UserError(f"--repeats is {options.repeats}; it must be at least 1")
@@ -76,14 +76,15 @@ def facts(
   *,
   fused: jax.stages.Compiled | None = None,
 ) -> dict:
-  """Returns what the compiler says of a program.
+  """Returns the compiler's numbers about a program.
 
   Args:
-    lowered: the operations are counted here, as written: in what the compiler turns some of them
-      into, a call of a library, it sees none any more.
-    compiled: what runs; its memory is counted.
-    seconds: that compiling took.
-    fused: the bytes are counted here, where elementwise operations are fused; default `compiled`.
+    lowered: Program as written, in which operations are counted; the compiler replaces some of them
+      by calls of a library, which it cannot count.
+    compiled: Program that runs, whose memory is counted.
+    seconds: Seconds of compilation.
+    fused: Program with fused elementwise operations, in which bytes are counted; default
+      `compiled`.
   """
   written, moved = (stage.cost_analysis() or {} for stage in (lowered, fused or compiled))
   return {
@@ -95,7 +96,7 @@ def facts(
 
 
 def _memory(compiled: jax.stages.Compiled) -> float | None:
-  """Returns the compiler's estimate of what a program needs; donated buffers count once."""
+  """Returns the compiler's estimate of a program's memory in bytes; donated buffers count once."""
   found = compiled.memory_analysis()
   if found is None:
     return None
@@ -104,10 +105,10 @@ def _memory(compiled: jax.stages.Compiled) -> float | None:
 
 
 def _baselines(options: argparse.Namespace, baseline: str) -> list[Side]:
-  """Makes the sides of PyTorch, which are set up like the first config."""
+  """Builds the PyTorch sides, with the settings of the first config."""
   if not options.baseline:
     return []
-  # Set before the device is first used: JAX would take three quarters of a GPU's memory at once.
+  # Set before the device is first used: by default JAX allocates three quarters of a GPU's memory.
   os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
   make = getattr(_torch_sides(), baseline)
   config = setting.load(arguments.configs(options)[0], options)
@@ -122,8 +123,7 @@ def _torch_sides():
       raise
     raise UserError(
       "--baseline needs PyTorch: pip install 'vireid_jax[torch]' (in a checkout pip install -e "
-      "'.[torch]'); a build for the device at hand is chosen at https://pytorch.org. Without "
-      "--baseline nothing needs it"
+      "'.[torch]'); choose a build for this device at https://pytorch.org. Or omit --baseline"
     ) from None
   return torch_sides
 
@@ -133,11 +133,11 @@ def _dtypes(sides: Sequence[Side]) -> list[str]:
 
 
 def _numbers(side: Side, sides: Sequence[Side], peaks: dict) -> dict:
-  """Returns what is known of a side.
+  """Returns the numbers of a side.
 
-  'flops' and 'bytes' of a call, 'memory_bytes' and 'compile_seconds' may be None: unknown.
-  'floor_seconds' is what the arithmetic or the bytes would take at the measured peaks, whichever is
-  more; 'ratios' compare images per second with each baseline's.
+  'flops' and 'bytes' of a call, 'memory_bytes' and 'compile_seconds' are None if unknown.
+  'floor_seconds' is the time of the operations or of the bytes at the measured peaks, whichever is
+  longer; 'ratios' compare images per second with each baseline.
   """
   found = {name: side.facts.get(name) for name in FACTS}
   flops, median = found["flops"], side.median
@@ -167,7 +167,7 @@ def _print(numbers: dict) -> None:
     print(f"measured peak, {name} matrix product: {peak / 1e9:,.0f} GFLOP/s")
   print(f"measured peak, copying: {numbers['peaks']['bytes_per_second'] / 1e9:,.1f} GB/s")
   shown = [f"{name} {_in_giga(value)} GB" for name, value in numbers["memory"].items()]
-  print(f"most memory held, all sides together: {', '.join(shown)}")
+  print(f"peak memory, all sides together: {', '.join(shown)}")
 
 
 def _table(numbers: list[dict]) -> str:

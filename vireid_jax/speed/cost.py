@@ -1,4 +1,4 @@
-"""What the methods of configs cost: parameters and operations."""
+"""Table of the methods' costs: parameters and operations."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from vireid_jax.speed.count import Cost, measure
 
 
 def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
-  """Measures the method of a config file; see `config.load` for its name and its overrides."""
+  """Measures the cost of a config's method; see `config.load` for its name and overrides."""
   config = config_lib.load(path, overrides)
   checks.validate(config)
   config.numerics.update({"dtype": "float32", "conv_impl": "xla"})
@@ -19,7 +19,7 @@ def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
 
 
 def table(paths: Sequence[str], classes: int, overrides: Sequence[str] = ()) -> str:
-  """Returns a Markdown table with a row per config, in millions and billions."""
+  """Returns a Markdown table with a row per config, in millions and GFLOPs."""
   head = ("config", "parameters, training", "parameters, test", "GFLOPs per image, test")
   rows = [_row(path, cost_of(path, classes, overrides)) for path in paths]
   return table_lib.markdown(head, rows, "lrrr")

@@ -1,4 +1,4 @@
-"""What a method costs: parameters in training and at test, and operations per image."""
+"""Cost of a method: parameters in training and at test time, and operations per image."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ from vireid_jax.training import first_state
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-  """Sizes of one method.
+  """Cost of a method.
 
   Attributes:
-    trained: parameters in training.
-    used: parameters that the feature of one image of one modality depends on.
-    operations: floating-point operations of that feature, a multiplication and an addition being
-      two, as the compiler's cost analysis counts them before it optimises.
+    trained: Number of parameters in training.
+    used: Number of parameters on which the feature of an image of one modality depends.
+    operations: Floating-point operations for that feature, counted by the compiler's cost analysis
+      before optimisation; a multiplication and an addition are two.
   """
 
   trained: int
@@ -30,16 +30,13 @@ class Cost:
 
 
 def measure(method: Method, size: tuple[int, int], modality: str = MODALITIES[0]) -> Cost:
-  """Measures a method without computing anything.
+  """Measures the cost of a method without running it.
 
   Args:
-    method: its options `dtype` and `conv_impl` decide how operations are written, and so counted;
-      'float32' and 'xla' give one plain convolution each.
+    method: Method. Its `dtype` and `conv_impl` decide how operations are written, and thus counted;
+      with 'float32' and 'xla' each convolution is a single one.
     size: (height, width) of an image.
-    modality: of the image.
-
-  Returns:
-    The cost.
+    modality: Modality of the image.
   """
   variables = abstract_variables(method, size)
   image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
@@ -61,12 +58,12 @@ def abstract_variables(method: Method, size: tuple[int, int]) -> Variables:
 
 
 def count(tree) -> int:
-  """Counts the numbers in a tree of arrays or shapes."""
+  """Returns the total size of a tree of arrays or shapes."""
   return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
 
 
 def _count_used(embed, variables: Variables, image) -> int:
-  """Counts the parameters that some equation of the traced function reads."""
+  """Counts the parameters that the traced function uses."""
   traced = jax.make_jaxpr(embed)(variables, image).jaxpr
   read = {id(atom) for equation in traced.eqns for atom in equation.invars}
   given = zip(tree_paths.named_leaves(variables), traced.invars[:-1], strict=True)

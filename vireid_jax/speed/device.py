@@ -1,4 +1,4 @@
-"""What the device can do, measured, and the memory it has used."""
+"""Measured peaks of the device, and its peak memory."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from vireid_jax.speed.ranking import peak_memory_gb
 from vireid_jax.speed.turns import Side
 
-# Sides of the square matrices, and numbers in the copied array: enough work to forget the launch,
-# and on CPU far more than its caches hold.
+# Size of the square matrices, and length of the copied array: large enough to hide the cost of a
+# launch, and on a CPU far larger than its caches.
 PRODUCT_SIZE = {"cpu": 2048}
 COPY_LENGTH = {"cpu": 2**25}
 LARGE_PRODUCT, LARGE_COPY = 8192, 2**28
@@ -16,7 +16,7 @@ LARGE_PRODUCT, LARGE_COPY = 8192, 2**28
 def product_side(dtype: jnp.dtype) -> Side:
   """Returns a product of two large square matrices at the default precision.
 
-  On GPUs that offer it, the default precision of float32 is TF32, as it is in a network.
+  On GPUs that support it, the default precision of float32 is TF32, as in networks.
   """
   size = PRODUCT_SIZE.get(jax.default_backend(), LARGE_PRODUCT)
   left = jnp.full((size, size), 0.5, dtype)
@@ -29,9 +29,9 @@ def product_side(dtype: jnp.dtype) -> Side:
 
 
 def copy_side() -> Side:
-  """Returns a pass that reads a long float32 array and writes it back.
+  """Returns a pass that reads a long float32 array and writes it back in place.
 
-  In place: a fresh array would cost CPUs more in page faults than in traffic.
+  On a CPU, page faults of a new array would cost more than the traffic.
   """
   length = COPY_LENGTH.get(jax.default_backend(), LARGE_COPY)
   array = jnp.zeros(length, jnp.float32)
@@ -46,12 +46,12 @@ def copy_side() -> Side:
 
 
 def rate(side: Side, amount: str) -> float:
-  """Returns a peak: 'flops' or 'bytes' per second in the fastest call."""
+  """Returns 'flops' or 'bytes' per second of the fastest call."""
   return side.facts[amount] / min(side.seconds)
 
 
 def memory() -> dict[str, float | None]:
-  """Returns the most bytes held so far: on the first device, where it tells, and in the process."""
+  """Returns peak memory in bytes: of the first device, None if unknown, and of the process."""
   statistics = jax.local_devices()[0].memory_stats() or {}
   return {
     "device_peak_bytes": statistics.get("peak_bytes_in_use"),

@@ -1,4 +1,4 @@
-"""Images embedded per second with the networks of some configs, beside PyTorch's."""
+"""Benchmark of embedding with the networks of some configs, next to PyTorch's."""
 
 import argparse
 import time
@@ -18,20 +18,20 @@ from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
 from vireid_jax.training import first_state
 
-MODALITY = MODALITIES[0]  # the other one's stream is as long
+MODALITY = MODALITIES[0]  # both modalities cost the same
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of the benchmark."""
   setting.add_arguments(parser)
-  parser.add_argument("--batch", type=int, default=16, help="images in a batch")
+  parser.add_argument("--batch", type=int, default=16, help="images per batch")
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Compiles every config's embedding, times them in turn, and prints a table.
+  """Compiles the embedding of each config, times them in turn, and prints a table.
 
   Returns:
-    See `comparison.compare`.
+    The numbers from `comparison.compare`.
   """
   if options.batch < 1:
     raise UserError(f"--batch is {options.batch}; it must be at least 1")
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> dict:
 
 
 def prepare(path: str, options: argparse.Namespace) -> Side:
-  """Builds and compiles the retrieval feature of random images, as evaluation would."""
+  """Builds and compiles a config's embedding as evaluation does, for random images."""
   config = setting.load(path, options)
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
@@ -50,7 +50,7 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
   what = feature_methods(method, config.eval.features), MODALITY, config.augment[MODALITY]
   embed = jitted(*what, mesh, flip=config.eval.flip)
   plain = retrieval_function(*what, flip=config.eval.flip)
-  written = jax.jit(plain).lower(variables, images)  # what a loop does is counted once only
+  written = jax.jit(plain).lower(variables, images)  # a loop would be counted only once
   started = time.perf_counter()
   compiled = embed.lower(variables, images).compile()
   seconds = time.perf_counter() - started

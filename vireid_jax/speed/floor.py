@@ -1,9 +1,9 @@
-"""What a training step costs per image, and the least time that a device could take for it.
+"""Cost of a training step per image, and a lower bound of its time on a device.
 
-Nothing is computed and no data set is needed: the compiler counts. The floor of a step is its
-operations over the device's matrix peak, or its bytes over the memory's bandwidth, whichever takes
-longer. Bytes are those of the program as compiled for this machine's backend: another one fuses
-otherwise, and moves half of them where it computes in bfloat16.
+The compiler counts; nothing is run, and no data set is needed. The floor of a step is its
+operations divided by the device's matrix peak, or its bytes divided by the memory bandwidth,
+whichever is longer. Bytes are those of the program as compiled for this backend: others fuse
+differently, and bfloat16 halves the bytes.
 """
 
 import argparse
@@ -31,16 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     type=float,
     nargs=2,
     metavar=("FLOPS", "BYTES"),
-    help="per second, of the device at hand, as `benchmark step` measures them",
+    help="peaks of this device, per second, as measured by `benchmark step`",
   )
-  parser.add_argument("--no-bytes", action="store_true", help="do not compile, to count bytes")
+  parser.add_argument(
+    "--no-bytes", action="store_true", help="do not count bytes, which needs compilation"
+  )
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Counts every config's step and prints a table.
+  """Counts the step of each config and prints a table.
 
   Returns:
-    Per config 'images' in a step, 'flops' and 'bytes' per image (None where not counted), and
+    For each config 'images' per step, 'flops' and 'bytes' per image (None if not counted), and
     'floor_seconds' of a step by device.
   """
   if options.peaks and min(options.peaks) <= 0:
@@ -57,14 +59,14 @@ def run(options: argparse.Namespace) -> dict:
 
 
 def floor(flops: float, moved: float | None, flops_peak: float, bytes_peak: float) -> float:
-  """Returns the seconds that operations and bytes take at least; bytes may be unknown."""
+  """Returns a lower bound of the seconds for operations and bytes; bytes may be None."""
   return max(flops / flops_peak, (moved or 0.0) / bytes_peak)
 
 
 def count(path: str, options: argparse.Namespace) -> dict:
   """Returns images per step, and operations and bytes per image; see `run`."""
   config = setting.load(path, options)
-  # One plain convolution each: what is to be computed, not how a backend likes it written.
+  # Plain convolutions count the computation itself, independent of the backend's preferred form.
   config.numerics.conv_impl = "xla"
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()

@@ -1,4 +1,4 @@
-"""Images per second of the training input: filling the cache, gathering, augmenting."""
+"""Benchmark of the training input: filling the cache, gathering, augmenting."""
 
 import argparse
 import io
@@ -28,17 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser):
   parser.add_argument("--images", type=int, default=2048, help="JPEG images in the cache")
   parser.add_argument("--batch", type=int, default=64, help="images per batch")
   parser.add_argument("--size", type=int, nargs=2, default=(288, 144), help="height and width")
-  parser.add_argument("--seconds", type=float, default=3.0, help="per repeat and measurement")
+  parser.add_argument("--seconds", type=float, default=3.0, help="seconds per measurement")
   parser.add_argument("--repeats", type=int, default=3, help="how often each is measured")
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Measures images per second, prints the best and the median of the repeats.
+  """Measures images per second, and prints the best and the median of the repeats.
 
   Returns:
-    'fill': decoding JPEG images of the final size into the cache; 'gather': random rows of the
-    cache; 'augment/<name>': the compiled augmentation alone; 'batch/<name>': gather, transfer and
-    augmentation in a row, which is what a training step waits for at most.
+    Images per second of 'fill': decoding JPEG images of the final size into the cache; 'gather':
+    random rows of the cache; 'augment/<name>': the compiled augmentation only; 'batch/<name>':
+    gather, transfer and augmentation one after the other, the longest that a step can wait.
   """
   images = _encoded_images(options.images, tuple(options.size))
   sides, rates = _sides(images, options), {}
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> dict:
 
 
 def _sides(images: ImageSet, options: argparse.Namespace) -> dict[str, Callable[[], int]]:
-  """Functions that each handle some images and return how many."""
+  """Returns functions by name; each processes some images and returns their number."""
   import jax
 
   from vireid_jax.data.prepared import cache
@@ -87,7 +87,7 @@ def _rate(side: Callable[[], int], seconds: float) -> float:
 
 
 def _encoded_images(count: int, size: tuple[int, int]) -> ImageSet:
-  """Smooth random pictures, which compress about as photographs do."""
+  """Returns smooth random pictures, which compress about as well as photographs."""
   from PIL import Image
 
   rng, encoded = np.random.default_rng(0), []

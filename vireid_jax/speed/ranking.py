@@ -1,4 +1,4 @@
-"""Seconds that SYSU-MM01's evaluation takes at its real size, beside a plain NumPy loop."""
+"""Benchmark of SYSU-MM01's evaluation at full size, next to a plain NumPy loop."""
 
 import argparse
 import sys
@@ -17,20 +17,18 @@ IDENTITIES_PER_CAMERA = (56, 56, 93, 94, 95, 96)
 def add_arguments(parser: argparse.ArgumentParser):
   """Adds the flags of the benchmark."""
   parser.add_argument("--dimension", type=int, default=2048, help="length of a feature")
-  parser.add_argument("--features", type=int, default=2, help="feature matrices of the suite")
+  parser.add_argument("--features", type=int, default=2, help="number of feature matrices")
   parser.add_argument("--trials", type=int, default=10, help="gallery draws per setting")
   parser.add_argument("--repeats", type=int, default=3, help="how often each side is timed")
-  parser.add_argument("--seed", type=int, default=0, help="of the random features")
-  parser.add_argument(
-    "--reference", action="store_true", help="also time a plain NumPy loop, taking turns with it"
-  )
+  parser.add_argument("--seed", type=int, default=0, help="seed of the random features")
+  parser.add_argument("--reference", action="store_true", help="also time a plain NumPy loop")
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Times the suite of settings and features (similarities included) and prints each repeat.
+  """Times all settings and features, including similarities, and prints each repeat.
 
   Args:
-    options: what `add_arguments` parsed.
+    options: Parsed flags of `add_arguments`.
 
   Returns:
     Counts, seconds of each repeat, peak memory in GB (before the loop runs), and with `--reference`
@@ -68,7 +66,7 @@ def run(options: argparse.Namespace) -> dict:
 
 
 def peak_memory_gb() -> float:
-  """Returns the most memory that this process has held so far."""
+  """Returns the peak memory of this process so far, in GB."""
   import resource  # not on Windows
 
   unit = 1 if sys.platform == "darwin" else 1024
@@ -76,7 +74,7 @@ def peak_memory_gb() -> float:
 
 
 def full_size_records() -> Records:
-  """Returns made-up test records with SYSU-MM01's number of images and identities per camera."""
+  """Returns artificial records with SYSU-MM01's numbers of images and identities per camera."""
   columns = []
   for camera, (images, identities) in enumerate(
     zip(IMAGES_PER_CAMERA, IDENTITIES_PER_CAMERA, strict=True), start=1
@@ -97,7 +95,7 @@ def evaluate(features, records: Records, trials: int) -> dict[str, dict[str, flo
 
 
 def evaluate_plainly(features, records: Records, trials: int) -> dict[str, dict[str, float]]:
-  """Evaluates the four settings query by query: sort, drop camera 2, read the list off."""
+  """Evaluates the four settings query by query: sort, leave out camera 2, score the list."""
   features = features / np.linalg.norm(features, axis=1, keepdims=True)
   queries = np.flatnonzero(records.modality == INFRARED)
   found = {}

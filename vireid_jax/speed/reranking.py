@@ -1,4 +1,4 @@
-"""Seconds of re-ranking at SYSU-MM01's real size, beside a plain NumPy loop."""
+"""Benchmark of re-ranking at SYSU-MM01's full size, next to a plain NumPy loop."""
 
 import argparse
 import time
@@ -17,27 +17,30 @@ def add_arguments(parser: argparse.ArgumentParser):
   """Adds the flags of the benchmark."""
   parser.add_argument("--dimension", type=int, default=2048, help="length of a feature")
   parser.add_argument("--trials", type=int, default=10, help="gallery draws")
-  parser.add_argument("--seed", type=int, default=0, help="of the features")
+  parser.add_argument("--seed", type=int, default=0, help="seed of the features")
   parser.add_argument(
     "--structure",
     type=float,
     default=0.0,
-    help="size of the identities' centres beside noise of size 1; 0 gives random features",
+    help="scale of the identities' centres, added to noise of scale 1; 0 for random features",
   )
   parser.add_argument(
-    "--reference_trials", type=int, default=0, help="also time a plain NumPy loop on so many trials"
+    "--reference_trials",
+    type=int,
+    default=0,
+    help="number of trials on which to time a plain NumPy loop too",
   )
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Times all-search, single-shot, re-ranked; distances and ranking included.
+  """Times re-ranked all-search single-shot evaluation, including distances and ranking.
 
   Args:
-    options: what `add_arguments` parsed.
+    options: Parsed flags of `add_arguments`.
 
   Returns:
-    Counts, seconds in total, peak memory in GB, and with `--reference_trials` the seconds of the
-    loop for one trial and the largest difference of a rate in [0, 1].
+    Counts, total seconds, peak memory in GB, and with `--reference_trials` the seconds of the loop
+    for one trial and the largest difference of mAP in [0, 1].
   """
   if min(options.dimension, options.trials) < 1 or options.reference_trials > options.trials:
     raise UserError("--dimension and --trials must be at least 1, --reference_trials at most that")
@@ -62,7 +65,7 @@ def run(options: argparse.Namespace) -> dict:
 
 
 def draw_features(records: Records, options) -> np.ndarray:
-  """Returns float32 [n, d]: noise, around a centre per identity where `structure` is not 0."""
+  """Returns float32 [n, d]: noise, plus a centre for each identity if `structure` is not 0."""
   random = np.random.default_rng(options.seed)
   features = random.standard_normal((len(records), options.dimension), dtype=np.float32)
   if options.structure:
@@ -98,12 +101,12 @@ def _reference(features, records, trials, result):
 def rerank_plainly(
   query, gallery, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
 ) -> np.ndarray:
-  """Re-ranks image by image on dense rows, as published loops do.
+  """Re-ranks image by image on dense rows, like published code.
 
   Args:
     query: float [q, d], L2-normalised.
     gallery: float [g, d], L2-normalised.
-    k1, k2, lambda_value: see `reranking.k_reciprocal_distance`.
+    k1, k2, lambda_value: As in `reranking.k_reciprocal_distance`.
 
   Returns:
     float [q, g].

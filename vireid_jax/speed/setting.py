@@ -1,4 +1,4 @@
-"""What the benchmarks of whole networks share: flags, configs, random images, fresh variables."""
+"""Flags, configs, random images and new networks for the benchmarks of whole networks."""
 
 import argparse
 
@@ -22,17 +22,23 @@ EAGER, COMPILED = BASELINES = ("torch", "torch_compile")
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that say which networks."""
+  """Adds the flags that choose the networks."""
   arguments.add_configs(parser)
-  parser.add_argument("--identities", type=int, default=395, help="classes; default SYSU-MM01's")
-  parser.add_argument("--dtype", choices=DTYPES, help="compute dtype; default the config's")
   parser.add_argument(
-    "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default the config's"
+    "--identities", type=int, default=395, help="number of classes; default SYSU-MM01's 395"
+  )
+  parser.add_argument("--dtype", choices=DTYPES, help="compute dtype; default: the config's")
+  parser.add_argument(
+    "--image-size",
+    type=int,
+    nargs=2,
+    metavar=("HEIGHT", "WIDTH"),
+    help="size of the network's input; default: the config's",
   )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags of a timing."""
+  """Adds the flags for timing networks."""
   add_network_arguments(parser)
   parser.add_argument("--repeats", type=int, default=5, help="timed calls of each side")
   parser.add_argument(
@@ -47,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_batch_argument(parser: argparse.ArgumentParser) -> None:
   """Adds the flag that changes the size of a training batch."""
   parser.add_argument(
-    "--batch-pairs", type=int, help="pairs of images in a batch; default the config's"
+    "--batch-pairs", type=int, help="image pairs per batch; default: the config's"
   )
 
 
 def load(path: str, options: argparse.Namespace) -> ConfigDict:
-  """Reads a config and applies what the flags change."""
+  """Reads a config and applies the flags."""
   config = config_lib.load(path, options.overrides)
   if options.dtype:
     config.numerics.dtype = options.dtype
@@ -68,9 +74,9 @@ def load(path: str, options: argparse.Namespace) -> ConfigDict:
 def _identities(pairs: int, images: int) -> int:
   if pairs % images or pairs // images < 2:
     raise UserError(
-      f"--batch-pairs {pairs} is not at least two identities of the config's "
+      f"--batch-pairs {pairs} does not give at least two identities with the config's "
       f"sampler.num_instances = {images} pairs each; choose "
-      f"a multiple of {images} from {2 * images} on"
+      f"a multiple of {images}, at least {2 * images}"
     )
   return pairs // images
 
@@ -92,7 +98,7 @@ def random_images(config: ConfigDict, count: int) -> np.ndarray:
 
 
 def random_batch(config: ConfigDict, identities: int) -> dict[str, np.ndarray]:
-  """Returns a training batch of the config's size; see `common.types.Batch`."""
+  """Returns a random training batch of the config's size; see `common.types.Batch`."""
   people, images = config.sampler.num_identities, config.sampler.num_instances
   both = random_images(config, 2 * people * images)
   batch = dict(zip(("visible", "infrared"), np.split(both, 2), strict=True))

@@ -1,4 +1,4 @@
-"""Whole training steps of some configs: time, arithmetic, memory, beside PyTorch's."""
+"""Benchmark of whole training steps: time, operations and memory, next to PyTorch's."""
 
 import argparse
 import time
@@ -19,16 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Compiles every config's step, times them in turn, and prints a table.
+  """Compiles the step of each config, times them in turn, and prints a table.
 
   Returns:
-    See `comparison.compare`.
+    The numbers from `comparison.compare`.
   """
   return comparison.compare(options, prepare, baseline="train_side")
 
 
 def prepare(path: str, options: argparse.Namespace) -> Side:
-  """Builds and compiles the step of a config for random images, as `train` would."""
+  """Builds and compiles a config's step as `train` does, for random images."""
   config = setting.load(path, options)
   method = setting.create_method(config, options.identities)
   optimizer, mesh = setting.create_optimizer(config, method), mesh_lib.make_mesh()
@@ -55,12 +55,12 @@ def prepare(path: str, options: argparse.Namespace) -> Side:
 
 
 def lower(config, method, optimizer, state, batch, *, unroll: bool = False) -> jax.stages.Lowered:
-  """Lowers the step that training runs, `train.remat` and `train.accumulate` included.
+  """Lowers the training step, including `train.remat` and `train.accumulate`.
 
   Args:
-    config, method, optimizer: see `parts.build_step`.
-    state, batch: arrays or shapes.
-    unroll: of a loop over blocks, the compiler counts one turn only; without a loop, all of them.
+    config, method, optimizer: As in `parts.build_step`.
+    state, batch: Arrays or shapes.
+    unroll: Whether to unroll the loop over blocks, of which the compiler counts only one iteration.
   """
   step = parts.build_step(config, method, optimizer, unroll=unroll)
   return jax.jit(step, donate_argnums=0).lower(state, batch)

@@ -1,8 +1,7 @@
-"""The two-stream baseline in PyTorch: what the JAX networks are timed beside.
+"""The two-stream baseline in PyTorch, with which the JAX networks are compared.
 
-Written for this comparison, as one would write it: modules, channels-last maps, library losses. The
-names are those of AGW's published code, so that `models.convert` moves weights between the two.
-Needs PyTorch; import it where that is sure to be there.
+It is idiomatic PyTorch: modules, channels-last maps, library losses. Names are those of AGW's
+published code, so that `models.convert` converts weights between the two. Needs PyTorch.
 """
 
 import torch
@@ -19,7 +18,7 @@ STREAMS = {"visible": ("visible_module", "visible"), "infrared": ("thermal_modul
 
 
 class Block(nn.Module):
-  """A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 with four times the channels."""
+  """A residual block: two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1."""
 
   def __init__(self, channels: int, filters: int, stride: int, bottleneck: bool):
     super().__init__()
@@ -73,8 +72,8 @@ class TwoStream(nn.Module):
   """Two stems, a shared trunk, pooling, batch-norm neck and classifier.
 
   Args:
-    depth, width: of the ResNet.
-    classes: training identities.
+    depth, width: Depth and stem width of the ResNet.
+    classes: Number of training identities.
     pooling: 'gem' or 'average'.
   """
 
@@ -111,14 +110,14 @@ class TwoStream(nn.Module):
 
 
 def loss(pooled: Tensor, logits: Tensor, labels: Tensor, *, metric: str, margin: float) -> Tensor:
-  """Cross-entropy and metric loss, scalar; see `vireid_jax.losses` for the formulas.
+  """Returns cross-entropy plus metric loss, scalar; see `vireid_jax.losses` for the formulas.
 
   Args:
     pooled: float [n, c].
     logits: float [n, classes].
     labels: int64 [n].
     metric: 'triplet', 'wrt' or 'wrt_legacy'.
-    margin: of 'triplet'.
+    margin: Margin of 'triplet'.
   """
   distance = _distance(pooled)
   same = labels[:, None] == labels[None, :]
@@ -136,9 +135,9 @@ def loss(pooled: Tensor, logits: Tensor, labels: Tensor, *, metric: str, margin:
 
 
 def crop_flip(images: Tensor, *, padding: int = 10) -> Tensor:
-  """Pads, crops back at random and mirrors every image: uint8 [n, h, w, 3] to the same.
+  """Pads, randomly crops and randomly mirrors each image, uint8 [n, h, w, 3].
 
-  One gather for the whole batch, on the device that holds it.
+  One gather for the whole batch, on its device.
   """
   count, height, width, _ = images.shape
   padded = F.pad(images, (0, 0, padding, padding, padding, padding))
@@ -152,7 +151,7 @@ def crop_flip(images: Tensor, *, padding: int = 10) -> Tensor:
 
 
 def normalize(images: Tensor) -> Tensor:
-  """Turns uint8 [n, h, w, 3] into float32 [n, 3, h, w], zero-mean, channels last in memory."""
+  """Normalises uint8 [n, h, w, 3] to float32 [n, 3, h, w], channels last in memory."""
   mean, std = (images.new_tensor(x, dtype=torch.float32) for x in (IMAGENET_MEAN, IMAGENET_STD))
   return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 

@@ -1,6 +1,6 @@
-"""PyTorch's sides of the benchmarks: a training step and an embedding of the two-stream baseline.
+"""PyTorch's sides of the benchmarks: training step and embedding of the two-stream baseline.
 
-Eager or compiled, channels last, autocast where the dtype is bfloat16. Needs PyTorch.
+Eager or compiled, channels last, autocast if the dtype is bfloat16. Needs PyTorch.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from vireid_jax.speed.turns import Side
 def train_side(config: ConfigDict, options: argparse.Namespace, name: str) -> Side:
   """Returns a training step on a fixed batch of random uint8 images.
 
-  Depth, width, size, batch, dtype and optimiser are the config's, and pooling and losses too where
-  its method is AGW. Images are cropped and mirrored in the step, as the JAX sides do, and nothing
-  more: what else the config's augmentation does is left out.
+  Depth, width, image size, batch, dtype and optimiser follow the config, and so do pooling and
+  losses if its method is AGW. Images are cropped and mirrored within the step, as on the JAX sides;
+  any other augmentation of the config is left out.
   """
   device, dtype = _device(), setting.compute_dtype(config)
   network = build(config, options.identities).to(device, memory_format=torch.channels_last)
@@ -44,7 +44,7 @@ def train_side(config: ConfigDict, options: argparse.Namespace, name: str) -> Si
 
 
 def embed_side(config: ConfigDict, options: argparse.Namespace, name: str) -> Side:
-  """Returns the embedding of a fixed batch of random uint8 images of the visible stream."""
+  """Returns the embedding of a fixed batch of random uint8 images by the visible stream."""
   device, dtype = _device(), setting.compute_dtype(config)
   network = build(config, options.identities).to(device, memory_format=torch.channels_last).eval()
   images = torch.from_numpy(setting.random_images(config, options.batch)).to(device)
@@ -64,7 +64,7 @@ def embed_side(config: ConfigDict, options: argparse.Namespace, name: str) -> Si
 
 
 def build(config: ConfigDict, classes: int) -> torch_model.TwoStream:
-  """Returns the baseline in the sizes of a config."""
+  """Returns the baseline with the sizes of a config."""
   options = agw_options(config)
   return torch_model.TwoStream(
     depth=config.method.depth,
@@ -75,7 +75,7 @@ def build(config: ConfigDict, classes: int) -> torch_model.TwoStream:
 
 
 def agw_options(config: ConfigDict) -> dict:
-  """Returns pooling and metric loss: an AGW config's own, else those of `agw_*:base`."""
+  """Returns pooling and metric loss of an AGW config, or of `agw_*:base` for other methods."""
   if config.method.name == "agw":
     return {"pooling": config.method.pooling, "metric": Metric(**config.method.metric)}
   return {"pooling": "average", "metric": Metric("triplet")}
@@ -99,7 +99,7 @@ def make_optimizer(config: ConfigDict, network: torch.nn.Module) -> torch.optim.
 def training_loss(
   config: ConfigDict, network: torch_model.TwoStream, device: torch.device, dtype: str
 ) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
-  """Returns (uint8 batch) -> scalar loss."""
+  """Returns a function from a uint8 batch to the scalar loss."""
   options = agw_options(config)
 
   def compute(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -117,7 +117,7 @@ def training_loss(
 
 
 def _side(name: str, call: Callable[[], None], images: int, dtype: str) -> Side:
-  """Counts the operations of an eager call; lets the first call of a compiled one compile."""
+  """Builds a side; counts the operations of an eager call, or times the compilation."""
   facts = {"dtype": dtype}
   if name == setting.EAGER:
     with FlopCounterMode(display=False) as counter:
@@ -140,11 +140,11 @@ def _device() -> torch.device:
     return torch.device("cpu")
   if backend != "gpu" or not torch.cuda.is_available():
     raise UserError(
-      f"--baseline: JAX runs on {backend}, which PyTorch {torch.__version__} here cannot use; "
+      f"--baseline: JAX runs on {backend}, which this PyTorch {torch.__version__} cannot use; "
       "install a build for the device, or compare on CPU with JAX_PLATFORMS=cpu"
     )
   torch.backends.cudnn.benchmark = True
-  torch.set_float32_matmul_precision("high")  # TF32, as JAX's default precision
+  torch.set_float32_matmul_precision("high")  # TF32, like JAX's default precision
   return torch.device("cuda")
 
 

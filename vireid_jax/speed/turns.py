@@ -1,4 +1,4 @@
-"""Sides that take turns, so that a machine that slows down slows all of them down."""
+"""Times several sides in turn, so that slow phases of the machine affect all of them."""
 
 import dataclasses
 import statistics
@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 
 @dataclasses.dataclass
 class Side:
-  """Something to time.
+  """A piece of work to time.
 
   Attributes:
-    name: unique among those that take turns.
-    call: does the work once and waits until it is done.
-    images: that one call handles; 0 where the work is not about images.
-    facts: what is known without timing, by the name it has in the numbers.
-    is_baseline: the others are compared with it.
-    warm_up: seconds of the first call, which pays for pages and thread pools.
-    seconds: of each timed call.
+    name: Unique name.
+    call: Function that does the work once and waits for the result.
+    images: Number of images per call; 0 if the work is not about images.
+    facts: Numbers known without timing, by name.
+    is_baseline: Whether other sides are compared with this one.
+    warm_up: Seconds of the first call, which includes page faults and the start of threads.
+    seconds: Seconds of each timed call.
   """
 
   name: str
@@ -30,12 +30,12 @@ class Side:
 
   @property
   def median(self) -> float:
-    """Seconds of a call."""
+    """Median seconds of a call."""
     return statistics.median(self.seconds)
 
 
 def take_turns(sides: Sequence[Side], repeats: int) -> None:
-  """Calls every side once to warm it up, then all of them in turn, `repeats` times."""
+  """Calls each side once to warm up, then all of them in turn, `repeats` times."""
   for side in sides:
     side.warm_up = _seconds(side.call)
   for _ in range(repeats):
@@ -44,10 +44,9 @@ def take_turns(sides: Sequence[Side], repeats: int) -> None:
 
 
 def ratio(side: Side, baseline: Side) -> float:
-  """Returns how many times the baseline's images per second a side handles.
+  """Returns a side's images per second divided by the baseline's.
 
-  The median over the turns of the ratio within one turn: what else runs on the machine then counts
-  for both.
+  This is the median of the ratios within each turn, so that other load on the machine affects both.
   """
   pairs = zip(side.seconds, baseline.seconds, strict=True)
   within = statistics.median(theirs / ours for ours, theirs in pairs)
