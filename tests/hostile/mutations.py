@@ -53,7 +53,7 @@ def _replace_word(data: bytes, generator: random.Random) -> bytes:
 
 
 def _shuffle_lines(data: bytes, generator: random.Random) -> bytes:
-  lines = data.trial(b"\n")
+  lines = data.split(b"\n")
   generator.shuffle(lines)
   return b"\n".join(lines)
 
