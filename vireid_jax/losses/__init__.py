@@ -2,6 +2,7 @@
 
 from vireid_jax.losses.center_cluster import center_cluster
 from vireid_jax.losses.circle import circle
+from vireid_jax.losses.center_guided_pair_mining import center_guided_pair_mining
 from vireid_jax.losses.cross_entropy import cross_entropy
 from vireid_jax.losses.discrepancy import domain_alignment, maximum_mean_discrepancy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
@@ -10,6 +11,7 @@ from vireid_jax.losses.domain_distillation import domain_distillation
 from vireid_jax.losses.enhanced_squared_difference import enhanced_squared_difference
 from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
+from vireid_jax.losses.orthogonality import orthogonality
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.shared_specific import shared_specific
 from vireid_jax.losses.teacher import soft_cross_entropy, softened_divergence
@@ -21,6 +23,7 @@ __all__ = [
   "batch_hard_triplet",
   "center_cluster",
   "circle",
+  "center_guided_pair_mining",
   "cross_entropy",
   "divergence",
   "domain_alignment",
@@ -29,6 +32,7 @@ __all__ = [
   "identity_alignment",
   "maximum_mean_discrepancy",
   "metric_loss",
+  "orthogonality",
   "paired_distance",
   "pairwise_distance",
   "separation",
