@@ -31,6 +31,21 @@ def test_both_convolutions_agree(size, stride, shape):
   np.testing.assert_allclose(results[0], results[1], atol=2e-5)
 
 
+@pytest.mark.parametrize("numerics", [XLA, DOT], ids=["xla", "dot"])
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_dilated_kernel_is_a_larger_one_with_zeros_between_its_taps(numerics, dilation):
+  x, kernel = _random(2, 7, 5, 3), _random(3, 3, 3, 4, seed=1)
+  size = 2 * dilation + 1
+  larger = jnp.zeros((size, size, 3, 4)).at[::dilation, ::dilation].set(kernel)
+  dilated = Conv(4, 3, numerics=numerics, dilation=dilation)
+  results = [
+    conv.apply({"params": {"kernel": weights}}, x)
+    for conv, weights in ((dilated, kernel), (Conv(4, size, numerics=XLA), larger))
+  ]
+  assert results[0].shape == (2, 7, 5, 4)
+  np.testing.assert_allclose(*results, atol=1e-4)
+
+
 @pytest.mark.parametrize("size, stride", [(1, 1), (1, 2), (3, 1), (7, 2)])
 @pytest.mark.parametrize("features", [2, 5])  # fewer than the channels, and more
 def test_both_convolutions_have_one_gradient(size, stride, features):

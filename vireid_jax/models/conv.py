@@ -14,7 +14,7 @@ kaiming_normal_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "norma
 
 
 class Conv(nn.Module):
-  """2-D convolution with symmetric zero padding of (size - 1) // 2, as in torchvision.
+  """2-D convolution with symmetric zero padding of dilation (size - 1) / 2, as in torchvision.
 
   Attributes:
     features: Number of output channels.
@@ -23,6 +23,7 @@ class Conv(nn.Module):
     use_bias: Add a learned bias per channel.
     numerics: Dtype and convolution lowering.
     kernel_init: Initialiser of the [size, size, c, features] kernel.
+    dilation: Distance of the kernel's taps, in pixels.
   """
 
   features: int
@@ -31,6 +32,7 @@ class Conv(nn.Module):
   use_bias: bool = False
   numerics: Numerics = Numerics()
   kernel_init: Callable = kaiming_normal_fan_out
+  dilation: int = 1
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
@@ -39,7 +41,7 @@ class Conv(nn.Module):
     dtype = self.numerics.compute_dtype
     kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
     convolve = _convolve_by_dot if self.numerics.use_dot(self.size) else _convolve_by_xla
-    y = convolve(x.astype(dtype), kernel, self.stride)
+    y = convolve(x.astype(dtype), kernel, self.stride, self.dilation)
     if self.use_bias:
       bias = self.param("bias", nn.initializers.zeros, (self.features,), self.numerics.param_dtype)
       y = y + bias.astype(dtype)
@@ -65,7 +67,7 @@ class DepthwiseConv(nn.Module):
     shape, dtype = (self.size, self.size, 1, x.shape[-1]), self.numerics.compute_dtype
     kernel = self.param("kernel", self.kernel_init, shape, self.numerics.param_dtype).astype(dtype)
     if not self.numerics.slice_windows:
-      return _convolve_by_xla(x.astype(dtype), kernel, 1, groups=x.shape[-1])
+      return _convolve_by_xla(x.astype(dtype), kernel, 1, 1, groups=x.shape[-1])
     windows = shifted_slices(x.astype(dtype), size=self.size, stride=1, fill=0)
     weights = kernel.reshape(self.size**2, x.shape[-1])
     return sum(window * weight for window, weight in zip(windows, weights, strict=True))
@@ -96,21 +98,23 @@ def _lowest(x: Array) -> Array:
   return jnp.asarray(-jnp.inf, x.dtype)
 
 
-def _convolve_by_xla(x: Array, kernel: Array, stride: int, groups: int = 1) -> Array:
-  padding = (kernel.shape[0] - 1) // 2
+def _convolve_by_xla(x: Array, kernel: Array, stride: int, dilation: int, groups: int = 1) -> Array:
+  padding = dilation * (kernel.shape[0] - 1) // 2
   return lax.conv_general_dilated(
     x,
     kernel,
     window_strides=(stride, stride),
     padding=((padding, padding), (padding, padding)),
+    rhs_dilation=(dilation, dilation),
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
     feature_group_count=groups,
   )
 
 
-def _convolve_by_dot(x: Array, kernel: Array, stride: int) -> Array:
+def _convolve_by_dot(x: Array, kernel: Array, stride: int, dilation: int) -> Array:
   size, _, channels, features = kernel.shape
-  columns = jnp.concatenate(shifted_slices(x, size=size, stride=stride, fill=0), axis=-1)
+  slices = shifted_slices(x, size=size, stride=stride, dilation=dilation, fill=0)
+  columns = jnp.concatenate(slices, axis=-1)
   return _product(columns, kernel.reshape(size * size * channels, features))
 
 
@@ -148,10 +152,12 @@ def _times_transposed(x: Array, y: Array) -> Array:
 _product.defvjp(_product_forward, _product_backward)
 
 
-def shifted_slices(x: Array, *, size: int, stride: int, fill: float) -> list[Array]:
+def shifted_slices(
+  x: Array, *, size: int, stride: int, fill: float, dilation: int = 1
+) -> list[Array]:
   """The size * size strided views of x that a convolution multiplies, in kernel order."""
   n, height, width, channels = x.shape
-  padding = (size - 1) // 2
+  padding = dilation * (size - 1) // 2
   if padding:
     edges = ((0, 0, 0), (padding, padding, 0), (padding, padding, 0), (0, 0, 0))
     x = lax.pad(x, jnp.asarray(fill, x.dtype), edges)
@@ -159,6 +165,6 @@ def shifted_slices(x: Array, *, size: int, stride: int, fill: float) -> list[Arr
   reach_y, reach_x = (rows - 1) * stride + 1, (columns - 1) * stride + 1
   return [
     lax.slice(x, (0, dy, dx, 0), (n, dy + reach_y, dx + reach_x, channels), (1, stride, stride, 1))
-    for dy in range(size)
-    for dx in range(size)
+    for dy in range(0, dilation * size, dilation)
+    for dx in range(0, dilation * size, dilation)
   ]
