@@ -121,6 +121,42 @@ def test_llcm_trials_equal_the_plain_restatement(direction):
   assert result.std["mAP"] > 0
 
 
+def test_llcm_as_released_searches_the_drawn_infrared_images_in_all_visible_ones():
+  records = llcm_records()
+  features = unit_features(records)
+  found = create("llcm", trials=3, llcm_direction="deen_release").evaluate(features, records, {})
+  assert list(found) == ["visible_to_infrared/deen_release", "infrared_to_visible"]
+  standard = create("llcm", trials=3).evaluate(features, records, {})
+  assert found["infrared_to_visible"] == standard["infrared_to_visible"]
+  result = found["visible_to_infrared/deen_release"]
+  assert result.conditions["llcm_direction"] == "deen_release"
+  gallery = np.flatnonzero(records.modality == VISIBLE)
+  groups = draws.group_by_identity_and_camera(records, INFRARED)
+  assert result.queries == len(groups) and set(result.gallery_sizes) == {len(gallery)}
+  for trial in range(3):
+    queries = draws.random_choice(groups, trial=trial, shots=1)
+    exclude = [
+      [
+        records.identity[q] == records.identity[g] and records.camera[q] == records.camera[g]
+        for g in gallery
+      ]
+      for q in queries
+    ]
+    want = plain_ranking(
+      features[queries] @ features[gallery].T,
+      records.identity[queries],
+      records.identity[gallery],
+      exclude,
+      unique_identities=True,
+    )
+    check(result, trial, want)
+
+
+def test_llcm_direction_of_another_name_is_refused():
+  with pytest.raises(UserError, match=r"llcm_direction holds 'release'.*deen_release"):
+    create("llcm", llcm_direction="release")
+
+
 def test_llcm_leaves_out_same_identity_and_camera_only():
   records = Records([1, 1, 2, 1], [4, 4, 4, 5], [0, 1, 1, 1], ["a", "b", "c", "d"])
   excluded = exclusions.alike(records, ("identity", "camera"), np.array([0]), np.array([1, 2, 3]))

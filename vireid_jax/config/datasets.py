@@ -33,7 +33,13 @@ def _use_regdb(config: ConfigDict) -> None:
 def _use_llcm(config: ConfigDict) -> None:
   config.data.name = "llcm"
   config.data.train_splits = ("train",)
-  config.eval.protocol = ConfigDict({"name": "llcm", "trials": 10})
+  config.eval.protocol = ConfigDict(
+    {
+      "name": "llcm",
+      "trials": 10,
+      "llcm_direction": "standard",  # "deen_release" exchanges the roles of visible queries
+    }
+  )
 
 
 def use_own(config: ConfigDict) -> None:

@@ -8,6 +8,9 @@ from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.protocols.cross_modality import Search
 from vireid_jax.evaluators.protocols.scoring import Setting
 
+LLCM_DIRECTIONS = ("standard", "deen_release")
+EXCHANGED = "visible_to_infrared"
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Search):
@@ -18,18 +21,23 @@ class Protocol(Search):
   Attributes:
     directions: Directions to evaluate: any of "visible_to_infrared", "infrared_to_visible".
     trials: Number of gallery draws, 0 .. trials - 1.
+    llcm_direction: "standard", or "deen_release" to score visible queries as the code of the data
+      set's authors does: it exchanges the roles after the draw, so that the drawn infrared images
+      are searched in all visible ones. That is another task.
   """
 
   trials: int = 10
+  llcm_direction: str = "standard"
 
   def __post_init__(self):
     super().__post_init__()
     checks.count("trials", self.trials)
+    checks.one_of("llcm_direction", self.llcm_direction, LLCM_DIRECTIONS)
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per direction."""
+    """Returns a setting per direction; an exchanged one says so in its name."""
     del metadata
-    return self.search(
+    found = self.search(
       records,
       "llcm",
       {"gallery": "random_choice"},
@@ -38,3 +46,9 @@ class Protocol(Search):
       exclude_same_camera=True,
       unique_identities=True,
     )
+    if self.llcm_direction == "standard" or EXCHANGED not in found:
+      return found
+    standard = found.pop(EXCHANGED)
+    conditions = {**standard.conditions, "llcm_direction": self.llcm_direction}
+    exchanged = dataclasses.replace(standard, conditions=conditions, drawn_search=True)
+    return {f"{EXCHANGED}/{self.llcm_direction}": exchanged, **found}

@@ -25,6 +25,7 @@ class Setting:
       nothing out.
     unique_identities: Whether CMC counts identities instead of images.
     not_run: Reason why the data do not allow this setting; empty if they do.
+    drawn_search: Exchange the roles: the images that a trial draws are searched in the fixed ones.
   """
 
   conditions: Mapping
@@ -33,12 +34,19 @@ class Setting:
   exclude: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
   unique_identities: bool = False
   not_run: str = ""
+  drawn_search: bool = False
 
   def comparisons(self) -> Iterator[Comparison]:
     """Yields the comparison of each trial, one at a time: exclusions take q x g bytes."""
-    for gallery in self.galleries:
-      exclude = self.exclude and self.exclude(self.queries, gallery)
-      yield Comparison(self.queries, gallery, exclude, self.unique_identities)
+    for drawn in self.galleries:
+      queries, gallery = (drawn, self.queries) if self.drawn_search else (self.queries, drawn)
+      exclude = self.exclude and self.exclude(queries, gallery)
+      yield Comparison(queries, gallery, exclude, self.unique_identities)
+
+  def sizes(self) -> list[tuple[int, int]]:
+    """Returns the numbers of queries and gallery images of each trial."""
+    sizes = [(len(self.queries), len(drawn)) for drawn in self.galleries]
+    return [size[::-1] for size in sizes] if self.drawn_search else sizes
 
 
 class Scored:
@@ -56,8 +64,8 @@ class Scored:
   def sides(self, records: Records) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns two sorted arrays of rows whose similarities serve all trials and directions.
 
-    The queries of each setting are one of them, and its galleries are drawn from the other. If
-    None, similarities are computed for each trial separately.
+    The queries of each setting are one of them, or drawn from the second, and its galleries are
+    drawn from the other. If None, similarities are computed for each trial separately.
     """
     del records
 
@@ -105,10 +113,11 @@ def _result(setting, records, similarities, conditions):
   conditions = {**setting.conditions, **conditions}
   if setting.not_run:
     return results.SettingResult(conditions=conditions, not_run=setting.not_run)
+  sizes = setting.sizes()
   return results.from_summaries(
     [similarities.scores(each, records).summary() for each in setting.comparisons()],
-    queries=len(setting.queries),
-    gallery_sizes=[len(gallery) for gallery in setting.galleries],
+    queries=sizes[0][0],
+    gallery_sizes=[size for _, size in sizes],
     same_gallery=draws.are_same(setting.galleries),
     conditions=conditions,
   )
@@ -138,9 +147,11 @@ class _Similarities:
     if not self._sides:
       return comparison.similarity(self._features, normalize=self._normalize), None
     left, right = self._sides
-    if np.array_equal(comparison.queries, left):
-      return self._matrix, np.searchsorted(right, comparison.gallery)
-    return self._matrix.T, np.searchsorted(left, comparison.gallery)
+    queries, gallery = comparison.queries, comparison.gallery
+    if np.array_equal(queries, left):
+      return self._matrix, np.searchsorted(right, gallery)
+    rows = slice(None) if np.array_equal(queries, right) else np.searchsorted(right, queries)
+    return self._matrix.T[rows], np.searchsorted(left, gallery)
 
   def _reranker_of(self, queries):
     known, reranker = self._reranker
