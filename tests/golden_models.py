@@ -62,13 +62,16 @@ def abstract(method):
   return first_state.abstract_variables((64, 32), 0, method)
 
 
-def official(name, dtype, conv_impl="auto", *, reference=None, as_published=True, **options):
+def official(
+  name, dtype, conv_impl="auto", *, model="", reference=None, as_published=True, **options
+):
   """Returns a method and its variables, filled from the official names by the importer.
 
   Args:
     name: of the method.
     dtype: of its network.
     conv_impl: how the network computes convolutions.
+    model: of which official model; that of the method's name by default.
     reference: see `state_dict`.
     as_published: overwrite what the published code overwrites when it loads a file.
     **options: of the method.
@@ -79,7 +82,7 @@ def official(name, dtype, conv_impl="auto", *, reference=None, as_published=True
   )
   table = convert.name_table(name)
   variables, ignored = convert.import_weights(
-    abstract(method), state_dict(name, reference), table, as_published=as_published
+    abstract(method), state_dict(model or name, reference), table, as_published=as_published
   )
   return method, variables, ignored
 

@@ -159,7 +159,9 @@ def test_both_stems_start_from_the_same_weights():
   assert isinstance(kept, jax.ShapeDtypeStruct)
 
 
-@pytest.mark.parametrize("name, unused", [("agw", 690), ("caj", 690), ("mpanet", 54)])
+@pytest.mark.parametrize(
+  "name, unused", [("agw", 690), ("caj", 690), ("deen", 691), ("mpanet", 54)]
+)
 def test_official_names_cover_every_tensor_and_round_trip(name, unused):
   method = methods.create(
     {"name": name},

@@ -1,8 +1,8 @@
 """Losses: pure functions of arrays. No Linen, no configuration."""
 
 from vireid_jax.losses.center_cluster import center_cluster
-from vireid_jax.losses.circle import circle
 from vireid_jax.losses.center_guided_pair_mining import center_guided_pair_mining
+from vireid_jax.losses.circle import circle
 from vireid_jax.losses.cross_entropy import cross_entropy
 from vireid_jax.losses.discrepancy import domain_alignment, maximum_mean_discrepancy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
@@ -22,8 +22,8 @@ __all__ = [
   "METRIC_LOSSES",
   "batch_hard_triplet",
   "center_cluster",
-  "circle",
   "center_guided_pair_mining",
+  "circle",
   "cross_entropy",
   "divergence",
   "domain_alignment",

@@ -26,10 +26,10 @@ def center_guided_pair_mining(
   Every identity counts the same. No gradient flows through sg d(o_p, g_p).
 
   Args:
-    original: visible and infrared features, float [n, d] each, not normalised.
-    generated: the features that a branch makes of the same images, likewise.
+    original: Visible and infrared features, float [n, d] each, not normalised.
+    generated: Features that a branch makes of the same images, likewise.
     labels: int [n], of the rows of all four.
-    margin: in the unit of the features' distance.
+    margin: Margin, in the unit of the feature distance.
 
   Returns:
     Scalar, at least 0; 2 margin when all features are equal.
@@ -41,7 +41,7 @@ def center_guided_pair_mining(
   same = labels[:, None] == labels[None, :]
   count = same.sum(axis=1)
   v, i, gv, gi = (_centers(x, same, count) for x in (*original, *generated))
-  # One row per image: the number of identities, a shape, need not be known to the compiler.
+  # One row per image, so that no shape depends on the number of identities.
   weight = (1 / count) / jnp.sum(1 / count)
   rows = _hinges(i, gv, v, same, margin) + _hinges(v, gi, i, same, margin)
   return jnp.sum(weight * rows) / 2

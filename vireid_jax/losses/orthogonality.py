@@ -14,7 +14,8 @@ def orthogonality(first: Array, second: Array) -> Array:
   the loss is negative where embeddings point away from each other.
 
   Args:
-    first, second: float [n, d], the generated embeddings of the same images.
+    first: float [n, d], the first generated embedding of each image.
+    second: float [n, d], the second one of the same images.
 
   Returns:
     Scalar, of either sign.

@@ -61,7 +61,8 @@ def name_table(name: str) -> NameTable:
   """Returns a family's table.
 
   Args:
-    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'dns' or 'mpanet'.
+    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns' or
+      'mpanet'.
 
   Raises:
     UserError: no PyTorch model of that name is known.
@@ -137,6 +138,21 @@ _DNS_HSS = {
 _DNS_CSS = {"norm": "0", "expand": "1", "reduce": "4"}
 
 
+def _deen(path: Path) -> str | None:
+  _, *modules, _ = path
+  match modules:
+    case ["backbone", part, *_] if part.startswith("stages_"):
+      return _prefix(_AGW_STREAMS["shared"], _resnet(path, path[3:]))
+    case ["backbone", part, block, layer] if part.startswith("aggregate_"):
+      number = int(part.removeprefix("aggregate_")) + 1
+      layer = {"out": "W.0", "norm": "W.1"}.get(layer, layer)
+      return _leaf(path, f"MFA{number}.{block.upper()}.{layer}")
+    case ["backbone", "expand", layer]:
+      branch, part = layer.removeprefix("branch").split("_")
+      return _leaf(path, f"DEE.FC{branch}{part.removeprefix('dilation').removeprefix('out')}")
+  return _agw(path)
+
+
 def _mpanet(path: Path) -> str | None:
   collection, *modules, leaf = path
   if collection == "mean_classifiers":
@@ -204,6 +220,12 @@ TABLES = {
   ),
   "agw": _AGW,
   "caj": dataclasses.replace(_AGW, name="caj"),  # and CAJ+: the network is AGW's
+  "deen": dataclasses.replace(
+    _AGW,
+    name="deen",
+    rule=_deen,
+    ignored_because=_AGW.ignored_because.replace("AGW", "DEEN"),
+  ),
   "dns": NameTable(
     "dns",
     _dns,
