@@ -4,24 +4,25 @@ from vireid_jax.common.version import __version__
 
 __all__ = ["__version__", "load", "train"]
 
-# Imports are inside the functions, so that importing the package stays light: JAX alone takes a
-# second.
+# Imports are inside the functions to keep `import vireid_jax` fast: importing JAX takes a second.
 
 
 def train(config, workdir):
-  """Trains, or continues, and evaluates: `vireid_jax.train("mun_synthetic:smoke", "runs/first")`.
+  """Trains and evaluates a config: `vireid_jax.train("mun_synthetic:smoke", "runs/first")`.
+
+  Training continues from the workdir's latest checkpoint.
 
   Args:
-    config: a name or path with variants behind a colon, as --config takes it; or a ConfigDict, such
-      as `vireid_jax.config.load("mun_synthetic")` with values changed.
-    workdir: receives checkpoints, metrics and results; made when absent.
+    config: Name or path, with variants after a colon, like --config; or a ConfigDict, such as
+      `vireid_jax.config.load("mun_synthetic")` with changed values.
+    workdir: Folder for checkpoints, metrics and results; created if missing.
 
   Returns:
-    A `vireid_jax.experiment.outcome.Outcome`: `results` by setting, `test_images(modality)`, and
-    the table of the last step when printed.
+    A `vireid_jax.experiment.outcome.Outcome` with `results` by setting and `test_images(modality)`;
+    it prints as the table of the last step.
 
   Raises:
-    UserError: for bad input, before anything compiles; or a workdir of another config.
+    UserError: Invalid input, before anything compiles, or a workdir of another config.
   """
   from vireid_jax.experiment import outcome
 
@@ -29,19 +30,19 @@ def train(config, workdir):
 
 
 def load(checkpoint, *, step=None, normalize=True, batch=64):
-  """Reads a trained network for use: `model = vireid_jax.load("runs/mun")`.
+  """Loads a trained network: `model = vireid_jax.load("runs/mun")`.
 
   Args:
-    checkpoint: a workdir, its `best` folder, what `import_weights` wrote, or an export.
-    step: of the checkpoint; the latest when None.
-    normalize: scale features to unit length, as evaluations do by default.
-    batch: pictures embedded at once, at most.
+    checkpoint: A workdir, its `best` folder, the output of `import_weights`, or an export.
+    step: Step of the checkpoint; the latest if None.
+    normalize: L2-normalise features, as evaluations do by default.
+    batch: Maximal number of images embedded at once.
 
   Returns:
     A `vireid_jax.retrieval.model.Model` with `embed`, `embed_folder` and `rank`.
 
   Raises:
-    UserError: no checkpoint there, none of this step, or a method with other options now.
+    UserError: There is no such checkpoint, or the method's options have changed since.
   """
   from vireid_jax.retrieval import model
 

@@ -7,7 +7,7 @@ from vireid_jax.common import interrupts
 
 def main() -> NoReturn:
   """Runs the process's command line, and ends with its exit code."""
-  interrupts.install()  # the imports of a command take a moment
+  interrupts.install()  # before slow imports
   from vireid_jax.cli import line
 
   line.start()

@@ -1,18 +1,18 @@
-"""Runs a list of variants of a config over seeds, and prints the table of what each one gives.
+"""Trains variants of a config over several seeds, and prints a table of their results.
 
   python -m vireid_jax.ablate --config configs/mun_synthetic.py --workdir runs/mun \\
       --seeds 0,1,2 base full "full --config.method.metric.name=triplet"
 
-A row is what stands behind the colon of `--config file.py:`, or 'full' for the file as it is, with
-overrides behind it. Overrides outside a row hold for all of them. Every row and seed is a run of
-`vireid_jax.main` with a workdir of its own, DIR/ROW/seed_0 ...; the same command skips what is
-finished and continues what is not. `--jobs 2` runs two at a time, each on its share of the cores.
+A row is a variant, as after the colon of `--config file.py:`, or 'full' for the file itself,
+followed by overrides. Overrides outside a row apply to all rows. Each row and seed is a run of
+`vireid_jax.main` in its own workdir, DIR/ROW/seed_0 ...; the same command skips finished runs and
+continues the others. `--jobs 2` trains two runs at a time, each on its share of the cores.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import sys
 
@@ -27,20 +27,20 @@ def main(argv: list[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   parser = app.Parser(
     prog="python -m vireid_jax.ablate",
-    description="Runs variants of a config over seeds.",
-    epilog="--config.key=value outside a row is an override of every row",
+    description="Trains variants of a config over several seeds.",
+    epilog="--config.key=value outside a row overrides a value in all rows",
     allow_abbrev=False,
   )
   parser.add_argument(
-    "--config", required=True, help="FILE.py or a name, [:VARIANT], that every row starts from"
+    "--config", required=True, help="FILE.py or a name, [:VARIANT], that all rows start from"
   )
   parser.add_argument(
-    "--workdir", help="receives ROW/seed_N and table.md; default runs/<config>-ablation"
+    "--workdir", help="folder for ROW/seed_N and table.md; default runs/<config>-ablation"
   )
-  parser.add_argument("--seeds", default="0,1,2", help="between commas; default 0,1,2")
+  parser.add_argument("--seeds", default="0,1,2", help="separated by commas; default 0,1,2")
   parser.add_argument("--jobs", type=app.positive, default=1, help="runs at a time; default 1")
   parser.add_argument(
-    "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, with overrides behind it"
+    "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, followed by overrides"
   )
   given = parser.parse_args(argv)
   common = given.overrides
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
   ablation.check(given.config, rows, common)
   if given.workdir is None:
     given.workdir = str(config_lib.workdir(given.config, "-ablation"))
-    print(f"workdir: {given.workdir} (another one: --workdir)", flush=True)
+    print(f"workdir: {given.workdir} (change it with --workdir)", flush=True)
   workdir = files.folder_named(given.workdir, "--workdir")
   failed = ablation.run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
   for message in failed:

@@ -1,13 +1,13 @@
-"""Measures the parts whose speed matters: `python -m vireid_jax.benchmark ranking`.
+"""Measures speed: `python -m vireid_jax.benchmark ranking`.
 
-A benchmark is a function of the parsed arguments that prints what it finds and returns plain
-values; `BENCHMARKS` names them, and a module that brings one adds its own flags.
+A benchmark is a function of the parsed arguments that prints its measurements and returns them as
+plain values. `BENCHMARKS` lists all; the module of a benchmark adds its flags.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 import json
@@ -19,19 +19,21 @@ from vireid_jax.speed.benchmarks import BENCHMARKS
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-  """Reads the command line; `arguments` defaults to that of the process."""
+  """Parses the command line; `arguments` defaults to the process's."""
   parser = app.Parser(prog="python -m vireid_jax.benchmark", description=__doc__)
   commands = parser.add_subparsers(dest="benchmark", required=True)
   for name, (summary, add_arguments, run) in BENCHMARKS.items():
     command = commands.add_parser(name, help=summary, description=summary)
-    command.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
+    command.add_argument(
+      "--json", type=pathlib.Path, help="also write the measurements to this file"
+    )
     command.set_defaults(run=run)
     add_arguments(command)
   return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> dict:
-  """Runs one benchmark, prints its numbers, and returns them."""
+  """Runs one benchmark, prints its measurements, and returns them."""
   options = parse(arguments)
   if options.json:  # before minutes of measuring, not after
     files.check_file(options.json, "--json")
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> dict:
 
 
 def _main() -> None:
-  main()  # its numbers are no exit code
+  main()  # its result is not an exit code
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws a picture with every corruption at every severity.
+"""Draws an image with every corruption at every severity.
 
 python -m vireid_jax.corruption_sheet photo.jpg sheet.png
 """
@@ -6,7 +6,7 @@ python -m vireid_jax.corruption_sheet photo.jpg sheet.png
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 import pathlib
@@ -22,10 +22,10 @@ from vireid_jax.report.sheets.corruptions import contact_sheet
 
 
 def draw(given: argparse.Namespace) -> None:
-  """Reads a picture and writes its sheet.
+  """Reads an image and writes its sheet.
 
   Raises:
-    UserError: no such picture, or a name that says no format of pictures.
+    UserError: There is no such image, or the output's suffix is not an image format.
   """
   from PIL import Image
 
@@ -43,10 +43,11 @@ def draw(given: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   parser = app.Parser(
-    prog="python -m vireid_jax.corruption_sheet", description="Draws every corruption of a picture."
+    prog="python -m vireid_jax.corruption_sheet",
+    description="Draws an image with every corruption.",
   )
-  parser.add_argument("picture", type=app.place, help="to be damaged")
-  parser.add_argument("out", type=app.place, help="the sheet to write, such as sheet.png")
+  parser.add_argument("picture", type=app.path, help="image to corrupt")
+  parser.add_argument("out", type=app.path, help="sheet to write, such as sheet.png")
   return app.run(parser, draw, arguments, compiles=False)
 
 

@@ -1,15 +1,15 @@
-"""Prints what configs cost, variant by variant.
+"""Prints the parameters and operations of configs.
 
   python -m vireid_jax.cost configs/tmpa_sysu.py:base configs/tmpa_sysu.py
 
-Nothing is computed and no data set is needed. Parameters in training include the classifiers;
-those at test are the ones that the feature of one image of one modality depends on.
+Nothing is computed, and no data set is needed. Training parameters include the classifiers; test
+parameters are those that the feature of an image of one modality depends on.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 from collections.abc import Sequence

@@ -1,17 +1,17 @@
-"""Features of any folder of pictures.
+"""Writes the features of a folder of images.
 
   python -m vireid_jax.embed --checkpoint runs/mun --images photos --modality visible \\
     --out features.npz
 
-The file holds `features` float32 [n, d], `names` (relative to the folder, sorted), and, as JSON
-text, `facts` (modality, method, checkpoint, ...) and `skipped` (the reason by name of each file
-that is no picture, or damaged).
+The file has `features`, float32 [n, d], `names` (relative to the folder, sorted) and, as JSON text,
+`facts` (modality, method, checkpoint, ...) and `skipped` (the files that are damaged or not images,
+with the reason).
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ from vireid_jax.retrieval.features import embed
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = app.parser("embed", "Writes the features of all pictures below a folder.")
+  parser = app.parser("embed", "Writes the features of all images in a folder.")
   parser.add_argument(
-    "--images", required=True, type=app.place, help="folder of pictures, searched recursively"
+    "--images", required=True, type=app.path, help="folder of images, searched recursively"
   )
   parser.add_argument(
-    "--modality", required=True, choices=MODALITIES, help="the camera that took the pictures"
+    "--modality", required=True, choices=MODALITIES, help="modality of the images"
   )
-  parser.add_argument("--out", required=True, type=app.place, help="file to write, .npz")
-  parser.add_argument("--raw", action="store_true", help="do not scale features to unit length")
-  parser.add_argument("--batch", type=int, default=64, help="pictures at once, at most")
+  parser.add_argument("--out", required=True, type=app.path, help="file to write, .npz")
+  parser.add_argument("--raw", action="store_true", help="do not L2-normalise features")
+  parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
   return parser
 
 

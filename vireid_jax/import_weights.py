@@ -1,15 +1,15 @@
-"""Makes a checkpoint of our own from the authors' PyTorch weights.
+"""Converts the authors' PyTorch weights to a checkpoint.
 
 python -m vireid_jax.import_weights --config configs/mpanet_sysu.py --weights FILE --workdir DIR
 
-`--mode=evaluate` and continued training read it like any other; it stands at step 0. The data set
-must be prepared: its training identities and the length of an epoch are kept with the weights.
+It is a checkpoint of step 0, which `--mode=evaluate` and training read like any other. The data set
+must be prepared: its training identities and the length of an epoch are stored with the weights.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 from absl import flags, logging
 
@@ -19,7 +19,7 @@ from vireid_jax.experiment.imported import import_weights
 from vireid_jax.models import convert
 
 UNUSED = ("mode", "step", "html", "coordinator_address", "num_processes", "process_id")
-_WEIGHTS = flags.DEFINE_string("weights", None, "File or hub name of the authors' weights.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Weights file or hub name.")
 
 
 def main(argv: list[str]) -> int:

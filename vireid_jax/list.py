@@ -1,4 +1,4 @@
-"""Lists what there is by name: methods, configs, data sets and protocols.
+"""Lists methods, configs, data sets and protocols by name.
 
 python -m vireid_jax.list
 """
@@ -6,7 +6,7 @@ python -m vireid_jax.list
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   )
   parser.add_argument(
     "--data_dir",
-    type=app.place,
-    help="where prepared data sets are; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
+    type=app.path,
+    help="root of the prepared data sets; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
 
   def call(given: argparse.Namespace) -> None:

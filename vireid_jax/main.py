@@ -1,9 +1,9 @@
-"""Command line: python -m vireid_jax.main --config configs/agw_sysu.py --workdir DIR."""
+"""Trains, evaluates or reports: python -m vireid_jax.main --config configs/agw_sysu.py."""
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 from absl import flags
 
@@ -11,7 +11,9 @@ from vireid_jax.cli import config_flag, modes, run_flags
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
 
-_PRINT_CONFIG = flags.DEFINE_bool("print_config", False, "Print the whole config; do not train.")
+_PRINT_CONFIG = flags.DEFINE_bool(
+  "print_config", False, "Print the whole config instead of training."
+)
 
 
 def main(argv: list[str]) -> int:
@@ -21,8 +23,10 @@ def main(argv: list[str]) -> int:
   if _PRINT_CONFIG.value and run_flags.MODE.value != "train":
     raise UserError(f"--print_config is for --mode=train; --mode is {run_flags.MODE.value}")
   if run_flags.MODE.value == "report":
-    if config_flag.kept():
-      raise UserError(f"{config_flag.kept()[0]}: a report reads no config; leave it out")
+    if config_flag.deferred_overrides():
+      raise UserError(
+        f"{config_flag.deferred_overrides()[0]}: a report reads no config; leave it out"
+      )
     given = run_flags.WORKDIR.value
     items = [str(run_flags.workdir())] if given is None else given.split(",")
     for item in items:

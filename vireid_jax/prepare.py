@@ -1,17 +1,17 @@
-"""Turns a data set owner's files, or the renderer's pictures, into a prepared data set.
+"""Converts a data set's original files, or rendered images, to a prepared data set.
 
   python -m vireid_jax.prepare sysu_mm01 --manual_dir DIR
   python -m vireid_jax.prepare own --manual_dir DIR
   python -m vireid_jax.prepare vireid_synthetic/quick
 
-The layout is checked first, then every image is decoded once, and only then is anything
-written. A data set appears under its final name when it is complete, in one rename.
+The layout is checked and every image is decoded before anything is written. A data set appears
+under its final name only when it is complete.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument("name", help="sysu_mm01, regdb, llcm, own or vireid_synthetic/PRESET")
   parser.add_argument(
     "--manual_dir",
-    type=app.place,
-    help="folder with the owner's files (docs/datasets.md, own_data.md)",
+    type=app.path,
+    help="folder with the original files (docs/datasets.md, own_data.md)",
   )
   parser.add_argument(
     "--data_dir",
-    type=app.place,
-    help="where prepared data sets go; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
+    type=app.path,
+    help="root of the prepared data sets; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
   parser.add_argument(
-    "--skip_corrupt", action="store_true", help="leave out images that do not decode"
+    "--skip_corrupt", action="store_true", help="leave out images that cannot be decoded"
   )
-  parser.add_argument("--overwrite", action="store_true", help="prepare again")
+  parser.add_argument("--overwrite", action="store_true", help="prepare again and replace")
   return parser
 
 

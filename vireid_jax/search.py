@@ -1,16 +1,16 @@
-"""Search for people in a folder of pictures.
+"""Searches for people in a folder of images.
 
   python -m vireid_jax.search --checkpoint runs/mun --gallery photos --query night.png \\
     --query_modality infrared
 
-Prints the ranked list of each query and writes a page with the pictures. The features of the
-gallery are kept in an index file beside it and brought up to date by the next search.
+Prints a ranked list per query and writes a page with the images. The gallery's features are kept in
+an index file next to it, which the next search updates.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from vireid_jax.retrieval.search import search
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = app.parser("search", "Ranks the pictures of a folder for each query picture.")
-  place = {"required": True, "type": app.place}
-  parser.add_argument("--gallery", **place, help="folder of pictures to search in")
-  parser.add_argument("--query", **place, help="a picture, or a folder of them")
+  parser = app.parser("search", "Ranks a folder of images for each query.")
+  path = {"required": True, "type": app.path}
+  parser.add_argument("--gallery", **path, help="folder of images to search")
+  parser.add_argument("--query", **path, help="an image, or a folder of images")
   parser.add_argument("--query_modality", required=True, choices=MODALITIES)
   parser.add_argument("--gallery_modality", choices=MODALITIES, default=MODALITIES[0])
-  parser.add_argument("--top", type=int, default=10, help="length of the lists")
+  parser.add_argument("--top", type=int, default=10, help="length of each list")
   parser.add_argument(
-    "--index", type=app.place, help="index file; default GALLERY.MODALITY.index.npz beside it"
+    "--index", type=app.path, help="index file; default GALLERY.MODALITY.index.npz"
   )
   parser.add_argument("--out", default="search.html", help="page to write; '' for none")
-  parser.add_argument("--batch", type=int, default=64, help="pictures embedded at once, at most")
+  parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
   return parser
 
 

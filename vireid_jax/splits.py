@@ -1,15 +1,15 @@
-"""Trains and evaluates every split of a data set that has several, and averages.
+"""Trains and evaluates all splits of a data set that has several, such as RegDB, and averages.
 
 python -m vireid_jax.splits --config configs/agw_regdb.py --workdir runs/agw_regdb
 
-Each split has a workdir of its own, `split_01` ... in the given one. The same command continues
-where it was stopped: finished splits are skipped, an unfinished one goes on from its checkpoint.
+The run of each split is in a folder of the workdir, `split_01` and so on. The same command
+continues after a stop: it skips finished splits and resumes an unfinished one from its checkpoint.
 """
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 from absl import flags
 
@@ -18,14 +18,14 @@ from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError
 from vireid_jax.experiment.splits import SPLITS, evaluate_splits, parse_splits, train_splits
 
-_SPLITS = flags.DEFINE_list("splits", None, "Which splits, for example 1,2,3; all ten when absent.")
+_SPLITS = flags.DEFINE_list("splits", None, "Splits to run, for example 1,2,3; default all ten.")
 
 
 def _refuse_what_is_unused(given: flags.FlagValues) -> None:
   if given.mode == "report" or given.html is not None:
     raise UserError(
-      f"reports are made by {hints.command('report', '--workdir', 'DIR')}, which takes the folder "
-      "of the splits as well; here --mode is train or evaluate"
+      f"{hints.command('report', '--workdir', 'DIR')} makes reports, also of the folder of all "
+      "splits; here --mode is train or evaluate"
     )
   if given.step is not None and given.mode != "evaluate":
     raise UserError(f"--step={given.step} is for --mode=evaluate; --mode is {given.mode}")
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
   workdir = run_flags.workdir("-splits")
   run_flags.prepare_devices()
   if evaluates:
-    step, overrides = flags.FLAGS.step, config_flag.kept()
+    step, overrides = flags.FLAGS.step, config_flag.deferred_overrides()
     print(evaluate_splits(config, workdir, splits, step=step, overrides=overrides))
     return 0
   return modes.until_stopped(lambda: print(train_splits(config, workdir, splits or SPLITS)))

@@ -1,9 +1,9 @@
-"""Command line: writes synthetic data sets in the owners' layouts, or a picture of them."""
+"""Writes synthetic data sets in the original layouts, or a contact sheet of them."""
 
 from vireid_jax.common import interrupts
 
 if __name__ == "__main__":
-  interrupts.install()  # the imports below take a moment
+  interrupts.install()  # before slow imports
 
 import argparse
 import os
@@ -31,13 +31,15 @@ def build_parser() -> argparse.ArgumentParser:
   )
   parser.add_argument("what", help=f"{', '.join(WRITERS)} or {CONTACT_SHEET}")
   parser.add_argument(
-    "--out", required=True, type=app.place, help="folder to write (contact_sheet: a picture)"
+    "--out", required=True, type=app.path, help="folder to write (contact_sheet: an image)"
   )
   parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(PRESETS)}")
-  parser.add_argument("--identities", type=int, help="total; shared out as the preset does")
+  parser.add_argument(
+    "--identities", type=int, help="total number of identities; split in the preset's proportions"
+  )
   parser.add_argument("--images_per_camera", type=int, help="images per identity and camera")
-  parser.add_argument("--seed", type=int, help="another world")
-  parser.add_argument("--masks", action="store_true", help="write the silhouettes too")
+  parser.add_argument("--seed", type=int, help="seed of the synthetic world")
+  parser.add_argument("--masks", action="store_true", help="also write silhouettes")
   parser.add_argument("--workers", type=app.positive, default=min(2, os.cpu_count() or 1))
   return parser
 

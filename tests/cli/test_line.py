@@ -103,8 +103,8 @@ def started_door(door, *words):
     (["import_weigths"], "did you mean 'import-weights'?"),
     (["x\x1b[2J"], r"unknown command 'x\x1b[2J'; allowed: ablate, benchmark, "),
     (["--config", "a.py"], "unknown option --config; the command comes first"),
-    (["train", "--mode=report"], "vireid train has a mode of its own; leave --mode out"),
-    (["report", "--mode", "train"], "vireid report has a mode of its own"),
+    (["train", "--mode=report"], "vireid train sets --mode itself; leave it out"),
+    (["report", "--mode", "train"], "vireid report sets --mode itself"),
   ],
 )
 def test_wrong_command_lines_end_in_one_line(words, said, capsys, monkeypatch):

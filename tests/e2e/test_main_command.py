@@ -38,7 +38,7 @@ def table(output):
 def test_the_short_form_trains_evaluates_and_finds_its_run_again(call, tmp_path):
   first = call(*CONFIG)
   assert first.returncode == 0, first.stderr
-  assert first.stdout.splitlines()[0] == f"workdir: {FOLDER} (another one: --workdir)"
+  assert first.stdout.splitlines()[0] == f"workdir: {FOLDER} (change it with --workdir)"
   assert (tmp_path / FOLDER / "checkpoints" / "4").is_dir()
   rows = table(first.stdout)
   assert len(rows) == 8

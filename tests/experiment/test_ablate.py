@@ -166,5 +166,5 @@ def test_without_a_workdir_rows_go_where_the_config_says(tmp_path, monkeypatch, 
   monkeypatch.setattr(ablation.ablation_table, "render", lambda *given: "table")
   assert ablate.main(["--config", CONFIG, "base"]) == 0
   folder = f"runs/{pathlib.Path(CONFIG).stem}-ablation"
-  assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (another one: --workdir)"
+  assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (change it with --workdir)"
   assert (tmp_path / folder / "table.md").read_text() == "table"

@@ -105,7 +105,7 @@ def test_a_file_that_was_changed_at_once_is_read_again(tmp_path):
     ("--config.optim.lr=\x1b[31m\n", r"--config.optim.lr = '\\x1b\[31m\\n'; allowed: a number"),
     ("--config.seed=1.5", "--config.seed = '1.5'; allowed: a whole number"),
     ("--config.eval.flip=perhaps", "--config.eval.flip = 'perhaps'; allowed: True or False"),
-    ("--config.data.image_size=(1,", "allowed: values between commas"),
+    ("--config.data.image_size=(1,", "allowed: values separated by commas"),
     ("--config.optim=5", "--config.optim = '5'; allowed: a dictionary in quotes"),
     ('--config.optim={"lr": 2', """--config.optim = '{"lr": 2'; allowed: a dictionary"""),
     ("--config.data.image_size[0]=5", r"no such key; did you mean config.data.image_size"),
@@ -154,7 +154,7 @@ def test_a_run_without_a_workdir_goes_where_its_config_says(arguments, folder, m
   with command_lines.parsed(*arguments) as main:
     assert str(main.run_flags.workdir()) == folder
   said = capsys.readouterr()
-  line = f"workdir: {folder} (another one: --workdir)\n"
+  line = f"workdir: {folder} (change it with --workdir)\n"
   expected = ("", "") if folder == "there" else (("", line) if folder == "runs" else (line, ""))
   assert (said.out, said.err) == expected
 
@@ -170,7 +170,7 @@ def test_a_frozen_config_can_be_overridden(tmp_path):
 def test_a_config_that_holds_itself_is_refused(tmp_path):
   path = tmp_path / "mine.py"
   path.write_text(f"{START}  config.optim.again = config\n  return config\n")
-  with pytest.raises(UserError, match="does one of them hold itself"):
+  with pytest.raises(UserError, match="does one of them contain itself"):
     command_lines.config("--config", str(path))
 
 

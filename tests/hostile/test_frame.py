@@ -97,7 +97,7 @@ def test_output_that_cannot_be_written_is_an_error_and_no_output_is_none():
     )
   _, errors = process.communicate()
   assert process.returncode == 1
-  assert errors == "error: the disk is full; make room or rights, or name another place\n"
+  assert errors == "error: the disk is full; free space or give this user access, or choose another path\n"
   shell = 'exec "$0" -c "$1" >&- 2>&-'
   assert subprocess.run(["/bin/sh", "-c", shell, sys.executable, program], cwd=ROOT).returncode == 0
 

@@ -1,1 +1,1 @@
-"""The frame of the command-line doors: flags, configs, errors, exit codes, signals."""
+"""What all commands share: flags, configs, errors, exit codes and signals."""

@@ -1,8 +1,8 @@
-"""The frame of every command: signals, errors without a traceback, exit codes.
+"""Runs commands: handles signals, reports errors without a traceback, sets exit codes.
 
-A door ends with `app.start(main)`. One whose imports take longer than a moment, JAX for
-example, calls `interrupts.install()` in front of them too, so that a signal then is heard. The exit
-codes are 0 for done, `EXIT_ERROR` for any error, `interrupts.EXIT_STOPPED` for stopped by a signal.
+A door ends with `app.start(main)`. If its imports are slow, such as JAX, it also calls
+`interrupts.install()` before them, so that signals during the imports are handled. Exit codes are 0
+on success, `EXIT_ERROR` on an error, and `interrupts.EXIT_STOPPED` when stopped by a signal.
 """
 
 import argparse
@@ -21,10 +21,10 @@ OVERRIDES = "--config.key=value overrides a value of the config, such as --confi
 
 
 class Parser(argparse.ArgumentParser):
-  """A parser whose complaints are those of the frame: one line, exit code 1."""
+  """A parser whose errors are UserErrors: one line, exit code 1."""
 
   def __init__(self, prog: str, **settings):
-    """Makes a parser; `prog` is 'python -m vireid_jax.DOOR', or a command of one."""
+    """Creates a parser; `prog` is 'python -m vireid_jax.DOOR', with a subcommand if any."""
     super().__init__(prog=names.program(prog), **settings)
     self.add_argument("--version", action="version", version=names.VERSION)
 
@@ -33,15 +33,15 @@ class Parser(argparse.ArgumentParser):
     raise UserError(f"{message}; {self.prog} --help lists the options")
 
   def parse_known_args(self, args=None, namespace=None):
-    """Parses; an option may be written with hyphens or with underscores.
+    """Parses; options may be written with hyphens or underscores.
 
-    A parser with --config takes overrides too: `overrides` has them, '--config.key=value'.
+    With --config, the result's `overrides` has the overrides '--config.key=value'.
     """
     words = list(sys.argv[1:] if args is None else args)
     end = words.index("--") if "--" in words else len(words)
     first, rest, overrides = words[:end], words[end:], []
     if "--config" in self._option_string_actions:
-      first, overrides = names.part_overrides(first)
+      first, overrides = names.split_overrides(first)
     first = [names.spelled(word, self._option_string_actions) for word in first]
     parsed, unknown = super().parse_known_args(first + rest, namespace)
     if "--config" in self._option_string_actions:
@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
     return parsed, unknown
 
   def parse_args(self, args=None, namespace=None):
-    """Parses; an option that does not exist is named with those that come close."""
+    """Parses; an unknown option is an error that suggests similar ones."""
     parsed, unknown = self.parse_known_args(args, namespace)
     for word in unknown:
       if word.startswith("--"):
@@ -59,8 +59,8 @@ class Parser(argparse.ArgumentParser):
     return parsed
 
 
-def place(text: str) -> str:
-  """The type of an option that names a file or folder: refuses what no file can be called."""
+def path(text: str) -> str:
+  """Type of an option for a file or folder; refuses impossible paths."""
   if not text.strip():
     raise argparse.ArgumentTypeError("is empty; '.' is the current folder")
   if any(len(os.fsencode(part)) > files.NAME_BYTES for part in pathlib.Path(text).parts):
@@ -73,7 +73,7 @@ def place(text: str) -> str:
 
 
 def positive(text: str) -> int:
-  """The type of an option that counts something: a whole number, at least 1."""
+  """Type of an option for a count: a whole number, at least 1."""
   try:
     number = int(text)
   except ValueError:
@@ -85,26 +85,26 @@ def positive(text: str) -> int:
 
 def parser(name: str, description: str) -> Parser:
   """Returns the parser of `python -m vireid_jax.<name>` with --checkpoint and --step."""
-  made = Parser(prog=f"python -m vireid_jax.{name}", description=description)
-  made.add_argument(
+  options = Parser(prog=f"python -m vireid_jax.{name}", description=description)
+  options.add_argument(
     "--checkpoint",
     required=True,
-    type=place,
+    type=path,
     help="a workdir, its best/ folder, imported weights, or an export",
   )
-  made.add_argument("--step", type=int, help="of the checkpoint; the latest when absent")
-  return made
+  options.add_argument("--step", type=int, help="step of the checkpoint; default the latest")
+  return options
 
 
 def start(main: Callable[[], int | None]) -> NoReturn:
-  """Runs a command as the process's only purpose and ends with its exit code."""
+  """Runs a command and ends the process with its exit code."""
   interrupts.install()
   for stream in _open_streams():
-    # A terminal that cannot show a character of a table or a name gets its number.
+    # Characters that the terminal cannot show are escaped.
     stream.reconfigure(errors="backslashreplace")
   code = guarded(lambda: _code_of(main))
   if interrupts.requested() and not code:
-    code = interrupts.EXIT_STOPPED  # a library swallowed what the signal raised; it was promised
+    code = interrupts.EXIT_STOPPED  # a library swallowed the signal's exception
   interrupts.finish(code)
   code = code if _close_output() else code or EXIT_ERROR
   if code == interrupts.EXIT_STOPPED and not _is_one_of_several():
@@ -113,7 +113,7 @@ def start(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _is_one_of_several() -> bool:
-  """Whether JAX has to take leave of other processes."""
+  """Returns whether JAX is connected to other processes."""
   jax = sys.modules.get("jax")
   return jax is not None and jax.distributed.is_initialized()
 
@@ -134,16 +134,16 @@ def run(
   *,
   compiles: bool = True,
 ) -> int:
-  """Parses, and calls a command with what was parsed.
+  """Parses a command line and calls a command with the result.
 
   Args:
-    options: parser of the command line.
-    command: (parsed) -> exit code, or None for 0.
-    arguments: the command line; that of the process when None.
-    compiles: whether the command uses JAX.
+    options: Parser of the command line.
+    command: Function (parsed) -> exit code, or None for 0.
+    arguments: Command line; the process's if None.
+    compiles: Whether the command uses JAX.
 
   Returns:
-    The exit code, see `guarded`.
+    The exit code; see `guarded`.
   """
 
   def parse_and_call() -> int | None:
@@ -156,13 +156,13 @@ def run(
 
 
 def guarded(function: Callable[[], int | None]) -> int:
-  """Calls a function and turns what it raises into a message and an exit code.
+  """Calls a function, and turns exceptions into a message and an exit code.
 
   Args:
-    function: returns an exit code; None is 0.
+    function: Function that returns an exit code; None is 0.
 
   Returns:
-    The exit code. An exception that nobody expects is a bug and keeps its traceback.
+    The exit code. An unexpected exception is a bug and is raised with its traceback.
   """
   try:
     code = function() or 0
@@ -173,7 +173,7 @@ def guarded(function: Callable[[], int | None]) -> int:
     return EXIT_ERROR
   except interrupts.Stopped:
     return interrupts.EXIT_STOPPED
-  except KeyboardInterrupt:  # a notebook's, where nobody has taken over the signals
+  except KeyboardInterrupt:  # in a notebook, where no signal handlers are installed
     print("interrupted", file=sys.stderr)
     return interrupts.EXIT_STOPPED
   except Exception as error:
@@ -187,23 +187,23 @@ def guarded(function: Callable[[], int | None]) -> int:
 
 
 def explain(error: Exception) -> str | None:
-  """Returns what to tell a user of an error; None for a bug, which needs its traceback."""
+  """Returns the message for an error that the user can fix; None for a bug."""
   if isinstance(error, UserError):
     return str(error)
   if isinstance(error, MemoryError):
-    return "not enough memory; use a smaller --batch or config, or a machine with more"
+    return "not enough memory; use a smaller --batch or config, or a larger machine"
   if "RESOURCE_EXHAUSTED" in str(error):
     reason = str(error).strip().splitlines()[0]
     return f"the device has not enough memory: {reason}. Use a smaller batch, image or network"
   if not isinstance(error, OSError) or error.strerror is None:
     return None
-  place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+  file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
   reason = files.reason_of(error) or error.strerror
-  return f"{place}{reason}; make room or rights, or name another place"
+  return f"{file}{reason}; free space or give this user access, or choose another path"
 
 
 def _follows_a_stop(error: BaseException | None) -> bool:
-  """Whether a library turned `Stopped` into an exception of its own."""
+  """Returns whether `Stopped` caused an error, such as one raised by a library."""
   while error is not None and not isinstance(error, interrupts.Stopped):
     error = error.__cause__ or error.__context__
   return error is not None
@@ -214,9 +214,10 @@ def _open_streams() -> list[TextIO]:
 
 
 def _close_output() -> bool:
-  """Prints what is still to be printed; returns whether it was.
+  """Flushes the output; returns whether that succeeded.
 
-  What its reader, such as `head`, no longer takes goes nowhere: the interpreter would complain.
+  Output that its reader, such as `head`, no longer takes is discarded, so that the interpreter does
+  not complain.
   """
   whole = True
   for stream in _open_streams():
@@ -229,7 +230,7 @@ def _close_output() -> bool:
 
 
 def _prepare() -> None:
-  """Turns on the compilation cache; silences tracebacks that are raised as well."""
+  """Enables the compilation cache; silences logged tracebacks of errors that are also raised."""
   from absl import logging
 
   from vireid_jax.runtime import compilation

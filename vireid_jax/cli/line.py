@@ -1,4 +1,4 @@
-"""The command line `vireid COMMAND [options]`: what there is, and the start of one of them."""
+"""The command line `vireid COMMAND [options]`: lists the commands and starts one."""
 
 import dataclasses
 import re
@@ -18,10 +18,10 @@ class Command:
   """A command.
 
   Attributes:
-    door: the module of `python -m vireid_jax.<door>` that does the work.
-    summary: one line.
-    mode: the --mode of the door that it stands for; empty for none.
-    unused: options of the door that this mode refuses.
+    door: Module that is run, as `python -m vireid_jax.<door>`.
+    summary: One-line description.
+    mode: Value of the door's --mode; empty if it has none.
+    unused: Options of the door that this mode refuses.
   """
 
   door: str
@@ -31,29 +31,34 @@ class Command:
 
 
 COMMANDS = {
-  "train": Command("main", "train a config, and evaluate it", "train", ("html", "step")),
+  "train": Command("main", "train and evaluate a config", "train", ("html", "step")),
   "evaluate": Command("main", "evaluate a checkpoint again", "evaluate", ("html", "print_config")),
   "report": Command(
-    "main", "tables of runs; with --html a page with figures", "report", ("print_config",)
+    "main",
+    "print tables of runs; with --html write a page with figures",
+    "report",
+    ("print_config",),
   ),
-  "prepare": Command("prepare", "turn a data set owner's files into a prepared data set"),
-  "embed": Command("embed", "write the features of a folder of pictures"),
-  "search": Command("search", "rank the pictures of a folder for each query picture"),
-  "export": Command("export", "write the retrieval function for programs that have only JAX"),
-  "benchmark": Command("benchmark", "measure the parts whose speed matters"),
-  "ablate": Command("ablate", "run variants of a config over seeds, and compare them"),
-  "splits": Command("splits", "train and evaluate every split of a data set, and average"),
-  "import-weights": Command("import_weights", "make a checkpoint from the authors' weights"),
-  "synthesize": Command("synthesize", "write rendered data sets in the owners' layouts"),
+  "prepare": Command("prepare", "convert a data set's original files for training"),
+  "embed": Command("embed", "write the features of a folder of images"),
+  "search": Command("search", "rank a folder of images for each query"),
+  "export": Command("export", "write the retrieval function for programs with JAX only"),
+  "benchmark": Command("benchmark", "measure speed"),
+  "ablate": Command("ablate", "train variants of a config over several seeds and compare them"),
+  "splits": Command("splits", "train and evaluate all splits of a data set, and average"),
+  "import-weights": Command(
+    "import_weights", "convert the authors' PyTorch weights to a checkpoint"
+  ),
+  "synthesize": Command("synthesize", "write synthetic data sets in the original layouts"),
   "cost": Command("cost", "count parameters and operations of configs"),
   "list": Command("list", "list methods, configs, data sets and protocols by name"),
-  "pedmix-sheet": Command("pedmix_sheet", "draw pairs of pictures before and after mixing"),
-  "corruption-sheet": Command("corruption_sheet", "draw a picture with every corruption"),
+  "pedmix-sheet": Command("pedmix_sheet", "draw image pairs before and after mixing"),
+  "corruption-sheet": Command("corruption_sheet", "draw an image with every corruption"),
 }
 
 
 def start() -> NoReturn:
-  """Runs the command that the process was started with, and ends with its exit code."""
+  """Runs the command of the process's command line, and ends with its exit code."""
   words = sys.argv[1:]
   name = words[0].replace("_", "-") if words else ""
   if name not in COMMANDS:
@@ -87,7 +92,7 @@ def overview() -> str:
 
 
 def _answer(words: list[str]) -> int:
-  """Answers a command line without a command."""
+  """Handles a command line without a known command."""
   if not words:
     raise UserError("no command; vireid --help lists the commands")
   if words[0] in HELP:
@@ -107,4 +112,4 @@ def _answer(words: list[str]) -> int:
 
 def _refuse_mode(name: str) -> NoReturn:
   modes = ", ".join(f"vireid {key}" for key, command in COMMANDS.items() if command.mode)
-  raise UserError(f"vireid {name} has a mode of its own; leave --mode out (choose from: {modes})")
+  raise UserError(f"vireid {name} sets --mode itself; leave it out (commands: {modes})")

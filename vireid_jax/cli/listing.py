@@ -1,4 +1,4 @@
-"""What can be named in a config or on a command line, with a line on each."""
+"""Lists methods, configs, data sets and protocols, with a line on each."""
 
 import ast
 import importlib
@@ -16,7 +16,7 @@ def listing(data_dir: str | None = None) -> str:
   """Returns the text of `vireid list`.
 
   Args:
-    data_dir: the root of all prepared data sets; None for the default one.
+    data_dir: Root of the prepared data sets; None for the default.
   """
   sections = {
     "methods": {name: _module_summary(f"{methods.__name__}.{name}") for name in methods.names()},
@@ -33,7 +33,7 @@ def listing(data_dir: str | None = None) -> str:
 
 
 def dataset_names() -> list[str]:
-  """Returns the names of all data sets, as `vireid prepare` takes them."""
+  """Returns the names of all data sets, for `vireid prepare`."""
   rendered = [f"{preparing.SYNTHETIC}/{preset}" for preset in synthetic.PRESETS]
   return [*layout.READABLE, *rendered]
 
@@ -52,7 +52,7 @@ def _module_summary(module: str) -> str:
 
 
 def _config_summary(name: str) -> str:
-  """Returns the first sentence of a config's docstring; the file is not run."""
+  """Returns the first sentence of a config's docstring without running the file."""
   try:
     return _first_sentence(ast.get_docstring(ast.parse(places.find(name).read_bytes())))
   except (OSError, SyntaxError, ValueError, RecursionError) as error:
@@ -60,6 +60,6 @@ def _config_summary(name: str) -> str:
 
 
 def _first_sentence(text: str | None) -> str:
-  """Returns the first sentence of a docstring in one line; empty for none."""
+  """Returns the first sentence of a docstring on one line; empty without a docstring."""
   paragraph = (text or "").strip().partition("\n\n")[0]
   return re.split(r"(?<=\.)\s", paragraph)[0].replace("\n", " ")

@@ -1,4 +1,4 @@
-"""What the modes of the main command do besides training."""
+"""The modes of the main command."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from vireid_jax.common.errors import printable
 
 
 def until_stopped(train: Callable[[], None]) -> int:
-  """Trains; returns the exit code, and says what continues a run that a signal stopped."""
+  """Trains and returns the exit code; says how to continue if a signal stopped the run."""
   from vireid_jax.experiment.train import Preempted
 
   try:
@@ -23,7 +23,7 @@ def until_stopped(train: Callable[[], None]) -> int:
 
 
 def print_config() -> int:
-  """Prints the config with the overrides of the command line, checked; returns the exit code."""
+  """Checks and prints the config with its overrides; returns the exit code."""
   from vireid_jax.config import checks
 
   config = read_config()
@@ -33,28 +33,28 @@ def print_config() -> int:
 
 
 def evaluate_checkpoint() -> int:
-  """Evaluates with the checkpoint's own config, unless a file is named; returns the exit code."""
+  """Evaluates with the checkpoint's config unless one is given; returns the exit code."""
   config = read_config() if config_flag.given() else None
   folder = workdir() if config else files.folder_named(require("workdir"), "--workdir")
   prepare_devices()
   from vireid_jax.experiment import evaluate
 
-  evaluate.evaluate(config, folder, step=STEP.value, overrides=config_flag.kept())
+  evaluate.evaluate(config, folder, step=STEP.value, overrides=config_flag.deferred_overrides())
   return 0
 
 
 def print_report(items: list[str]) -> None:
-  """Prints the tables of some runs; see `report.render`."""
+  """Prints the tables of runs; see `report.render`."""
   from vireid_jax import report
 
   print(report.render(items, step=STEP.value))
 
 
 def write_page(items: list[str], file: str) -> None:
-  """Writes the page of some runs and says where; `file` is 'true' where none was named."""
+  """Writes the page of runs and prints its path; `file` is 'true' for the default."""
   from vireid_jax.report import page
 
-  page.needs.check()  # before JAX and a compilation are waited for
+  page.needs.check()  # before slow imports and compilation
   prepare_devices()
   path = page.write(items, "" if file == "true" else file, step=STEP.value)
   print(f"{printable(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")

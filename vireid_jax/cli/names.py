@@ -1,4 +1,4 @@
-"""How commands and options are spelled: hyphens and underscores mean the same."""
+"""Spelling of commands and options: hyphens and underscores are equivalent."""
 
 import re
 from collections.abc import Iterable
@@ -8,42 +8,42 @@ from vireid_jax.common.version import __version__
 VERSION = f"vireid_jax {__version__}"
 _OVERRIDE = re.compile(r"--?(no)?config\.")
 _MODULE = re.compile(r"^python -m vireid_jax\.\w+")
-# What `vireid COMMAND` calls the command that it starts; empty for `python -m vireid_jax.DOOR`.
+# The program's name under `vireid COMMAND`; empty under `python -m vireid_jax.DOOR`.
 _called = ""
 _hidden: list[str] = []
 
 
 def call(command: str, hidden: Iterable[str] = ()) -> None:
-  """Has help and errors name the command `vireid <command>` from here on.
+  """Makes help and errors name the program `vireid <command>`.
 
   Args:
-    command: its name.
-    hidden: the options of its module that it gives itself, or refuses.
+    command: Name of the command.
+    hidden: Options of its module that it sets itself or refuses.
   """
   global _called
   _called, _hidden[:] = f"vireid {command}", hidden
 
 
 def is_hidden(option: str) -> bool:
-  """Whether the user cannot give an option of the module to the command."""
+  """Returns whether an option of the module is unavailable in the command."""
   return option in _hidden
 
 
 def program(text: str) -> str:
-  """Returns 'python -m vireid_jax.DOOR ...' as the user started it."""
+  """Returns the program 'python -m vireid_jax.DOOR ...' under the name that the user typed."""
   return _MODULE.sub(_called, text) if _called else text
 
 
 def underscored(word: str) -> str:
-  """Returns '--batch-size=a-b' as '--batch_size=a-b'; another word than an option as it is."""
+  """Returns '--batch-size=a-b' as '--batch_size=a-b'; other words unchanged."""
   if not word.startswith("--"):
     return word
   name, equals, value = word.partition("=")
   return f"--{name[2:].replace('-', '_')}{equals}{value}"
 
 
-def part_overrides(words: Iterable[str]) -> tuple[list[str], list[str]]:
-  """Parts overrides, `--config.key=value` or `--config.key value`, from the other words."""
+def split_overrides(words: Iterable[str]) -> tuple[list[str], list[str]]:
+  """Returns (other words, overrides), which are `--config.key=value` or `--config.key value`."""
   others, found, waiting = [], [], False
   for word in words:
     override = _OVERRIDE.match(word)
@@ -53,7 +53,7 @@ def part_overrides(words: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def spelled(word: str, options: Iterable[str]) -> str:
-  """Returns an option, or its beginning, spelled as one of `options`; others as they are."""
+  """Returns an option or its prefix, spelled like one of `options`; other words unchanged."""
   name, equals, value = word.partition("=")
   if not name.startswith("--") or name == "--":
     return word

@@ -1,4 +1,4 @@
-"""The flags that every run shares, and how a command that has them starts."""
+"""Flags shared by the commands that train or evaluate, and the entry point of these commands."""
 
 import argparse
 import pathlib
@@ -23,34 +23,34 @@ _CONFIG = config_flag.define()
 WORKDIR = flags.DEFINE_string(
   "workdir",
   None,
-  "Folder of checkpoints, metrics and results, runs/<config>[-<variants>] without it; for a report "
-  "several, or globs, between commas.",
+  "Folder of checkpoints, metrics and results; default runs/<config>[-<variants>]. For a report "
+  "several folders or globs, separated by commas.",
 )
 MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
-STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; the latest when absent.")
-# Boolean to the parser, so that it stands alone too: its value is then 'true'.
+STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint to evaluate; default the latest.")
+# Boolean for the parser, so that it may be given without a value, which is then 'true'.
 HTML = flags.DEFINE_flag(
   flags.Flag(
     flags.ArgumentParser(),
     flags.ArgumentSerializer(),
     "html",
     None,
-    "For a report: write a page with figures and pictures; to this file, if one is named.",
+    "For a report: write a page with figures and images, to this file if one is given.",
     boolean=True,
   )
 )
 _COORDINATOR_ADDRESS = flags.DEFINE_string(
   "coordinator_address",
   None,
-  "Several processes: host:port of process 0. Not needed on TPU pods, SLURM and Open MPI.",
+  "With several processes: host:port of process 0. Not needed on TPU pods, SLURM or Open MPI.",
 )
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: how many.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which, from 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Index of this process, from 0.")
 
 
 def prepare_devices() -> None:
-  """Joins the other processes, if any, and turns on the compilation cache."""
-  # Orbax logs a page of traceback for errors that are raised as well.
+  """Connects to other processes, if any, and enables the compilation cache."""
+  # Orbax logs long tracebacks of errors that it also raises.
   logging.set_verbosity(logging.FATAL)
   from vireid_jax.runtime import compilation, distributed
 
@@ -62,7 +62,7 @@ _EXAMPLES = {"config": "configs/mun_synthetic.py", "workdir": "runs/mun_syntheti
 
 
 def require(name: str) -> str:
-  """Returns the value of a flag; raises UserError when it was not given."""
+  """Returns the value of a flag; raises UserError if it was not given."""
   flag = flags.FLAGS[name]
   if flag.value is None:
     raise UserError(f"--{name} is required; for example --{name} {_EXAMPLES[name]}")
@@ -70,39 +70,39 @@ def require(name: str) -> str:
 
 
 def read_config() -> ConfigDict:
-  """Returns the config with the overrides of the command line; refuses a command without one."""
+  """Returns the config with its overrides; raises UserError without --config."""
   require("config")
   return _CONFIG.value
 
 
 def workdir(suffix: str = "") -> pathlib.Path:
-  """Returns --workdir; without it, and said so, a folder in runs/ named after the config.
+  """Returns --workdir, or else a folder in runs/ named after the config, which is printed.
 
   Args:
-    suffix: of that name, for commands that keep other things in their workdir than a run.
+    suffix: Suffix of the default name, for commands whose workdir is not a single run.
   """
   if WORKDIR.value is not None:
     return files.folder_named(WORKDIR.value, "--workdir")
   given = config_flag.given()
   folder = config_lib.workdir(given, suffix) if given else config_lib.RUNS
-  # The tables of a report may go to a file.
+  # A report's tables may be redirected to a file.
   stream = sys.stderr if MODE.value == "report" else sys.stdout
-  print(f"workdir: {folder} (another one: --workdir)", file=stream, flush=True)
+  print(f"workdir: {folder} (change it with --workdir)", file=stream, flush=True)
   return files.folder_named(str(folder), "--workdir")
 
 
 def run(command: Callable[[list[str]], int], *, unused: Sequence[str] = ()) -> NoReturn:
-  """Entry point: parses the flags, then runs a command in the common frame.
+  """Entry point: parses the flags and runs a command; see `app.start`.
 
   Args:
-    command: (arguments that are no options) -> exit code.
-    unused: flags of this module that the command refuses.
+    command: Function (positional arguments) -> exit code.
+    unused: Flags of this module that the command refuses.
   """
   app_lib.start(lambda: _call(command, sys.argv, unused))
 
 
 def refuse(unused: Sequence[str]) -> None:
-  """Raises UserError for a flag that was given to a command without it."""
+  """Raises UserError for a given flag that the command does not have."""
   for name in unused:
     if flags.FLAGS[name].present:
       raise UserError(f"unknown option --{name}; {names.program(_program())} --help lists them")
@@ -124,7 +124,7 @@ def _call(command, argv: list[str], unused: Sequence[str]) -> int:
 
 
 def _help(unused: Sequence[str]) -> str:
-  """Returns the text of --help: what every flag that the command takes does."""
+  """Returns the text of --help, with all flags of the command."""
   parser = app_lib.Parser(
     prog=_program(),
     description=sys.modules["__main__"].__doc__,
@@ -139,7 +139,7 @@ def _help(unused: Sequence[str]) -> str:
 
 
 def _shape(flag: flags.Flag) -> dict[str, Any]:
-  """Returns what argparse is told of a flag's values."""
+  """Returns argparse's keyword arguments for a flag."""
   if isinstance(flag.parser, flags.EnumParser):
     return {"choices": flag.parser.enum_values}
   if isinstance(flag.parser, flags.BooleanParser):
@@ -148,8 +148,10 @@ def _shape(flag: flags.Flag) -> dict[str, Any]:
 
 
 def _own_flags(unused: Sequence[str]) -> list[flags.Flag]:
-  """Returns the flags of this package's modules and of the command, in order of their names."""
+  """Returns the flags of this package's modules and of the command, sorted by name."""
   found = flags.FLAGS.flags_by_module_dict()
-  own = [module for module in found if "vireid_jax" in module or module == sys.argv[0]]
-  mine = {flag.name: flag for module in own for flag in found[module]}
-  return [mine[name] for name in sorted(mine) if name not in unused and not names.is_hidden(name)]
+  ours = [module for module in found if "vireid_jax" in module or module == sys.argv[0]]
+  by_name = {flag.name: flag for module in ours for flag in found[module]}
+  return [
+    by_name[name] for name in sorted(by_name) if name not in unused and not names.is_hidden(name)
+  ]

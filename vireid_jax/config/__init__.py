@@ -1,4 +1,4 @@
-"""Configs: the defaults that config files start from, their variants, and comparisons."""
+"""Configs: defaults, files, variants, checks and comparisons."""
 
 from vireid_jax.config.compare import (
   FREE_TO_CHANGE,

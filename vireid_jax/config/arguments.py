@@ -1,4 +1,4 @@
-"""Arguments that name several configs, for the parsers of commands."""
+"""Command-line arguments that name several configs."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from vireid_jax.common.errors import UserError
 
 
 class _Append(argparse.Action):
-  """Collects what stands alone and what stands behind the option in one list."""
+  """Collects positional values and values of the option in one list."""
 
   def __call__(self, parser, namespace, values, option_string=None):
     """Appends one value, or several."""
@@ -16,19 +16,19 @@ class _Append(argparse.Action):
 
 
 def add_configs(parser: argparse.ArgumentParser) -> None:
-  """Adds `configs`, one or more, with or without --config before each."""
+  """Adds `configs`: one or more, each with or without --config before it."""
   parser.add_argument("configs", nargs="*", action=_Append, help="FILE.py, or a name, [:VARIANT]")
   parser.add_argument(
     "--config",
     dest="configs",
     metavar="CONFIG",
     action=_Append,
-    help="the same; --config.key=value overrides a value of all of them",
+    help="the same; --config.key=value overrides a value in all of them",
   )
 
 
 def configs(options: argparse.Namespace) -> list[str]:
-  """Returns the configs that were named; raises UserError for none."""
+  """Returns the given configs; raises UserError if there are none."""
   if not options.configs:
     raise UserError(
       "the following arguments are required: configs; for example configs/agw_synthetic.py:smoke"

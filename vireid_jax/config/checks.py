@@ -1,8 +1,8 @@
 """Checks of a whole config before anything compiles or is decoded.
 
-The rules of a method's options stand in its dataclass, those of augmentations and protocols beside
-their arguments. The table here has the others; a key without a rule must have the type of its
-default.
+A method declares the rules of its options in its dataclass; augmentations and protocols declare
+theirs with their arguments. The table here has all other rules; a key without a rule must have the
+type of its default.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from vireid_jax.training import gradients, optim
 
 
 class SplitName(Text):
-  """The name of a split of a data set; {trial} in it stands for config.data.trial."""
+  """The name of a split of a data set; {trial} in it is replaced by config.data.trial."""
 
   allowed = "the name of a split of the data set, in which {trial} stands for config.data.trial"
 
@@ -53,12 +53,12 @@ class SplitName(Text):
       return False
     try:
       fields = [field for _, *field in string.Formatter().parse(value)]
-    except ValueError:  # a brace alone
+    except ValueError:  # a single brace
       return False
     return all(name is None or (name, *rest) == ("trial", "", None) for name, *rest in fields)
 
 
-# The network halves an image four times.
+# The network halves an image's sides four times.
 IMAGE_SIDE = Whole(16, 4096)
 NAME = Text(empty=False)
 AUGMENTED = ("pair", *MODALITIES, SECOND_VIEW)
@@ -100,15 +100,15 @@ RULES: dict[str, Rule] = {
   "eval.protocol.name": NAME,
   "log.every": Duration(),
 }
-# Their options are those of what they name; see `methods.create` and `protocols.create`.
+# Sections whose keys depend on their name; see `methods.create` and `protocols.create`.
 OPEN = ("method", "eval.protocol")
 
 
 def validate(config: ConfigDict) -> None:
-  """Checks every key, then what the parts of a run ask of several keys.
+  """Checks each key, then what several keys must satisfy together.
 
   Raises:
-    UserError: names the key, its value, what is allowed.
+    UserError: A key or value is not allowed; names the key, its value and what is allowed.
   """
   check_keys(config)
   placement.check(config.data.placement)
@@ -126,7 +126,7 @@ def validate(config: ConfigDict) -> None:
 
 
 def check_keys(config: ConfigDict) -> None:
-  """Checks that a config has the keys of `default_config`, each with a value that it may have."""
+  """Checks that a config has the keys of `default_config`, with allowed values."""
   tree, known = keys.plain(config), options()
   flat = keys.flatten(tree, whole=known)
   for key in flat:
@@ -150,7 +150,7 @@ def check_keys(config: ConfigDict) -> None:
 
 
 def _refuse_moved_options(method: dict) -> None:
-  """Raises UserError for an option that the method had in an earlier version."""
+  """Raises UserError for an option of an earlier version."""
   known = methods.defaults(method["name"]) if isinstance(method.get("name"), str) else method
   for key in keys.flatten(method):
     reason = "" if key.partition(".")[0] in (*known, "name") else moved.explain(f"method.{key}")
@@ -159,7 +159,7 @@ def _refuse_moved_options(method: dict) -> None:
 
 
 def options() -> dict[str, Option]:
-  """Returns the options of all keys outside method and protocol, by flat name."""
+  """Returns the options of all keys except those of methods and protocols, by flat name."""
   defaults = keys.plain(defaults_lib.default_config("agw", "sysu_mm01"))
   flat = keys.flatten(defaults, whole=RULES) | keys.OPTIONAL
   return {
@@ -180,14 +180,14 @@ def _check_evaluation(config: ConfigDict, method: methods.Method) -> None:
   metric = keep_best.rpartition("/")[2]
   if metric not in METRICS:
     raise UserError(
-      f"config.checkpoint.keep_best = {shown(keep_best)} ends in no metric; "
+      f"config.checkpoint.keep_best = {shown(keep_best)} does not end in a metric; "
       f"{nearest(metric, METRICS)}; write SETTING/METRIC, such as all/1-shot/random_choice/mAP"
     )
   if config.eval.split.startswith("test") or not config.eval.every:
     raise UserError(
       f"config.checkpoint.keep_best = {keep_best!r} needs config.eval.every and held-out "
-      f"identities in config.eval.split (it is {config.eval.split!r}): the test set as judge would "
-      "flatter its numbers. Configs for SYSU-MM01 have the variant ':val'"
+      f"identities in config.eval.split (it is {config.eval.split!r}): selection on the test set "
+      "would inflate its results. Configs for SYSU-MM01 have the variant ':val'"
     )
 
 
@@ -201,7 +201,7 @@ def _check_augmentations(config: ConfigDict) -> None:
       padding = augment.parse_operation(text).keywords.get("padding", 0)
       if padding >= side:
         raise UserError(
-          f"config.augment.{name}: {text!r} may crop the whole image away: padding is {padding} "
+          f"config.augment.{name}: {text!r} may crop away the whole image: padding is {padding} "
           f"and config.data.image_size {tuple(config.data.image_size)}; allowed: less than {side}"
         )
 
@@ -225,14 +225,14 @@ def _check_rendered(config: ConfigDict) -> None:
   name, known, preset = config.data.name, rendered.STAND_INS, config.data.get("render")
   if preset and name not in known and name.split("/")[0] != rendered.SYNTHETIC:
     raise UserError(
-      f"config.data.render = {preset!r} cannot stand in for config.data.name = "
+      f"config.data.render = {preset!r} cannot replace config.data.name = "
       f"{shown(name)}; {nearest(name, known)}; or leave config.data.render out"
     )
 
 
 @contextlib.contextmanager
 def prefixed(key: str) -> Iterator[None]:
-  """Puts the config's key before the message of a part that does not know it."""
+  """Prepends the config's key to errors that do not name it."""
   try:
     yield
   except UserError as error:
@@ -241,7 +241,7 @@ def prefixed(key: str) -> Iterator[None]:
 
 
 def check_init_from(source: str) -> None:
-  """Raises UserError when `config.pretrained` names no file of weights; a hub name is not asked."""
+  """Raises UserError unless `config.pretrained` is a weights file or a well-formed hub name."""
   if source.startswith(hub.SCHEME):
     hub.parse(source)
   elif source and (reason := convert.unfit(source)):

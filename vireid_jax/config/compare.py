@@ -1,4 +1,4 @@
-"""Comparing and storing configs."""
+"""Compares and stores configs."""
 
 import json
 import pathlib
@@ -10,25 +10,25 @@ from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import keys, moved
 
-# What may differ between a checkpoint and the command that continues it: it changes how a run is
-# watched or how long it lasts, not the steps already made.
+# Keys that may differ between a checkpoint and the command that continues it: they affect
+# monitoring and duration, not completed steps.
 FREE_TO_CHANGE = ("checkpoint", "data.dir", "data.placement", "eval", "log", "train.duration")
 
 
 def split_name(config: Mapping, text: str) -> str:
-  """Fills {trial} in the name of a split: 'test_{trial}' gives 'test_3'."""
+  """Replaces {trial} in the name of a split: 'test_{trial}' becomes 'test_3'."""
   return text.format(trial=config["data"]["trial"])
 
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) -> list[str]:
-  """Lists where two configs differ in what a continued run may not change.
+  """Lists the differences of two configs in keys that a continued run may not change.
 
   Args:
-    old, new: plain nested dictionaries.
-    free: keys, or parents of keys, that do not count.
+    old, new: Plain nested dictionaries.
+    free: Keys, or sections, that may differ.
 
   Returns:
-    A line 'key: old -> new' per difference, sorted; empty when the run may continue.
+    A line 'key: old -> new' per difference, sorted; empty if the run may continue.
   """
   old, new = (keys.OPTIONAL | keys.flatten(each) for each in (old, new))
   lines = []
@@ -44,8 +44,8 @@ def refuse_old(stored: Mapping, what: str) -> None:
   """Raises UserError for a stored config with keys of an earlier version.
 
   Args:
-    stored: plain nested values.
-    what: what it was stored with, such as 'runs/a, checkpoint 100'.
+    stored: Config as plain nested values.
+    what: Name of what it was stored with, such as 'runs/a, checkpoint 100'.
   """
   if "numerics" in stored:
     return
@@ -60,12 +60,12 @@ def refuse_old(stored: Mapping, what: str) -> None:
 
 
 def to_dict(config: ConfigDict) -> dict:
-  """Returns the config as JSON keeps it: plain dictionaries, lists for tuples."""
+  """Returns the config as JSON values: plain dictionaries, lists instead of tuples."""
   return json.loads(config.to_json_best_effort())
 
 
 def to_text(config: ConfigDict) -> str:
-  """Returns the config as indented JSON, with a line end."""
+  """Returns the config as indented JSON, with a final newline."""
   return json.dumps(to_dict(config), indent=2, sort_keys=True) + "\n"
 
 
@@ -75,7 +75,7 @@ def save(config: ConfigDict, path: pathlib.Path) -> None:
 
 
 def with_tuples(value):
-  """Turns the lists of a config that was kept as JSON back into tuples."""
+  """Converts the lists of a config stored as JSON back to tuples."""
   if isinstance(value, Mapping):
     return {key: with_tuples(item) for key, item in value.items()}
   return tuple(map(with_tuples, value)) if isinstance(value, list) else value

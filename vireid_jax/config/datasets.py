@@ -1,4 +1,4 @@
-"""What each data set changes in a config."""
+"""The changes to a config for each data set."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def _use_llcm(config: ConfigDict) -> None:
 
 
 def use_own(config: ConfigDict) -> None:
-  """Trains and tests on one's own pictures (docs/own_data.md); the settings stay as they are."""
+  """Trains and tests on the user's own images (docs/own_data.md); other settings are unchanged."""
   config.data.name = "own"
   config.data.train_splits = ("train",)
   config.train.steps_per_epoch = 0
@@ -52,8 +52,8 @@ def use_own(config: ConfigDict) -> None:
     {
       "name": "cross_modality",
       "directions": ("infrared_to_visible", "visible_to_infrared"),
-      "shots": 0,  # gallery pictures per identity and camera; 0: all
-      "trials": 10,  # draws of that many shots
+      "shots": 0,  # gallery images per identity and camera; 0: all
+      "trials": 10,  # gallery draws, if shots is not 0
       "exclude_same_camera": "shared",
     }
   )

@@ -1,4 +1,4 @@
-"""The defaults that every config file starts from."""
+"""Default configs, from which config files start."""
 
 from ml_collections import ConfigDict
 
@@ -12,17 +12,17 @@ AUGMENTATIONS = {
 
 
 def default_config(method: str, dataset: str) -> ConfigDict:
-  """Returns the config that every config file starts from.
+  """Returns the default config of a method and a data set.
 
   Args:
-    method: module in `vireid_jax.methods`; all its options are filled in, so that each can be
-      overridden on the command line.
+    method: Name of a method. All its options are filled in, so that each can be overridden on the
+      command line.
     dataset: 'sysu_mm01', 'regdb', 'llcm', 'own' or 'vireid_synthetic'.
 
   Raises:
-    UserError: an unknown method or data set.
+    UserError: Unknown method or data set.
   """
-  # Here, so that --help and a typo are answered at once: JAX alone takes a second.
+  # Imported here, so that --help and typos are answered at once: importing JAX takes a second.
   from vireid_jax import methods
 
   choose(dataset, DATASETS, "data set")
@@ -34,21 +34,21 @@ def default_config(method: str, dataset: str) -> ConfigDict:
       "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
       "image_size": (288, 144),
       "resize": "lanczos",
-      "trial": 1,  # fills {trial} in the names of splits: RegDB's ten trials
+      "trial": 1,  # replaces {trial} in names of splits: RegDB has ten trials
       "drop_unpaired": False,
-      "placement": "auto",  # of the training images: 'device', 'host', 'stream' (from disk)
+      "placement": "auto",  # where training images are kept: 'device', 'host', 'stream' (disk)
     }
   )
   config.sampler = ConfigDict({"name": "pairs", "num_identities": 8, "num_instances": 4})
   config.augment = ConfigDict(
     {
-      "pair": (),  # first, on both images of a pair alike
+      "pair": (),  # applied first, with the same draw for both images of a pair
       "visible": AUGMENTATIONS["crop_flip"],
       "infrared": AUGMENTATIONS["crop_flip"],
     }
   )
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
-  # A second view of each visible image, drawn independently, for the methods that train on two.
+  # A second, independently augmented view of each visible image, for methods that train on two.
   second_view = AUGMENTATIONS["crop_flip"] if methods.needs_second_view(config.method) else ()
   config.augment[SECOND_VIEW] = second_view
   config.numerics = ConfigDict({"dtype": "auto", "conv_impl": "auto", "unbiased_variance": False})
@@ -56,16 +56,16 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   config.train = ConfigDict(
     {
       "duration": "80 epochs",
-      "steps_per_epoch": 0,  # 0: as many as the sampler needs to see the images once
-      "accumulate": 1,  # blocks of identities, one after the other; losses see one block each
-      "remat": "none",  # what is computed twice to save memory: see `vireid_jax.training.gradients`
+      "steps_per_epoch": 0,  # 0: as many as the sampler needs to use all images once
+      "accumulate": 1,  # blocks of identities, computed sequentially; losses see one block each
+      "remat": "none",  # what is recomputed to save memory; see `vireid_jax.training.gradients`
     }
   )
   config.checkpoint = ConfigDict(
     {
       "every": "5 epochs",
-      "keep": 2,  # the latest
-      "keep_every": "",  # and those at multiples of this duration
+      "keep": 2,  # latest checkpoints
+      "keep_every": "",  # also those at multiples of this duration
       "keep_best": "",
     }
   )
@@ -88,7 +88,7 @@ def _optimizer_defaults() -> ConfigDict:
       "schedule": "steps",  # 'steps', 'cosine' or 'one_cycle': see `optim.make_schedule`
       "update": "epoch",  # when the rate changes: 'epoch', 'step' or 'late_step'
       "warmup": "10 epochs",
-      "warmup_from": 0.0,  # where the climb starts, as a factor
+      "warmup_from": 0.0,  # factor at the start of the warm-up
       "decay_at": ("20 epochs", "50 epochs"),
       "decay_to": (0.1, 0.01),
     }
@@ -101,10 +101,10 @@ def evaluation_defaults() -> ConfigDict:
     {
       "every": "",
       "at_start": False,
-      "quick": False,  # evaluations during training: trial 0 of the plain settings alone
+      "quick": False,  # during training, evaluate only trial 0 of the plain settings
       "batch": 128,
       "split": "test",
-      "features": (),  # empty: the method's own; several share one pass over the images
+      "features": (),  # empty: the method's choice; several share one pass over the images
       "normalize": True,
       "flip": False,
       "rerank": False,
@@ -117,6 +117,6 @@ def evaluation_defaults() -> ConfigDict:
       "mixed": False,
       "verification": False,  # ROC and distances, in --mode=evaluate
       "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},
-      "allow_mismatch": False,  # evaluate although the network sees something else than in training
+      "allow_mismatch": False,  # evaluate even if the inputs differ from those in training
     }
   )

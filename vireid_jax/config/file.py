@@ -1,4 +1,4 @@
-"""Reads config files: the one reader of all commands."""
+"""Reads config files, for all commands."""
 
 import contextlib
 import pathlib
@@ -20,15 +20,15 @@ _MOST_LETTERS = 300
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
-  """Returns the config of 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'; a name stands for a file too.
+  """Returns the config of 'FILE.py[:VARIANT,...]' or 'NAME[:VARIANT,...]'.
 
   Args:
-    path: the file or name.
-    overrides: such as '--config.optim.lr=0.1', in order.
+    path: File or name, with variants.
+    overrides: Overrides such as '--config.optim.lr=0.1', in order.
 
   Raises:
-    UserError: no such file, variant or key, a value of the wrong type, or an error in the file,
-      with its line.
+    UserError: The file, a variant or a key does not exist, a value has the wrong type, or the file
+      has an error; names its line.
   """
   config = _load(path)
   return override(config, overrides)
@@ -40,17 +40,16 @@ def _load(path: str) -> ConfigDict:
   file, source = str(found), _read(found)
   module = types.ModuleType(_MODULE)
   module.__file__ = file
-  sys.modules[_MODULE] = module  # where dataclasses and pickle look for what the file defines
-  with _explained(file):
-    # Compiled here and not imported: Python's cache of compiled files takes a file that was changed
-    # within a second, to one of equal size, for the old one.
+  sys.modules[_MODULE] = module  # dataclasses and pickle look up the file's definitions there
+  with _user_errors_in(file):
+    # Not imported: Python's bytecode cache misses a change within a second that keeps the size.
     exec(compile(source, file, "exec"), vars(module))
   if not callable(getattr(module, "get_config", None)):
     raise UserError(
       f"--config: {printable(file)} defines no function get_config; it must return the config, as "
       "in configs/agw_synthetic.py"
     )
-  with _explained(file):
+  with _user_errors_in(file):
     config = module.get_config(variant) if colon else module.get_config()
   if not isinstance(config, ConfigDict):
     raise UserError(
@@ -61,11 +60,11 @@ def _load(path: str) -> ConfigDict:
 
 
 def on_dataset(name: str, dataset: str) -> ConfigDict:
-  """Returns a config of this package with another data set: its splits and its protocol.
+  """Returns a config of this package with the splits and protocol of another data set.
 
   Args:
-    name: of a config, such as 'mun_sysu'.
-    dataset: a key of `config.DATASETS`, such as 'regdb'.
+    name: Name of the config, such as 'mun_sysu'.
+    dataset: Key of `config.DATASETS`, such as 'regdb'.
   """
   config = load(str(places.installed() / f"{name}.py"))
   config.train.steps_per_epoch = 0  # the epoch's length is that of the other data set
@@ -74,11 +73,11 @@ def on_dataset(name: str, dataset: str) -> ConfigDict:
 
 
 def workdir(path: str, suffix: str = "") -> pathlib.Path:
-  """Returns where a config's run goes without --workdir: runs/mun_sysu or runs/mun_sysu-base-smoke.
+  """Returns a config's default workdir, such as runs/mun_sysu or runs/mun_sysu-base-smoke.
 
   Args:
     path: 'FILE.py' or 'FILE.py:VARIANT[,VARIANT]'.
-    suffix: of the name, for commands that keep other things in their workdir than a run.
+    suffix: Suffix of the name, for commands whose workdir is not a single run.
   """
   file, _, variant = path.partition(":")
   words = (pathlib.Path(file).stem, *filter(None, variant.split(",")))
@@ -91,13 +90,14 @@ def _read(path: pathlib.Path) -> bytes:
   except OSError as error:
     reason = error.strerror or str(error)
     raise UserError(
-      f"--config: {shown(str(path))} cannot be read ({reason}); allow it, or name another file"
+      f"--config: {shown(str(path))} cannot be read ({reason}); give read access, or choose "
+      "another file"
     ) from None
 
 
 @contextlib.contextmanager
-def _explained(file: str) -> Iterator[None]:
-  """Turns what a config file raises into a UserError that names its line."""
+def _user_errors_in(file: str) -> Iterator[None]:
+  """Turns an error in a config file into a UserError that names its line."""
   try:
     yield
   except UserError:
@@ -113,6 +113,6 @@ def _explained(file: str) -> Iterator[None]:
 
 
 def _message(error: BaseException) -> str:
-  # KeyError would quote a message of several words, and escape its line ends.
+  # str(KeyError) would quote the message and escape its newlines.
   text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
   return printable(" ".join(text.split()))[:_MOST_LETTERS]

@@ -1,4 +1,4 @@
-"""The images that a config trains and is tested on."""
+"""Training and test images of a config."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from vireid_jax.runtime import distributed
 
 
 def open_dataset(config: Mapping) -> Dataset:
-  """Opens the data set of a config; a rendered one is made first where it is missing.
+  """Opens the data set of a config; a missing rendered one is prepared first.
 
   Raises:
-    UserError: it is not prepared; names the command that prepares it.
+    UserError: The data set is not prepared; names the command that prepares it.
   """
   data = config["data"]
   distributed.in_turn(lambda: rendered.ensure(data))
@@ -21,7 +21,7 @@ def open_dataset(config: Mapping) -> Dataset:
 
 
 def count_train_images(config: Mapping, dataset: Dataset) -> int:
-  """Returns how many images `load_train_images` gives at most, without reading any."""
+  """Returns an upper bound on the number of training images, without reading any."""
   return dataset.count(*_train_splits(config))
 
 
@@ -31,12 +31,12 @@ def load_train_images(
   """Reads the encoded training images.
 
   Args:
-    config: says which splits, and whether identities of one modality are left out.
-    dataset: the config's.
-    masks, on_disk: see `Dataset.load`.
+    config: Config; names the splits, and whether to drop identities with one modality only.
+    dataset: The config's data set.
+    masks, on_disk: Arguments of `Dataset.load`.
 
   Raises:
-    UserError: see `Dataset.load`.
+    UserError: As in `Dataset.load`.
   """
   images = dataset.load(*_train_splits(config), masks=masks, on_disk=on_disk)
   return pipeline.drop_unpaired(images) if config["data"]["drop_unpaired"] else images
@@ -46,12 +46,12 @@ def load_test_images(config: Mapping, dataset: Dataset, *, on_disk: bool = False
   """Reads the encoded test images.
 
   Args:
-    config: says which split.
-    dataset: the config's.
-    on_disk: see `Dataset.load`.
+    config: Config; names the split.
+    dataset: The config's data set.
+    on_disk: Argument of `Dataset.load`.
 
   Raises:
-    UserError: see `Dataset.load`.
+    UserError: As in `Dataset.load`.
   """
   return dataset.load(split_name(config, config["eval"]["split"]), on_disk=on_disk)
 

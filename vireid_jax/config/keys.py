@@ -1,4 +1,4 @@
-"""The keys of a config: flat names, and which one was meant by a name that does not exist."""
+"""Config keys: flat names, and suggestions for unknown ones."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -10,11 +10,11 @@ from ml_collections.config_dict import RequiredValueError
 from vireid_jax.common.errors import UserError, shown
 from vireid_jax.config import moved
 
-# Keys that a config may leave out, with what that means. `data.render`, a preset whose rendered
-# images stand in for the real ones, is for tests and the variant 'smoke'.
+# Keys that a config may leave out, with their defaults. `data.render`, a preset of rendered images
+# that replace the real ones, is for tests and the variant 'smoke'.
 OPTIONAL = {"data.render": ""}
-DEEPEST = 20  # sections in one another
-# What other code bases call our keys.
+DEEPEST = 20  # nested sections
+# Names of our keys in other code bases.
 ALIASES = {
   "learning_rate": "optim.lr",
   "base_lr": "optim.lr",
@@ -64,17 +64,17 @@ ALIASES = {
 
 
 def plain(config: ConfigDict, *, depth: int = 0) -> dict:
-  """Returns nested dictionaries of a config's values; None for a placeholder without a value.
+  """Returns a config's values as nested dictionaries; a placeholder without a value is None.
 
   Args:
-    config: any.
-    depth: of the sections around it.
+    config: Any config.
+    depth: Number of sections around it.
 
   Raises:
-    UserError: it holds itself, or is nested as if it did.
+    UserError: The config contains itself, or is nested too deeply.
   """
   if depth > DEEPEST:
-    raise UserError(f"the config has sections {DEEPEST} deep; does one of them hold itself?")
+    raise UserError(f"the config has sections {DEEPEST} deep; does one of them contain itself?")
   tree = {}
   for key, value in config.iteritems(preserve_field_references=True):
     if isinstance(value, FieldReference):
@@ -87,12 +87,12 @@ def plain(config: ConfigDict, *, depth: int = 0) -> dict:
 
 
 def flatten(tree: Mapping[str, Any], *, whole: Collection[str] = (), prefix: str = "") -> dict:
-  """Returns 'a.b.c' -> value of nested mappings; an empty mapping is a value.
+  """Flattens nested mappings to 'a.b.c' -> value; an empty mapping is a value.
 
   Args:
-    tree: nested, with string keys.
-    whole: flat names at which a mapping is a value too.
-    prefix: of all names.
+    tree: Nested mappings with string keys.
+    whole: Flat names of mappings that are kept as values.
+    prefix: Prefix of all names.
   """
   flat = {}
   for key, value in tree.items():
@@ -105,14 +105,14 @@ def flatten(tree: Mapping[str, Any], *, whole: Collection[str] = (), prefix: str
 
 
 def suggest(key: str, known: Collection[str]) -> str:
-  """Says which keys may have been meant by one that a config does not have.
+  """Suggests existing keys for an unknown one.
 
   Args:
-    key: flat, as given.
-    known: all flat keys.
+    key: Flat key, as given.
+    known: All flat keys.
 
   Returns:
-    "did you mean config.optim.lr?", or what the keys beside it are.
+    "did you mean config.optim.lr?", or a list of the section's keys.
   """
   if reason := moved.explain(key):
     return reason
@@ -129,12 +129,12 @@ def suggest(key: str, known: Collection[str]) -> str:
 
 
 def unknown(key: str, known: Collection[str], *, option: str = "") -> str:
-  """Returns the message for a key that a config does not have.
+  """Returns the error message for an unknown key.
 
   Args:
-    key: flat, as given.
-    known: all flat keys.
-    option: '--' for one that was given on the command line.
+    key: Flat key, as given.
+    known: All flat keys.
+    option: '--' for a key given on the command line.
   """
   return f"{option}config.{shown(key)[1:-1]}: no such key; {suggest(key, known)}"
 
@@ -145,7 +145,7 @@ def _alias(key: str, known: Collection[str]) -> list[str]:
 
 
 def _elsewhere(key: str, known: Collection[str]) -> list[str]:
-  """Keys of that very name in other sections."""
+  """Returns keys of the same name in other sections."""
   return sorted(name for name in known if _last(name) == _last(key))[:3]
 
 

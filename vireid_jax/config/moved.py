@@ -1,4 +1,4 @@
-"""Keys of earlier versions: where they are now, so that an old config gets a helpful error."""
+"""Renamed and removed keys of earlier versions, for helpful errors."""
 
 # Old key -> new key.
 MOVED = {
@@ -32,7 +32,7 @@ MOVED = {
     for name in ("strategy", "region", "cam_warmup", "ratio", "probability", "bands")
   },
 }
-# Options whose other values did not help; docs/results.md has what was measured.
+# Options whose other values did not help; docs/results.md has the measurements.
 REMOVED = (
   *("ia_normalize", "ia_anchor", "ia_feature", "metric_modalities", "auxiliary_statistics"),
   *("ma_feature", "ma_metric", "ma_prototype"),
@@ -43,14 +43,14 @@ REMOVED = (
 
 
 def explain(key: str) -> str:
-  """Says what became of a key of an earlier version; '' for any other key.
+  """Returns what became of a key of an earlier version; '' for other keys.
 
   Args:
-    key: flat, such as 'data.split'.
+    key: Flat key, such as 'data.split'.
   """
   if key in MOVED:
     return f"it is now config.{MOVED[key]}"
   section, _, name = key.rpartition(".")
   if section == "method" and name in REMOVED:
-    return "it was removed, and its default is what is left (docs/results.md); leave it out"
+    return "it was removed and always has its default value now (docs/results.md); leave it out"
   return ""

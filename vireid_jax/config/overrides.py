@@ -1,4 +1,4 @@
-"""Overrides `--config.key=value` of a config, checked and explained."""
+"""Applies overrides `--config.key=value` to a config, with helpful errors."""
 
 import contextlib
 import copy
@@ -16,24 +16,24 @@ _EXPECTED = {
   "bool": "True or False",
   "int": "a whole number",
   "float": "a number",
-  "tuple": "values between commas, in quotes such as \"('a', 'b')\" or '(1, 2)'",
+  "tuple": "values separated by commas, in quotes such as \"('a', 'b')\" or '(1, 2)'",
 }
 
 
 def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
-  """Returns a config with overrides, read as they are behind a config file.
+  """Returns a copy of a config with overrides, parsed as on the command line.
 
   Args:
-    config: has every key that may be overridden; stays as it is.
-    overrides: such as '--config.eval.flip=True'.
+    config: Config with all keys that may be overridden; not changed.
+    overrides: Overrides such as '--config.eval.flip=True'.
 
   Raises:
-    UserError: an unknown key, or a value of the wrong type.
+    UserError: Unknown key, or a value of the wrong type.
   """
   if not overrides:
     return config
   values, argv = flags.FlagValues(), ["", *overrides]
-  with explained(values):
+  with user_errors_for_flags(values):
     config = admit(copy.deepcopy(config), argv)
     check(config, argv)
     held = config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
@@ -44,8 +44,8 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
 
 
 @contextlib.contextmanager
-def explained(values: flags.FlagValues) -> Iterator[None]:
-  """Turns what absl raises for a command line into a UserError."""
+def user_errors_for_flags(values: flags.FlagValues) -> Iterator[None]:
+  """Turns absl's errors on a command line into UserErrors."""
   try:
     yield
   except flags.Error as error:
@@ -53,11 +53,11 @@ def explained(values: flags.FlagValues) -> Iterator[None]:
   except (AttributeError, LookupError, TypeError, ValueError, SyntaxError) as error:
     raise UserError(f"--config: {printable(' '.join(str(error).split()))[:500]}") from None
   except (RecursionError, MemoryError):
-    raise UserError("--config: a value is nested too deeply; give a plain one") from None
+    raise UserError("--config: a value is nested too deeply; give a simpler one") from None
 
 
 def admit(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
-  """Adds the optional keys that overrides name and a config lacks; returns the config."""
+  """Adds optional keys that overrides set and the config lacks; returns the config."""
   for key, default in keys.OPTIONAL.items():
     section, _, name = key.rpartition(".")
     inside = config.get(section)
@@ -69,7 +69,7 @@ def admit(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
 
 
 def check(config: ConfigDict, argv: list[str]) -> None:
-  """Raises UserError for an override of a key that the config does not have."""
+  """Raises UserError for an override of an unknown key."""
   tree = keys.plain(config)
   for text in argv:
     match = re.match(r"--?(?:no)?config\.([^=]*)", text, re.DOTALL)
@@ -104,8 +104,8 @@ def _explain(message: str, values: flags.FlagValues) -> str:
 
 
 def _own_options() -> list[str]:
-  """Returns the names of the options that this package's commands define."""
+  """Returns the names of this package's command-line options."""
   modules = flags.FLAGS.flags_by_module_dict()
-  own = [name for name in modules if "vireid_jax" in name or name == sys.argv[0]]
-  names = {flag.name for module in own for flag in modules[module]}
+  ours = [name for name in modules if "vireid_jax" in name or name == sys.argv[0]]
+  names = {flag.name for module in ours for flag in modules[module]}
   return sorted(name for name in names if not name.startswith("config."))

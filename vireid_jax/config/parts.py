@@ -1,4 +1,4 @@
-"""Parts of training and evaluation, built as a config asks for them."""
+"""Builds the components of training and evaluation from a config."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ from vireid_jax.training import gradients, optim, step
 
 
 def make_method(config: Mapping, *, num_classes: int, steps_per_epoch: int) -> Method:
-  """Builds the method of a config, which may be plain dictionaries; see `methods.create`."""
+  """Builds the method of a config or of plain dictionaries; see `methods.create`."""
   return methods.create(
     config["method"],
     num_classes=num_classes,
@@ -29,16 +29,16 @@ def make_method(config: Mapping, *, num_classes: int, steps_per_epoch: int) -> M
 
 
 def make_suite(config: ConfigDict) -> suite_lib.Suite:
-  """Builds what `config.eval` asks to compute from features.
+  """Builds the evaluation suite of `config.eval`.
 
   Raises:
-    UserError: an unknown protocol, or an argument out of range.
+    UserError: Unknown protocol, or an argument out of range.
   """
   protocol = config.eval.protocol.to_dict()
   if protocol["name"] == "mixed" and (config.eval.rerank or config.eval.mixed):
     raise UserError(
-      "config.eval.protocol.name = 'mixed' has no re-ranked results and is no addition to itself; "
-      "set config.eval.rerank and config.eval.mixed to False"
+      "config.eval.protocol.name = 'mixed' has no re-ranked results and cannot be combined with "
+      "itself; set config.eval.rerank and config.eval.mixed to False"
     )
   return suite_lib.Suite(
     protocols.create(protocol.pop("name"), **protocol),
@@ -50,7 +50,7 @@ def make_suite(config: ConfigDict) -> suite_lib.Suite:
 
 
 def make_corruptions(config: ConfigDict) -> list[Corruption]:
-  """Builds the corrupted copies that `config.eval` asks for; the i-th has seed `seed` + i."""
+  """Builds the corruptions of `config.eval`; copy i has seed `seed` + i."""
   options = config.eval.corruption
   return [
     Corruption(tuple(options.kinds), tuple(options.severities), options.seed + draw)
@@ -59,11 +59,11 @@ def make_corruptions(config: ConfigDict) -> list[Corruption]:
 
 
 def make_clock(config: ConfigDict, steps_per_epoch: int) -> Clock:
-  """Returns what turns the config's durations into steps.
+  """Returns the clock that converts the config's durations to steps.
 
   Args:
-    config: whose `train.steps_per_epoch` counts, unless it is 0.
-    steps_per_epoch: of the sampler.
+    config: Config; its `train.steps_per_epoch` takes precedence unless it is 0.
+    steps_per_epoch: Number of steps in an epoch of the sampler.
   """
   pairs = config.sampler.num_identities * config.sampler.num_instances
   return Clock(config.train.steps_per_epoch or steps_per_epoch, 2 * pairs)
@@ -72,10 +72,10 @@ def make_clock(config: ConfigDict, steps_per_epoch: int) -> Clock:
 def make_optimizer(
   config: ConfigDict, method: Method, clock: Clock
 ) -> tuple[optim.Schedule, optax.GradientTransformation]:
-  """Builds what a config's method is trained by: (learning rate by step, optimiser).
+  """Builds the learning-rate schedule and the optimiser of a config.
 
   Raises:
-    UserError: an unknown name, or a value out of range.
+    UserError: Unknown name, or a value out of range.
   """
   schedule = optim.make_schedule(config.optim, clock)
   no_decay = getattr(method, "no_decay", ())
@@ -89,13 +89,13 @@ def build_step(
   *,
   unroll: bool = False,
 ) -> step.TrainStep:
-  """Builds the pure step of a config, which benchmarks share with training.
+  """Builds the pure training step of a config, for training and benchmarks.
 
   Args:
-    config: of the run; its sampler, augmentations, seed, `train.remat` and `train.accumulate`.
-    method: the config's.
-    optimizer: the config's.
-    unroll: write the blocks of an accumulated batch one after the other; see `gradients.make`.
+    config: Config of the run.
+    method: The config's method.
+    optimizer: The config's optimiser.
+    unroll: Unroll the loop over blocks of an accumulated batch; see `gradients.make`.
   """
   return step.make_train_step(
     method,

@@ -1,4 +1,4 @@
-"""Where config files are: a path, or the name of one of the user's or of this package's."""
+"""Finds config files by path or by name."""
 
 import pathlib
 import re
@@ -11,13 +11,13 @@ _PACKAGE = pathlib.Path(__file__).parents[1]
 
 
 def installed() -> pathlib.Path:
-  """Returns the folder of this package's configs, in an installation and in a checkout."""
-  inside = _PACKAGE / HERE  # where setup.py puts the repository's folder
+  """Returns the folder of this package's configs, in an installation or a checkout."""
+  inside = _PACKAGE / HERE  # setup.py copies the repository's folder there
   return inside if inside.is_dir() else _PACKAGE.parent / HERE
 
 
 def names() -> list[str]:
-  """Returns the names of all configs that are found by name, sorted."""
+  """Returns the names of all configs that can be found by name, sorted."""
   found = (path for folder in (HERE, installed()) for path in folder.glob("*.py"))
   return sorted({path.stem for path in found if _is_name(path.stem) and path.is_file()})
 
@@ -26,11 +26,11 @@ def find(given: str) -> pathlib.Path:
   """Returns the file of a config.
 
   Args:
-    given: a path, or the name of a config: `mun_sysu` is `configs/mun_sysu.py` where there is such
-      a file, else that of this package, and so is `configs/mun_sysu.py` where there is none.
+    given: A path or a name. `mun_sysu` is `configs/mun_sysu.py` in the current folder if it exists,
+      else this package's; so is the path `configs/mun_sysu.py`.
 
   Raises:
-    UserError: no such file; names those that come close.
+    UserError: There is no such file; names similar ones.
   """
   problem = ""
   for path in _candidates(given):

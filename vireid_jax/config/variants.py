@@ -1,4 +1,4 @@
-"""Variants of a config: the names after the colon of `--config file.py:variant`."""
+"""Variants of a config: the names after the colon in `--config file.py:variant`."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from vireid_jax.config.datasets import use_own
 
 
 def smoke(config: ConfigDict) -> None:
-  """Shrinks a config to seconds: a tiny network, four steps, rendered images in its protocol."""
+  """Makes a run of seconds: a tiny network, four steps, rendered images, the same protocol."""
   if config.data.name.startswith("vireid_synthetic"):
     config.data.name = "vireid_synthetic/smoke"
   else:
@@ -30,31 +30,31 @@ def smoke(config: ConfigDict) -> None:
 
 
 def hold_out_val(config: ConfigDict) -> None:
-  """Trains without the val identities and evaluates on them, to choose settings off the test."""
+  """Holds out the val identities and evaluates on them, to choose settings without the test set."""
   config.data.train_splits = ("train",)
-  config.train.steps_per_epoch = 0  # of fewer images
+  config.train.steps_per_epoch = 0  # fewer images have a shorter epoch
   config.eval.split = "val"
   if "galleries" in config.eval.protocol:
-    # The owner's gallery permutations cover the test identities only.
+    # The official gallery draws cover the test identities only.
     config.eval.protocol.galleries = ("random_choice",)
 
 
 def apply_variants(
   config: ConfigDict, arg: str, **variants: Callable[[ConfigDict], None]
 ) -> ConfigDict:
-  """Applies the variants named behind the colon of `--config file.py:variant,variant`.
+  """Applies the variants named after the colon in `--config file.py:variant,variant`.
 
   Args:
-    config: changed in place.
-    arg: names separated by commas; may be empty. 'smoke', 'own' and what the method's module has in
-      `VARIANTS` always exist.
-    **variants: name -> function that changes the config.
+    config: Config; changed in place.
+    arg: Names separated by commas; may be empty. 'smoke', 'own' and the `VARIANTS` of the method's
+      module always exist.
+    **variants: Further variants: name -> function that changes the config.
 
   Returns:
     The config.
 
   Raises:
-    UserError: for an unknown variant.
+    UserError: Unknown variant.
   """
   from vireid_jax import methods  # here, as in `default_config`
 
@@ -66,7 +66,7 @@ def apply_variants(
 
 
 def _method_variants(table: Mapping[str, Mapping]) -> dict[str, Callable[[ConfigDict], None]]:
-  """Returns a variant per entry of a method's `VARIANTS`: its name -> the options it changes."""
+  """Returns a variant for each entry of a method's `VARIANTS`."""
   return {
     name: functools.partial(lambda config, options: config.method.update(options), options=options)
     for name, options in table.items()
