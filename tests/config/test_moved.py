@@ -58,7 +58,9 @@ def test_the_new_key_exists_and_the_old_one_is_refused_everywhere(old, tmp_path)
 @pytest.mark.parametrize("name", moved.REMOVED)
 def test_a_removed_option_is_in_no_config_and_refused(name):
   assert not any(f"method.{name}" in known for known in KNOWN.values())
-  message = rf"config\.method\.{name}: no such key; it was removed and always has its default value now"
+  message = (
+    rf"config\.method\.{name}: no such key; it was removed and always has its default value now"
+  )
   with pytest.raises(UserError, match=message):
     command_lines.config("--config", SYSU, f"--config.method.{name}=2")
   config = config_files.load("agw_sysu")

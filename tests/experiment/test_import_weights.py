@@ -59,7 +59,7 @@ def test_imported_mpanet_is_restored_and_trained_on(data_dir, tmp_path):
   config.train.duration = "1 step"
   train.train(config, workdir)
   assert Checkpoints(workdir).latest() == 1
-  with pytest.raises(UserError, match="holds checkpoints already"):
+  with pytest.raises(UserError, match="already has checkpoints"):
     imported_lib.import_weights(config, str(tmp_path / "model.npz"), workdir)
 
 
@@ -87,7 +87,7 @@ def test_a_workdir_with_checkpoints_is_refused_before_anything_is_read(tmp_path,
   trained_models.save(tmp_path / "run", "toys.linear")
   config = config_files.load("agw_synthetic", "smoke")
   monkeypatch.setattr(convert, "load_weights", pytest.fail)
-  with pytest.raises(UserError, match="holds checkpoints already"):
+  with pytest.raises(UserError, match="already has checkpoints"):
     imported_lib.import_weights(config, "model.pth", tmp_path / "run")
 
 

@@ -54,7 +54,7 @@ def test_manifest_metrics_and_refused_data_of_a_continued_run(data_dir, tmp_path
 
   run = train.build(config, tmp_path)
   run.data.fingerprint = "0" * 16
-  with pytest.raises(UserError, match="are not those of checkpoint 4"):
+  with pytest.raises(UserError, match="differ from those of checkpoint 4"):
     from vireid_jax.experiment.build import _check_same_data
 
     _check_same_data(run.checkpoints, run.data, run.dataset)

@@ -141,7 +141,7 @@ def test_a_mismatch_that_does_not_fit_the_variables_is_one_error(trained):
   option = ("--config.data.image_size=(48,24)", "--config.eval.allow_mismatch=True")
   with pytest.raises(UserError, match=r"2 of 3 variables differ.*\(13824, 8\) -> \(3456, 8\)"):
     evaluate_by_command(trained, *option)
-  with pytest.raises(UserError, match="one method's network"):
+  with pytest.raises(UserError, match="checkpoint is of another method"):
     evaluate_by_command(trained, "--config.method.name=agw", "--config.eval.allow_mismatch=True")
 
 

@@ -97,7 +97,8 @@ def test_output_that_cannot_be_written_is_an_error_and_no_output_is_none():
     )
   _, errors = process.communicate()
   assert process.returncode == 1
-  assert errors == "error: the disk is full; free space or give this user access, or choose another path\n"
+  advice = "free space or give this user access, or choose another path"
+  assert errors == f"error: the disk is full; {advice}\n"
   shell = 'exec "$0" -c "$1" >&- 2>&-'
   assert subprocess.run(["/bin/sh", "-c", shell, sys.executable, program], cwd=ROOT).returncode == 0
 

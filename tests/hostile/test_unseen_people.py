@@ -136,7 +136,7 @@ def test_where_no_part_is_free_of_them_that_is_said():
   dataset = Parts("llcm", train=[1, 2], test=[2, 3])
   text = outcome({"name": "llcm"}, {"name": "llcm"}, dataset, known=[1, 2])
   assert "trained on 1 of the 2 people in test of llcm (identities 2)" in text
-  assert text.endswith("No part of this data set is free of them")
+  assert text.endswith("No split of this data set is free of them")
 
 
 def test_names_count_where_people_have_any(tmp_path):

@@ -1,1 +1,1 @@
-"""Runs: everything that is built from a whole config."""
+"""Runs: training, evaluation and whatever else needs a whole config."""

@@ -1,4 +1,4 @@
-"""Runs of several variants of a config, each over several seeds."""
+"""Trains several variants of a config, each over several seeds."""
 
 import concurrent.futures
 import contextlib
@@ -24,18 +24,18 @@ from vireid_jax.report import ablation_table
 from vireid_jax.runtime import workdir_lock
 
 FULL = "full"
-MOST_LETTERS = 200  # of a folder's name; file systems have 255
-TICK = 0.2  # seconds between two looks at whether to stop
+MOST_LETTERS = 200  # in a folder's name; file systems allow 255
+TICK = 0.2  # seconds between checks for a signal
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """A variant of the config.
+  """A row of the ablation: a variant of the config, with overrides.
 
   Attributes:
-    text: as given on the command line.
-    variant: behind the colon of --config; empty for the file as it is.
-    overrides: '--config.key=value', in order.
+    text: The row as given on the command line.
+    variant: Variant after the colon of --config; empty for the file itself.
+    overrides: Overrides '--config.key=value', in order.
   """
 
   text: str
@@ -43,14 +43,14 @@ class Row:
   overrides: tuple[str, ...]
 
   def of(self, config: str) -> str:
-    """Returns 'FILE.py:VARIANT' of the row; the config's own variants come first."""
+    """Returns 'FILE.py:VARIANT' of the row; variants of `config` come first."""
     if not self.variant:
       return config
     return f"{config}{',' if ':' in config else ':'}{self.variant}"
 
   @property
   def folder(self) -> str:
-    """A name for the row's workdirs."""
+    """Name of the folder of the row's workdirs."""
     text = self.text.replace("--config.", "")
     name = re.sub(r"[^A-Za-z0-9.,=_-]+", "_", text).strip("_").lstrip(".")
     if name and len(name) <= MOST_LETTERS:
@@ -62,9 +62,9 @@ def parse_row(text: str) -> Row:
   """Reads 'VARIANT[,VARIANT] [--config.key=value ...]'.
 
   Raises:
-    UserError: the row is empty, or something behind the variant is no override.
+    UserError: The row is empty, or something after the variant is not an override.
   """
-  # A space inside a value, as in '9 epochs', is no border between overrides.
+  # A space inside a value, as in '9 epochs', does not separate overrides.
   words = re.split(r"\s+(?=--)", text.strip())
   variant, overrides = words[0], tuple(words[1:])
   bad = [word for word in overrides if not word.startswith("--config.") or "=" not in word]
@@ -76,7 +76,7 @@ def parse_row(text: str) -> Row:
 
 
 def check_distinct(rows: list[Row]) -> None:
-  """Raises UserError for rows that are the same run, or would share a workdir."""
+  """Raises UserError if two rows are the same run, or would share a workdir."""
   runs, folders = {}, {}
   for row in rows:
     run, folder = (row.variant, frozenset(row.overrides)), row.folder.casefold()
@@ -91,12 +91,12 @@ def check_distinct(rows: list[Row]) -> None:
 
 
 def check(config: str, rows: list[Row], common: Sequence[str] = ()) -> None:
-  """Raises UserError for rows that cannot run, before the first of them does.
+  """Raises UserError for an invalid row, before any row runs.
 
   Args:
     config: 'FILE.py' or 'FILE.py:VARIANT'.
-    rows: the variants.
-    common: overrides of every row.
+    rows: Rows of the ablation.
+    common: Overrides of all rows.
   """
   config_lib.load(config)
   check_distinct(rows)
@@ -108,12 +108,12 @@ def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
   """Returns the config of a row.
 
   Args:
-    config: path of the config file.
-    row: the variant.
-    common: overrides of every row; those of the row come after them.
+    config: 'FILE.py' or 'FILE.py:VARIANT'.
+    row: Row of the ablation.
+    common: Overrides of all rows, applied before the row's.
 
   Raises:
-    UserError: no such file, variant or key, or a wrong value; names the row.
+    UserError: The file, variant or a key does not exist, or a value is not allowed; names the row.
   """
   try:
     found = config_lib.load(row.of(config), [*common, *row.overrides])
@@ -126,30 +126,30 @@ def resolve(config: str, row: Row, common: Sequence[str] = ()) -> ConfigDict:
 def run_all(
   config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path, *, jobs=1, common=()
 ) -> list[str]:
-  """Trains what is not finished yet.
+  """Trains all rows and seeds that are not finished.
 
   Args:
-    config: path of the config file.
-    rows: the variants.
-    seeds: of each.
-    workdir: receives ROW/seed_N.
-    jobs: runs at a time.
-    common: overrides of every row.
+    config: 'FILE.py' or 'FILE.py:VARIANT'.
+    rows: Rows of the ablation.
+    seeds: Seeds of each row.
+    workdir: Folder for ROW/seed_N.
+    jobs: Number of concurrent runs.
+    common: Overrides of all rows.
 
   Returns:
-    The runs that failed, with their logs; empty when all is well.
+    A message for each failed run, with its log; empty if all succeeded.
 
   Raises:
-    UserError: a row has no config, before anything runs.
-    interrupts.Stopped: a signal came; the runs under way have saved their state.
+    UserError: A row is invalid; nothing has run.
+    interrupts.Stopped: A signal stopped the ablation; its runs have saved their state.
   """
   files.make_workdir(workdir)
-  with workdir_lock.hold(workdir):  # two would write each other's logs
+  with workdir_lock.hold(workdir):  # two ablations would overwrite each other's logs
     return _run_all(config, rows, seeds, workdir, jobs, common)
 
 
 def write_table(config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path) -> str:
-  """Writes the table of what the rows gave to the workdir, and returns it."""
+  """Writes the table of the rows' results to the workdir, and returns it."""
   reference = config_lib.to_dict(config_lib.load(config))
   table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
   with files.user_errors_for_writes(workdir):
@@ -173,9 +173,10 @@ def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list
     finally:
       shares.put(cores)
 
-  # Inside, a signal is passed on to the runs, see `_spawn`, and waits for them to save.
+  # A signal is forwarded to the runs (see `_spawn`), and then waits until they have saved.
   with interrupts.deferred(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    # Seed by seed: a table of all rows exists early, and drift of the machine hits rows alike.
+    # Seed by seed, so that a table of all rows exists early, and machine drift affects rows
+    # equally.
     waiting = [pool.submit(work, row, seed) for seed in seeds for row in rows]
     return [message for message in (future.result() for future in waiting) if message]
 
@@ -199,25 +200,26 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
 
 
 def _spawn(command: list[str], cores: set[int], log) -> int:
-  """Runs a command; a signal to this process goes on to it, once."""
-  # A group of its own: of Ctrl-C it hears from us, and the terminal does not end it twice.
+  """Runs a command, and forwards a signal to it once."""
+  # In a separate process group: Ctrl-C reaches it through us, and the terminal does not kill it
+  # twice.
   process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
-  told = False
+  forwarded = False
   with cleanup.child(process):
     if cores:
-      # Before the runtime has counted the cores and made its threads.
+      # Early, before the runtime counts the cores and starts its threads.
       with contextlib.suppress(ProcessLookupError):
         os.sched_setaffinity(process.pid, cores)
     while True:
-      if interrupts.requested() and not told:
+      if interrupts.requested() and not forwarded:
         process.terminate()
-        told = True
+        forwarded = True
       with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(TICK)
 
 
 def _share_cores(jobs: int) -> list[set[int]]:
-  """Splits the cores among the jobs; empty sets where that is impossible or has no meaning."""
+  """Splits the cores among the jobs; returns empty sets for one job or if not supported."""
   if jobs == 1 or not hasattr(os, "sched_setaffinity"):
     return [set()] * jobs
   cores = sorted(os.sched_getaffinity(0))
@@ -225,7 +227,7 @@ def _share_cores(jobs: int) -> list[set[int]]:
 
 
 def parse_seeds(text: str) -> list[int]:
-  """Returns the numbers of --seeds, each once, in order."""
+  """Returns the numbers in --seeds without duplicates, in order."""
   if not re.fullmatch(r"\d+(,\d+)*", text):
-    raise UserError(f"--seeds is {text!r}; expected numbers between commas, such as 0,1,2")
+    raise UserError(f"--seeds is {text!r}; expected numbers separated by commas, such as 0,1,2")
   return list(dict.fromkeys(int(seed) for seed in text.split(",")))

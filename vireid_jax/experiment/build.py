@@ -1,4 +1,4 @@
-"""The parts of a training run, built and checked before anything compiles."""
+"""Builds and checks the components of a training run, before anything compiles."""
 
 import dataclasses
 import pathlib
@@ -29,7 +29,7 @@ from vireid_jax.training.state import TrainState
 
 @dataclasses.dataclass
 class Run:
-  """Everything a training run is made of."""
+  """The components of a training run."""
 
   config: ConfigDict
   workdir: pathlib.Path
@@ -49,12 +49,12 @@ class Run:
   notices: Notices
 
   def every(self, key: str) -> int:
-    """Converts the duration at `config.<key>.every` to steps; 0 is never."""
+    """Converts the duration `config.<key>.every` to steps; 0 is never."""
     return self.clock.steps(self.config[key].every, key=f"{key}.every")
 
   @property
   def meta(self) -> dict:
-    """What is saved beside the state."""
+    """Metadata saved with the state."""
     return {
       "config": config_lib.to_dict(self.config),
       "identities": self.data.identities.tolist(),
@@ -65,9 +65,9 @@ class Run:
 
 
 def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
-  """Checks a valid config against data, devices and workdir, and builds the parts of a run.
+  """Checks a valid config against data, devices and workdir, and builds the components of a run.
 
-  What killed runs left is not removed: that is for the one that holds the workdir's lock.
+  It does not remove the remains of killed runs: only the holder of the workdir's lock may.
   """
   timer = Stopwatch()
   checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
@@ -79,7 +79,7 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   data = _load_train_data(config, dataset)
   _check_same_data(checkpoints, data, dataset)
   clock = parts.make_clock(config, data.steps_per_epoch)
-  for key in ("checkpoint", "eval", "log"):  # before anything compiles
+  for key in ("checkpoint", "eval", "log"):  # refuses bad durations early
     clock.steps(config[key].every, key=f"{key}.every")
   checkpoints.keep_every(clock.steps(config.checkpoint.keep_every, key="checkpoint.keep_every"))
   method = parts.make_method(
@@ -140,9 +140,8 @@ def _check_continues(checkpoints: Checkpoints, config: ConfigDict, workdir: path
   lines = config_lib.differences(stored, config_lib.to_dict(config))
   if lines:
     raise UserError(
-      f"{workdir} holds a checkpoint (step {step}) of a different config. Continue it with its own "
-      "values, or choose another --workdir. Differences (checkpoint -> command):\n  "
-      + "\n  ".join(lines)
+      f"{workdir} has a checkpoint (step {step}) of a different config. Continue with its values, "
+      "or choose another --workdir. Differences (checkpoint -> command):\n  " + "\n  ".join(lines)
     )
 
 
@@ -151,7 +150,7 @@ def _check_same_data(checkpoints: Checkpoints, data: TrainData, dataset: Dataset
   stored = None if step is None else checkpoints.meta(step).get("data")
   if stored and stored != data.fingerprint:
     raise UserError(
-      f"the training images of {dataset.name} in {dataset.folder} are not those of checkpoint "
+      f"the training images of {dataset.name} in {dataset.folder} differ from those of checkpoint "
       f"{step} (fingerprint {stored} -> {data.fingerprint}); continue with the data set it was "
       "trained on, or choose another --workdir"
     )

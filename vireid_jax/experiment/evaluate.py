@@ -1,4 +1,4 @@
-"""Evaluates a network under its data set's protocol: a table, a JSON file, scalars."""
+"""Evaluates a checkpoint under its data set's protocol; prints a table and writes a record."""
 
 import pathlib
 import time
@@ -31,19 +31,19 @@ def evaluate(
   """Restores a checkpoint and evaluates it.
 
   Args:
-    config: chooses the test set and the `eval` options; None for the checkpoint's own. In what the
-      network is or sees it must be the checkpoint's.
-    workdir: holds the checkpoints.
-    step: of the checkpoint; the latest when absent.
-    overrides: such as '--config.eval.flip=True', applied to the checkpoint's config.
+    config: Config with the test set and `eval` options; None for the checkpoint's. Settings of the
+      network and its inputs must equal the checkpoint's.
+    workdir: Folder with the checkpoints.
+    step: Step of the checkpoint; the latest if None.
+    overrides: Overrides of the checkpoint's config, such as '--config.eval.flip=True'.
 
   Returns:
-    A result per setting; also printed, and written to `workdir/eval/step_<step>.json` or a name
-    that says how it differs from the run's own evaluation.
+    The results by setting. They are also printed, and written to `workdir/eval/step_<step>.json`,
+    or to a name that says how the evaluation differs from the run's.
 
   Raises:
-    UserError: no such checkpoint; a config that is not the checkpoint's in what the network sees;
-      people whom the network was trained on; or a workdir that cannot be written.
+    UserError: There is no such checkpoint, the network's inputs would differ from those in
+      training, test identities were trained on, or the workdir cannot be written.
   """
   started = time.time()
   stored = find_checkpoint(workdir, step=step)
@@ -51,7 +51,7 @@ def evaluate(
   variables = stored.read(evaluation.mesh)
   if evaluation.mismatch:
     _check_fits(method, evaluation.config, variables)
-  files.make_workdir(workdir / EVALUATIONS)  # before minutes of work, not after
+  files.make_workdir(workdir / EVALUATIONS)  # fails before minutes of work
   features = evaluation.embed(variables, progress=True)
   results = evaluation(variables, features=features, progress=True)
   facts = {"selection": stored.meta.get("best")}
@@ -70,12 +70,14 @@ def evaluate(
 def _make(
   stored: Stored, config: ConfigDict | None, overrides: Sequence[str]
 ) -> tuple[Evaluation, Method]:
-  """Builds the evaluation of a checkpoint, from what was kept with it and the command."""
+  """Builds the evaluation of a checkpoint from its config and the command's."""
   resolved = evaluation_config.resolve(stored.meta["config"], config, overrides)
   config = resolved.config
   if resolved.ignored:
     text = "; ".join(resolved.ignored)
-    notices.show("training_settings", f"an evaluation reads no training settings; ignored: {text}")
+    notices.show(
+      "training_settings", f"an evaluation does not use training settings; ignored: {text}"
+    )
   evaluation_config.validate(config)
   dataset, method = open_dataset(config), stored.create_method(config)
   mesh = mesh_lib.make_mesh()
@@ -87,19 +89,19 @@ def _make(
 def report(
   evaluation: Evaluation, results: Results, workdir, step: int, *, trained, seconds: float, **facts
 ) -> pathlib.Path | None:
-  """Prints the table of a step and then writes its record, on the first process.
+  """Prints the table of a step and writes its record, on the first process.
 
   Args:
-    evaluation: made the results.
-    results: per setting.
-    workdir: of the run.
-    step: of the checkpoint.
-    trained: the config of the training run, plain.
-    seconds: wall time of the evaluation.
-    **facts: whatever else is to be known of the results; 'quick' for a look at trial 0 alone.
+    evaluation: Evaluation that computed the results.
+    results: Results by setting.
+    workdir: Folder of the run.
+    step: Step of the checkpoint.
+    trained: Config of the training run, plain values.
+    seconds: Wall time of the evaluation.
+    **facts: Further entries of the record; 'quick' for an evaluation of trial 0 only.
 
   Returns:
-    The record's file; None off the first process, and where nothing was written.
+    The record's file; None on other processes, and if nothing was written.
   """
   if jax.process_index():
     return None
@@ -107,13 +109,13 @@ def report(
   record = evaluation.record(results, trained=trained, step=step, **facts)
   print(f"\n{format_table(results, record['title'])}", flush=True)
   path = evaluation_record.write(workdir, record)
-  where = printable(str(path)) if path else "the record of all trials stays as it is"
+  where = printable(str(path)) if path else "the record of all trials is kept"
   print(f"{where}\n", flush=True)
   return path
 
 
 def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> None:
-  """Refuses settings under which the network would have other variables than were stored."""
+  """Raises UserError if the network of these settings does not have the stored variables."""
   wanted = first_state.abstract_variables(config.data.image_size, config.seed, method)
   shapes = [_shapes(tree) for tree in (variables, wanted)]
   names = [name for name in shapes[0] | shapes[1] if shapes[0].get(name) != shapes[1].get(name)]
@@ -121,8 +123,8 @@ def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> Non
     first = f"{names[0]}: {shapes[0].get(names[0])} -> {shapes[1].get(names[0])}"
     raise UserError(
       f"the checkpoint does not fit the network of these settings: {len(names)} of "
-      f"{len(shapes[0])} variables differ, the first {first}. Leave the settings of config.method "
-      "and config.data.image_size to the checkpoint"
+      f"{len(shapes[0])} variables differ, the first {first}. Do not override config.method and "
+      "config.data.image_size"
     )
 
 

@@ -1,4 +1,4 @@
-"""A test set and its protocol: from variables to results, and what is to be known of them."""
+"""Evaluates variables on a test set under its protocol, and describes the results."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,12 +28,12 @@ Results = dict[str, SettingResult]
 
 
 class Evaluation:
-  """A test set and its protocol, ready to be applied to any step's variables.
+  """A test set and its protocol, to be applied to the variables of any step.
 
   Attributes:
-    config: of the evaluation.
-    mesh: the devices.
-    mismatch: what the network sees otherwise than in training, a line each.
+    config: Config of the evaluation.
+    mesh: Mesh of devices.
+    mismatch: Differences from training in the network's settings and inputs, a line each.
   """
 
   def __init__(
@@ -45,17 +45,17 @@ class Evaluation:
     *,
     mismatch: Sequence[str] = (),
   ):
-    """Reads the encoded test images and compiles nothing yet.
+    """Reads the encoded test images; compiles nothing yet.
 
     Args:
-      config: of the evaluation.
-      dataset: that it names.
-      method: of the network.
-      mesh: the devices.
-      mismatch: lines that say what the network sees otherwise than in training, if anything.
+      config: Config of the evaluation.
+      dataset: The config's data set.
+      method: Method of the network.
+      mesh: Mesh of devices.
+      mismatch: Differences from training in the network's settings and inputs, a line each.
 
     Raises:
-      UserError: for an unknown protocol, argument or part of the data set.
+      UserError: Unknown protocol, argument or split.
     """
     self._suite = make_suite(config)
     self._corruptions = make_corruptions(config)
@@ -74,16 +74,16 @@ class Evaluation:
     )
 
   def check_metric(self, name: str) -> None:
-    """Refuses a metric that the evaluations of a run will not have, before the run starts.
+    """Raises UserError for a metric that the evaluations of a run will not have.
 
     Args:
       name: 'setting/metric'; empty for none.
 
     Raises:
-      UserError: the test set has no such setting.
+      UserError: The protocol has no such setting.
     """
     comparisons = getattr(self._suite.protocol, "comparisons", None)
-    if not name or comparisons is None:  # a protocol of one's own need not list its settings
+    if not name or comparisons is None:  # a user's protocol may not list its settings
       return
     known = list(comparisons(self.records, self._dataset.metadata))
     setting = name.rpartition("/")[0]
@@ -96,10 +96,10 @@ class Evaluation:
       )
 
   def check_unseen(self, stored: Mapping) -> None:
-    """Refuses test images of people whom the network was trained on.
+    """Raises UserError if test identities were trained on.
 
     Args:
-      stored: what is kept with the checkpoint; see `unseen.check`.
+      stored: Metadata of the checkpoint; see `unseen.check`.
     """
     unseen.check(stored, self.config, self._dataset, self.records)
     self._same_data = unseen.is_same(stored, self.config.data, self._dataset)
@@ -112,13 +112,13 @@ class Evaluation:
     quick: bool = False,
     progress: bool = False,
   ) -> Results:
-    """Embeds every test image once and runs the protocol.
+    """Embeds each test image once and runs the protocol.
 
     Args:
-      variables: of the method.
-      features: what `embed` returned for them, where it was called before.
-      quick: trial 0 of the plain setting alone, whatever else the config asks for.
-      progress: show a bar.
+      variables: Variables of the method.
+      features: Result of `embed` for these variables, if already computed.
+      quick: Evaluate only trial 0 of the plain settings.
+      progress: Show a progress bar.
     """
     features = features or self.embed(variables, progress=progress)
     if quick:
@@ -128,15 +128,15 @@ class Evaluation:
 
   @property
   def records(self):
-    """What is known of the test images."""
+    """Records of the test images."""
     return self._images.records
 
   def embed(self, variables: Variables, *, progress: bool = False) -> Features:
-    """Returns the features of every test image, by name, float32 [n, d]."""
+    """Returns the features of all test images by name, float32 [n, d]."""
     return self._embedder(variables, self._images, progress=progress)
 
   def verification(self, features: Features) -> dict[str, dict]:
-    """Returns ROC, TAR at FAR and distances of each feature."""
+    """Returns ROC, TAR at FAR and distances by feature."""
     normalize = self.config.eval.normalize
     return {
       name: verification.evaluate(matrix, self.records, normalize=normalize)
@@ -144,7 +144,7 @@ class Evaluation:
     }
 
   def _corrupted(self, variables: Variables, features: Features, progress: bool) -> Results:
-    """Evaluates every corrupted copy; infrared images stay as they are, and their features too."""
+    """Evaluates the corrupted copies; infrared images and their features are unchanged."""
     if not self._corruptions:
       return {}
     rows = np.flatnonzero(self.records.modality == VISIBLE)
@@ -157,17 +157,17 @@ class Evaluation:
     return suite_lib.join_draws(draws, config_lib.to_dict(self.config)["eval"]["corruption"])
 
   def chance(self, results: Results) -> str | None:
-    """Returns a sentence where results are no better than a random order's; see `chance`."""
+    """Returns a notice if results are at chance level, else None; see `chance`."""
     if not hasattr(self._suite.protocol, "comparisons"):
       return None
     comparisons = self._suite.protocol.comparisons(self.records, self._dataset.metadata)
     return chance.notice(results, comparisons, self.records)
 
   def title(self, label: str) -> str:
-    """Names what was evaluated; says so when the images are synthetic."""
+    """Returns the title of the results; marks synthetic images."""
     synthetic = " (synthetic images)" if self._dataset.is_synthetic else ""
-    part = config_lib.split_name(self.config, self.config.eval.split)
-    title = f"{self._dataset.name}{synthetic}, {part}, {self.config.method.name}, {label}"
+    split = config_lib.split_name(self.config, self.config.eval.split)
+    title = f"{self._dataset.name}{synthetic}, {split}, {self.config.method.name}, {label}"
     return title + (f" (mismatch: {'; '.join(self.mismatch)})" if self.mismatch else "")
 
   def scalars(self, results: Results) -> dict[str, float]:
@@ -179,13 +179,13 @@ class Evaluation:
     }
 
   def record(self, results: Results, *, trained: Mapping, step: int, **facts) -> dict:
-    """Returns what is kept of an evaluation: the results and whatever they depend on, JSON.
+    """Returns the record of an evaluation: results and everything that they depend on, JSON.
 
     Args:
-      results: per setting.
-      trained: the config of the training run, plain.
-      step: of the checkpoint.
-      **facts: whatever else is to be known.
+      results: Results by setting.
+      trained: Config of the training run, plain values.
+      step: Step of the checkpoint.
+      **facts: Further entries.
     """
     config = config_lib.to_dict(self.config)
     own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))

@@ -1,4 +1,4 @@
-"""The config of an evaluation: the checkpoint's own, with the test set chosen by the command."""
+"""Resolves the config of an evaluation: the checkpoint's, with the command's test set."""
 
 import dataclasses
 import json
@@ -12,25 +12,26 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.config import checks, keys, with_tuples
 
-# What an evaluation is asked to do. Everything that is neither named here nor in TRAINING decides
-# what the network is or what it sees, so that a new key is compared until someone says otherwise.
+# Keys that choose the evaluation. Any key that is neither here nor in TRAINING determines the
+# network or its inputs, so that new keys are compared by default.
 TEST_SET = ("eval", "data.name", "data.render", "data.trial", "data.dir", "data.placement")
-# What made the network; an evaluation does not read it.
+# Keys of training, which an evaluation does not read.
 TRAINING = (
   *("seed", "pretrained", "sampler", "augment", "optim", "train", "checkpoint", "log"),
   *("data.train_splits", "data.drop_unpaired"),
 )
-UNREMARKED = ("checkpoint", "log")  # of TRAINING: how a run was watched and kept
+UNREMARKED = ("checkpoint", "log")  # keys of TRAINING that are ignored without a notice
 
 
 @dataclasses.dataclass(frozen=True)
 class Resolved:
-  """What is evaluated.
+  """A resolved evaluation.
 
   Attributes:
-    config: of the evaluation, whole.
-    mismatch: lines 'key: checkpoint -> command' in what the network is or sees; allowed.
-    ignored: such lines of training settings, which the checkpoint's own replace.
+    config: Whole config of the evaluation.
+    mismatch: Allowed differences in the network's settings and inputs, as lines
+      'key: checkpoint -> command'.
+    ignored: Ignored differences in training settings, as such lines.
   """
 
   config: ConfigDict
@@ -41,29 +42,29 @@ class Resolved:
 def resolve(
   stored: Mapping, given: ConfigDict | None = None, changes: Sequence[str] = ()
 ) -> Resolved:
-  """Decides the config of an evaluation.
+  """Resolves the config of an evaluation.
 
   Args:
-    stored: the config kept with the checkpoint, plain values.
-    given: of a config file that the command names, with its overrides; None for the stored one.
-    changes: overrides such as '--config.eval.flip=True', where no file was given.
+    stored: Config stored with the checkpoint, plain values.
+    given: Config given on the command line, with its overrides; None for the stored one.
+    changes: Overrides such as '--config.eval.flip=True', if no config is given.
 
   Returns:
-    The test set and `eval` of the command, everything else of the checkpoint.
+    The command's test set and `eval`, and the checkpoint's other settings.
 
   Raises:
-    UserError: the command changes what the network is or sees, and `eval.allow_mismatch` is off.
+    UserError: The command changes the network's settings or inputs without `eval.allow_mismatch`.
   """
   own = of_checkpoint(stored)
   given = config_lib.override(own if given is None else given, changes)
   mismatch = config_lib.differences(seen(stored), seen(config_lib.to_dict(given)), free=())
   if mismatch and not given.eval.get("allow_mismatch", False):
     raise UserError(
-      "the checkpoint's network was trained with other settings, so its numbers would be wrong "
+      "the checkpoint's network was trained with other settings, so the results would be wrong "
       "(checkpoint -> command):\n  "
       + "\n  ".join(mismatch)
       + "\nLeave them out (without --config an evaluation takes all settings from the checkpoint), "
-      "or say --config.eval.allow_mismatch=True to evaluate all the same"
+      "or set --config.eval.allow_mismatch=True to evaluate anyway"
     )
   _refuse_other_method(mismatch)
   return Resolved(
@@ -74,22 +75,22 @@ def resolve(
 
 
 def of_checkpoint(stored: Mapping) -> ConfigDict:
-  """Returns the config kept with a checkpoint, with later versions' options of `eval` filled in."""
+  """Returns the config stored with a checkpoint, with missing options of `eval` filled in."""
   config_lib.refuse_old(stored, "the checkpoint")
   config = ConfigDict(with_tuples(stored))
   defaults = config_lib.evaluation_defaults()
   for key in defaults:
     if key not in config.eval:
       config.eval[key] = defaults[key]
-  config.eval.allow_mismatch = False  # for the evaluating command to say, not for the training one
+  config.eval.allow_mismatch = False  # set by the evaluating command only
   return config.lock()
 
 
 def validate(config: ConfigDict) -> None:
-  """Checks what an evaluation reads; how the network was trained is past.
+  """Checks the settings that an evaluation reads, without training settings.
 
   Raises:
-    UserError: as `checks.validate`.
+    UserError: As in `checks.validate`.
   """
   whole = config.to_dict()
   defaults = config_lib.default_config("agw", "sysu_mm01").to_dict()
@@ -99,10 +100,10 @@ def validate(config: ConfigDict) -> None:
 
 
 def seen(config: Mapping) -> dict:
-  """Returns what decides a feature besides the variables: the method, and what images go through.
+  """Returns the settings that determine a feature: the method and the preprocessing of images.
 
   Args:
-    config: plain values; lists or tuples.
+    config: Config as plain values, with lists or tuples.
   """
   config_lib.refuse_old(config, "the checkpoint")
   config = json.loads(json.dumps(config))
@@ -130,11 +131,11 @@ def seen(config: Mapping) -> dict:
 def _refuse_other_method(mismatch: Sequence[str]) -> None:
   for line in mismatch:
     if line.startswith("method.name: "):
-      raise UserError(f"a checkpoint holds one method's network ({line}); leave --config out")
+      raise UserError(f"the checkpoint is of another method ({line}); leave --config out")
 
 
 def _joined(own: ConfigDict, given: ConfigDict, *, take_all: bool) -> ConfigDict:
-  """Returns `own` with the test set of `given`, and with what the network sees if asked for."""
+  """Returns `own` with the test set of `given`; with `take_all` also the network's settings."""
   whole = own.to_dict()
   wanted = given.to_dict()
   whole["eval"] = {**whole["eval"], **wanted["eval"]}
@@ -143,7 +144,7 @@ def _joined(own: ConfigDict, given: ConfigDict, *, take_all: bool) -> ConfigDict
     taken |= {key for key in wanted["data"] if f"data.{key}" not in TRAINING}
     whole |= {key: wanted[key] for key in wanted if key not in ("eval", "data", *TRAINING)}
     whole["augment"] = wanted["augment"]
-  # A key that the command leaves out, such as `render`, is not the checkpoint's either.
+  # A key that the command leaves out, such as `render`, is not taken from the checkpoint either.
   kept = {key: value for key, value in whole["data"].items() if key not in taken}
   whole["data"] = kept | {key: value for key, value in wanted["data"].items() if key in taken}
   return ConfigDict(whole)

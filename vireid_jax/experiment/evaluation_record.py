@@ -1,4 +1,4 @@
-"""Records of evaluations: their names, what they hold, and what they never replace."""
+"""Records of evaluations: their conditions, names and files."""
 
 import hashlib
 import json
@@ -12,16 +12,16 @@ from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import keys
 from vireid_jax.experiment import evaluation_config
 
-# How an evaluation is asked for; its numbers do not depend on it.
+# Options that do not affect results.
 NO_CONDITION = ("eval.every", "eval.at_start", "eval.quick", "eval.batch", "eval.allow_mismatch")
-IMAGES = "images"  # fingerprint of the test images; older records have none
+IMAGES = "images"  # fingerprint of the test images; absent in older records
 
 
 def conditions(config: Mapping) -> dict:
-  """Returns everything in a config that the numbers of a network depend on, key by key.
+  """Returns the settings that the results of a network depend on, by flat key.
 
   Args:
-    config: of the evaluation, plain values.
+    config: Config of the evaluation, plain values.
   """
   config = config_lib.to_dict(evaluation_config.of_checkpoint(config))
   options, data = config["eval"], config["data"]
@@ -38,10 +38,10 @@ def conditions(config: Mapping) -> dict:
 
 
 def differing(config: Mapping, trained: Mapping) -> dict[str, str]:
-  """Returns 'key: own -> this' by key where an evaluation departs from the run's own."""
+  """Returns the differences from the run's own evaluation: key -> 'key: own -> this'."""
   own, this = conditions(trained), conditions(config)
   options = config_lib.to_dict(evaluation_config.of_checkpoint(trained).eval)
-  # Options of what the run itself left off count with the values that it has for them.
+  # Options of disabled features count with the run's values for them.
   own = keys.flatten({"eval": options}) | own
   return {
     key: f"{key}: {own.get(key, '(absent)')} -> {value}"
@@ -51,20 +51,21 @@ def differing(config: Mapping, trained: Mapping) -> dict[str, str]:
 
 
 def name(config: Mapping, trained: Mapping, step: int, *, other_images: str = "") -> str:
-  """Names a record by its step, in words by its options, and by a hash of what words do not say.
+  """Names a record by its step, its options, and a hash of differences without a word.
 
   Args:
-    config: of the evaluation, plain values.
-    trained: of the training; an evaluation under its conditions has no words but its options'.
-    step: of the checkpoint.
-    other_images: fingerprint of test images that are not of the run's own data set.
+    config: Config of the evaluation, plain values.
+    trained: Config of the training run; an evaluation under its conditions is named by its options
+      only.
+    step: Step of the checkpoint.
+    other_images: Fingerprint of the test images if they are not of the run's data set.
   """
   options, own = config["eval"], evaluation_config.of_checkpoint(trained)
   changed, words = differing(config, trained), []
   if "data.name" in changed or "data.render" in changed or other_images:
     words += [config["data"]["name"].replace("/", "-")]
   split = config_lib.split_name(config, options["split"])
-  # 'test' of the trial that the run was trained on goes without saying.
+  # The test split of the run's trial is not named.
   words += [] if split in ("test", f"test_{own.data.trial}") else [split]
   words += list(options["features"])
   words += [word for word in ("flip", "rerank", "mixed") if options[word]]
@@ -81,16 +82,16 @@ def name(config: Mapping, trained: Mapping, step: int, *, other_images: str = ""
 
 
 def place(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
-  """Returns where a record may be written without replacing one of other conditions.
+  """Returns where a record may be written without replacing one with other conditions.
 
-  A whole evaluation replaces a quick look at the same, never the other way round.
+  A full evaluation replaces a quick one under the same conditions, never the other way round.
 
   Args:
-    workdir: of the run.
-    record: as `write` takes it.
+    workdir: Folder of the run.
+    record: Record of an evaluation.
 
   Returns:
-    The file; None where a whole evaluation under the same conditions is there already.
+    The file; None if a full evaluation under the same conditions exists and this one is quick.
   """
   path = workdir / EVALUATIONS / f"{record['name']}.json"
   old = _read(path)
@@ -104,10 +105,10 @@ def place(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
 
 
 def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
-  """Writes a record where `place` says and returns the file.
+  """Writes a record to the file given by `place` and returns the file.
 
   Raises:
-    UserError: the disk is full or read-only.
+    UserError: The disk is full or read-only.
   """
   with files.user_errors_for_writes(workdir):
     path = place(workdir, record)
@@ -121,12 +122,12 @@ def _same(old: Mapping, new: Mapping) -> bool:
   try:
     same = conditions(old["config"]) == conditions(new["config"])
   except (KeyError, TypeError, AttributeError, ValueError, UserError):
-    return False  # whatever it is, it stays
+    return False  # a record that cannot be read is kept
   return same and (IMAGES not in old or old[IMAGES] == new.get(IMAGES))
 
 
 def _read(path: pathlib.Path) -> dict | None:
-  """Returns a record, None where there is none or where a file is torn, which nobody misses."""
+  """Returns a record; None if the file is missing or truncated."""
   try:
     stored = json.loads(path.read_text(encoding="utf-8"))
   except (OSError, ValueError, RecursionError):
@@ -135,7 +136,7 @@ def _read(path: pathlib.Path) -> dict | None:
 
 
 def _mismatch(changed: Mapping) -> bool:
-  """Says whether the network saw something else than in training."""
+  """Returns whether the network's settings or inputs differed from training."""
   return any(not key.startswith(("eval.", "data.name", "data.render")) for key in changed)
 
 
@@ -144,5 +145,5 @@ def _hash(values: Mapping) -> str:
 
 
 def _safe(word: str) -> str:
-  """Keeps a word to what any file system takes; a dot parts words."""
+  """Replaces characters that are unsafe in file names, or are the separating dot."""
   return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in word)[:60]

@@ -1,9 +1,9 @@
-"""The evaluations of a run: which are due, what each leaves, and which a stop left out.
+"""Schedules the evaluations of a run, and repeats those that a stop interrupted.
 
-An evaluation leaves a record, a line of metrics and, where it was the best, a checkpoint. Last of
-all it is noted in `evaluated.json`. The loop goes on only then, so that no checkpoint of a later
-step exists without it: a run that is stopped anywhere finds the evaluation of its newest checkpoint
-noted, or makes it again from the same state, with the same results.
+An evaluation writes a record, a line of metrics and, if it is the best, a checkpoint. Finally it is
+noted in `evaluated.json`, and only then does the loop continue, so that no checkpoint of a later
+step exists without the note. A run that is stopped anywhere finds the evaluation of its newest
+checkpoint noted, or repeats it from the same state with the same results.
 """
 
 import json
@@ -26,7 +26,7 @@ from vireid_jax.runtime.timing import CHECKPOINT, EVALUATION
 from vireid_jax.training.checkpoint import Checkpoints
 from vireid_jax.training.state import TrainState
 
-# What may differ between a noted evaluation and a command without making it another one.
+# Keys that may differ between a noted evaluation and a command.
 SAME = (
   *("checkpoint.every", "checkpoint.keep", "checkpoint.keep_every", "data.dir", "data.placement"),
   *("eval.at_start", "eval.batch", "eval.every", "eval.quick", "log", "train.duration"),
@@ -34,20 +34,20 @@ SAME = (
 
 
 class Evaluations:
-  """Makes the evaluations of a run and notes which one was the last."""
+  """Evaluates a run when due, and notes the last evaluation."""
 
   def __init__(self, run: Run, recorder: Recorder):
     """Reads the note of earlier starts.
 
     Args:
-      run: whose config says when.
-      recorder: gets the scalars.
+      run: Run to evaluate.
+      recorder: Recorder of the scalars.
     """
     self._run, self._recorder = run, recorder
     self._every, self._noted = run.every("eval"), _read_note(run.workdir)
 
   def is_due(self, step: int) -> bool:
-    """Whether an evaluation belongs to the state after a step."""
+    """Returns whether an evaluation is due after a step."""
     if step >= self._run.total_steps:
       return True
     if step == 0:
@@ -55,12 +55,12 @@ class Evaluations:
     return self._every > 0 and step % self._every == 0
 
   def is_missing(self, step: int) -> bool:
-    """Whether an evaluation is due at a step and not noted, though its state is at hand."""
+    """Returns whether an evaluation is due after a step but not noted."""
     quick = self._is_quick(step)
-    return self.is_due(step) and not _tells_of(self._noted, self._run.config, step, quick=quick)
+    return self.is_due(step) and not _is_note_of(self._noted, self._run.config, step, quick=quick)
 
   def __call__(self, state: TrainState, step: int) -> evaluate.Results:
-    """Evaluates a state, offers it to `best/`, writes what is found and notes that it is done."""
+    """Evaluates a state, offers it to `best/`, writes the results and notes completion."""
     run, started, quick = self._run, time.time(), self._is_quick(step)
     with run.timer.measure(EVALUATION):
       results = run.evaluation(state.variables, quick=quick)
@@ -91,14 +91,14 @@ class Evaluations:
 
 
 def finished(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results | None:
-  """Returns the results of a run that has nothing left to do, and prints their table again.
+  """Returns the results of a finished run, and prints their table again.
 
   Args:
-    config: of the command.
-    workdir: of the run.
+    config: Config of the command.
+    workdir: Folder of the run.
 
   Returns:
-    The final evaluation's results per setting; None where something is left to do or to check.
+    The final evaluation's results by setting; None if the run is not known to be finished.
   """
   note = _read_note(workdir)
   if not note or not _is_last(note, config, workdir):
@@ -109,16 +109,16 @@ def finished(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results | No
     stored = {name: SettingResult.from_json(value) for name, value in record["results"].items()}
     text = f"{workdir} is finished\n\n{format_table(stored, record['title'])}\n{path}\n"
   except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-    return None  # torn or moved away: the evaluation is made again
+    return None  # truncated or moved away: the evaluation is repeated
   if jax.process_index() == 0:
     print(text, flush=True)
   return stored
 
 
 def _is_last(note: dict, config: ConfigDict, workdir: pathlib.Path) -> bool:
-  """Whether the note tells of the final evaluation, and the checkpoint is that of its step."""
+  """Returns whether a note is of the final evaluation and its checkpoint exists."""
   step = note["step"]
-  if not _tells_of(note, config, step, quick=False):
+  if not _is_note_of(note, config, step, quick=False):
     return False
   checkpoints = Checkpoints(workdir, keep=None)
   if checkpoints.latest() != step:
@@ -129,15 +129,15 @@ def _is_last(note: dict, config: ConfigDict, workdir: pathlib.Path) -> bool:
   return step >= clock.steps(config.train.duration, key="train.duration")
 
 
-def _tells_of(note: dict, config: ConfigDict, step: int, *, quick: bool) -> bool:
-  """Whether a note tells of this evaluation; a whole one counts for a quick look too."""
+def _is_note_of(note: dict, config: ConfigDict, step: int, *, quick: bool) -> bool:
+  """Returns whether a note is of this evaluation; a full one also counts as a quick one."""
   if note.get("step") != step or note["quick"] > quick:
     return False
   return not config_lib.differences(note["config"], config_lib.to_dict(config), free=SAME)
 
 
 def _read_note(workdir: pathlib.Path) -> dict:
-  """Returns the note; {} where there is none or where it is damaged, and names that one."""
+  """Returns the note; {} if it is missing, or damaged, which is reported."""
   path = workdir / EVALUATED
   if not path.exists():
     return {}

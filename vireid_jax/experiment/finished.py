@@ -1,4 +1,4 @@
-"""The file that says that a run is finished, and with which config."""
+"""Marks runs as finished, with their config."""
 
 import json
 import pathlib
@@ -10,14 +10,15 @@ from vireid_jax.common.workdir_files import FINISHED
 
 
 def is_finished(workdir: pathlib.Path, config: dict) -> bool:
-  """Whether a run of this config has ended in a workdir, and says so if it has.
+  """Returns whether a run of this config has finished in a workdir, and prints it if so.
 
   Args:
-    workdir: of the run.
-    config: of the run, as plain nested values.
+    workdir: Folder of the run.
+    config: Config of the run, plain nested values.
 
   Returns:
-    False for another config too; and for a file that cannot be read, which is named.
+    True if it has finished; False also for another config, and for an unreadable mark, which is
+    reported.
   """
   path = workdir / FINISHED
   if not path.exists():
@@ -34,5 +35,5 @@ def is_finished(workdir: pathlib.Path, config: dict) -> bool:
 
 
 def mark(workdir: pathlib.Path, config: dict) -> None:
-  """Says that a run has ended; see `is_finished`."""
+  """Marks a run as finished; see `is_finished`."""
   files.write_json(workdir / FINISHED, config)

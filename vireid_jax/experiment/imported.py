@@ -1,4 +1,4 @@
-"""Checkpoints made from the authors' PyTorch weights."""
+"""Converts the authors' PyTorch weights to checkpoints."""
 
 import pathlib
 
@@ -23,16 +23,16 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
   """Writes a checkpoint of step 0 with the weights of a PyTorch model.
 
   Args:
-    config: of the method and data set that the weights were trained for.
-    source: see `convert.load_weights`.
-    workdir: receives the checkpoint; must not hold any.
+    config: Config with the method and data set of the weights.
+    source: File or hub name; see `convert.load_weights`.
+    workdir: Folder for the checkpoint; must not have any.
 
   Returns:
-    The names of tensors that were left out on purpose.
+    The names of tensors that were ignored on purpose.
 
   Raises:
-    UserError: no PyTorch names are known for this method, the weights do not fit, or the workdir
-      holds checkpoints.
+    UserError: The method's PyTorch names are not known, the weights do not fit, or the workdir has
+      checkpoints.
   """
   checks.validate(config)
   _refuse_used(workdir)
@@ -53,34 +53,34 @@ def import_weights(config: ConfigDict, source: str, workdir: pathlib.Path) -> li
     "identities": index.identities.tolist(),
     "steps_per_epoch": clock.steps_per_epoch,
   }
-  # A signal waits: a checkpoint is written in a second, and half of one is nothing.
+  # Signals are deferred: writing a checkpoint takes a second, and half of one is useless.
   with interrupts.deferred(), files.user_errors_for_writes(workdir):
     _save(state, meta, config, workdir)
   return ignored
 
 
 def _training_data(config: ConfigDict):
-  """Returns the identities and the sampler, without decoding an image."""
+  """Returns the identity index and the sampler, without decoding images."""
   images = load_train_images(config, open_dataset(config))
   index = sampler.IdentityIndex(images.records)
   return index, sampler.create(seed=config.seed, index=index, **config.sampler.to_dict())
 
 
 def _refuse_used(workdir: pathlib.Path) -> None:
-  """Raises UserError for a workdir with checkpoints, before anything else is read."""
+  """Raises UserError if a workdir has checkpoints."""
   if not (workdir / workdir_files.CHECKPOINTS).exists():
     return
   checkpoints = Checkpoints(workdir, keep=None)
   latest = checkpoints.latest()
   checkpoints.close()
   if latest is not None:
-    raise UserError(f"{workdir} holds checkpoints already; choose another --workdir")
+    raise UserError(f"{workdir} already has checkpoints; choose another --workdir")
 
 
 def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
   files.make_workdir(workdir)
   with workdir_lock.hold(workdir):
-    _refuse_used(workdir)  # another import may have been faster
+    _refuse_used(workdir)  # again under the lock, after concurrent imports
     checkpoints = Checkpoints(workdir, keep=config.checkpoint.keep)
     checkpoints.save(0, state, meta)
     checkpoints.close()

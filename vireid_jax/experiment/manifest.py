@@ -1,7 +1,7 @@
-"""What a run was made of: config, code, versions, devices and data, in `workdir/manifest.json`.
+"""Reads and writes `manifest.json` of a workdir: the provenance of a run, and its notices.
 
-Every start of a run adds an entry: a run may be continued by other code or on other devices. What
-the run's user should know is kept there too; see `vireid_jax.experiment.notices`.
+Each start of a run adds an entry, since a run may be continued by other code or on other devices.
+For notices see `vireid_jax.experiment.notices`.
 """
 
 import json
@@ -17,16 +17,17 @@ FORMAT = 1
 
 
 def add_notice(workdir: pathlib.Path, notice: dict) -> None:
-  """Adds a notice to the workdir's manifest."""
+  """Adds a notice to a workdir's manifest."""
   record = read(workdir)
   store(workdir, {**record, "notices": [*record["notices"], notice]})
 
 
 def read(workdir: pathlib.Path) -> dict:
-  """Returns the workdir's manifest; one without entries where there is none.
+  """Returns a workdir's manifest; an empty one if there is none.
 
-  A file that cannot be read is named on standard error and counts as none: what it said of earlier
-  starts is lost, and no reason not to train.
+  An unreadable manifest is reported on standard error and treated as empty: losing the history is
+    no
+  reason not to train.
   """
   path, empty = workdir / MANIFEST, {"format": FORMAT, "starts": [], "notices": []}
   if not path.exists():
@@ -46,11 +47,11 @@ def store(workdir: pathlib.Path, record: dict) -> None:
   """Writes a workdir's manifest.
 
   Args:
-    workdir: of the run.
-    record: as `read` returns it.
+    workdir: Folder of the run.
+    record: Manifest, as returned by `read`.
 
   Raises:
-    UserError: the workdir cannot be written.
+    UserError: The workdir cannot be written.
   """
   with files.user_errors_for_writes(workdir):
     files.write_json(workdir / MANIFEST, record)

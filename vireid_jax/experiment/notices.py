@@ -1,4 +1,4 @@
-"""What the user of a run should know early: one line each, once, and kept in the run's manifest."""
+"""Notices to the user of a run: one line each, shown once, and kept in the run's manifest."""
 
 import pathlib
 import sys
@@ -8,36 +8,36 @@ import jax
 
 from vireid_jax.experiment import manifest
 
-# (key, text): the key says what kind of notice it is; of each key a run shows one.
+# (key, text): the key is the kind of notice; a run shows one of each kind.
 Tell = Callable[[str, str], None]
 
 
 def show(key: str, text: str) -> None:
-  """Prints one line to standard error, on the first process; for callers that keep no record."""
+  """Prints a notice to standard error on the first process, without storing it."""
   del key
   if jax.process_index() == 0:
     print(f"notice: {text}", file=sys.stderr, flush=True)
 
 
 class Notices:
-  """The notices of a run, `notices` in its `manifest.json`: {'key', 'step', 'text'} each."""
+  """The notices of a run, stored in `manifest.json` as {'key', 'step', 'text'}."""
 
   def __init__(self, workdir: pathlib.Path):
-    """Reads those of earlier starts.
+    """Reads the notices of earlier starts.
 
     Args:
-      workdir: of the run.
+      workdir: Folder of the run.
     """
     self._workdir = workdir
     self._told = {notice["key"] for notice in manifest.read(workdir)["notices"]}
     self.step = 0
 
   def __call__(self, key: str, text: str) -> None:
-    """Shows and keeps a notice, unless the run has one of this key.
+    """Shows and stores a notice, unless the run has one with this key.
 
     Args:
-      key: such as 'weights_left_over'; stable across versions.
-      text: one sentence that says what was noticed, the values, and what to look at.
+      key: Kind of notice, such as 'weights_left_over'; stable across versions.
+      text: One sentence: what was noticed, the values, and what to check.
     """
     if key in self._told:
       return

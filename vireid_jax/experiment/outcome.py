@@ -1,4 +1,4 @@
-"""Training from a program or a notebook, and what it leaves."""
+"""Training from Python, and its outcome."""
 
 import dataclasses
 import os
@@ -27,9 +27,9 @@ class Pictures:
   """Test images of one modality, decoded.
 
   Attributes:
-    pixels: uint8 [n, height, width, 3], RGB, at the network's size.
-    identities: int32 [n], the owner's identity numbers.
-    cameras: int32 [n], the owner's camera numbers.
+    pixels: uint8 [n, height, width, 3], RGB, at the network's input size.
+    identities: int32 [n], identity numbers of the data set.
+    cameras: int32 [n], camera numbers of the data set.
     names: str [n], paths in the data set.
   """
 
@@ -44,11 +44,11 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What a training left. Printed, it is the table of the last step.
+  """The outcome of training; it prints as the table of the last step.
 
   Attributes:
-    workdir: of the run; `vireid_jax.load` takes it.
-    results: of the final evaluation, by setting; rates in [0, 1].
+    workdir: Folder of the run, for `vireid_jax.load`.
+    results: Results of the final evaluation by setting; rates in [0, 1].
   """
 
   workdir: pathlib.Path
@@ -64,7 +64,7 @@ class Outcome:
       modality: 'visible' or 'infrared'.
 
     Raises:
-      UserError: another modality, or a data set that has gone.
+      UserError: Unknown modality, or the data set is no longer available.
     """
     check_modality(modality)
     config = find_checkpoint(self.workdir).config
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def train(config: ConfigDict | str | os.PathLike, workdir: str | os.PathLike) -> Outcome:
-  """Trains and evaluates as the command does; see `vireid_jax.train`."""
+  """Trains and evaluates like the command; see `vireid_jax.train`."""
   folder = files.folder_named(os.fspath(workdir), "workdir")
   config = _read(config)
   compilation.use_cache()

@@ -1,4 +1,4 @@
-"""What a run is made of: config, code, versions, devices and data."""
+"""Provenance of a run: config, code, versions, devices and data."""
 
 import pathlib
 import platform
@@ -13,7 +13,7 @@ from vireid_jax.common.package_versions import versions
 from vireid_jax.experiment.build import Run
 from vireid_jax.experiment.manifest import read, store
 
-# Besides those in a checkpoint: they decide speed, or how the data are read.
+# Packages that affect speed or data reading, besides those recorded in checkpoints.
 PACKAGES = ("jaxlib", "grain", "array_record", "tensorflow-datasets", "ml-collections", "pillow")
 SOURCE = pathlib.Path(__file__).parents[2]
 
@@ -22,8 +22,8 @@ def write(run: Run, step: int) -> None:
   """Adds this start to the workdir's manifest, on the first process.
 
   Args:
-    run: about to train.
-    step: completed steps it starts from.
+    run: Run that is about to train.
+    step: Number of completed steps.
   """
   if jax.process_index():
     return
@@ -32,7 +32,7 @@ def write(run: Run, step: int) -> None:
 
 
 def describe(run: Run, step: int) -> dict:
-  """Returns what is known of a run that starts from `step`."""
+  """Returns the provenance of a run that starts from `step`."""
   return {
     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "step": step,
@@ -55,9 +55,9 @@ def describe(run: Run, step: int) -> dict:
 
 
 def commit(folder: pathlib.Path) -> dict | None:
-  """Returns {'hash', 'changed'} of the git checkout that a folder is the root of, or None.
+  """Returns {'hash', 'changed'} of a git checkout, given its root folder; None for other folders.
 
-  `changed` says whether tracked files differ from the commit.
+  `changed` is whether tracked files differ from the commit.
   """
   if not (folder / ".git").exists():
     return None

@@ -11,12 +11,14 @@ from vireid_jax.training.progress import Progress
 
 
 class Recorder:
-  """Where the scalars of steps and evaluations go, from a run's first to its last."""
+  """Records the scalars of a run's steps and evaluations."""
 
   def __init__(self, run: Run):
     """Opens the workdir's metrics for appending."""
     self._run, self._checked, self._progress = run, 0, None
-    self._rate = jax.jit(run.schedule)  # one program, not an operation and a transfer per constant
+    self._rate = jax.jit(
+      run.schedule
+    )  # one program instead of an operation and a transfer per constant
     first = jax.process_index() == 0
     with files.user_errors_for_writes(run.workdir):
       past = metrics.read(run.workdir) if (run.workdir / workdir_files.METRICS).exists() else []
@@ -30,21 +32,21 @@ class Recorder:
       self._stagnation.see(line["step"], line)
 
   def begin_steps(self, first: int) -> None:
-    """Ends the set-up: the next thing that happens is a step, after `first` of them."""
+    """Starts timing and progress; the next step follows `first` completed ones."""
     images = self._run.clock.batch_images
     self._run.timer.begin_steps(first, images=images, logged=self._logged)
     self._progress = Progress(self._run.total_steps, first, images)
     self._checked = first
 
   def check(self, step: int, watch: finite.NonFiniteMonitor, scalars: dict[str, jax.Array]) -> None:
-    """Raises UserError when a scalar of any step so far was not finite."""
+    """Raises UserError if a scalar of any step so far was not finite."""
     last_good = self._run.checkpoints.complete
     finite.check(watch, scalars, since=self._checked, step=step, last_good=last_good)
     self._checked = step
 
   def log(self, step: int, scalars: dict[str, jax.Array]) -> None:
     """Writes and shows the scalars of a step."""
-    # A schedule counts the steps completed before.
+    # A schedule takes the number of completed steps.
     rate = self._rate(jax.device_put(step - 1))
     values = jax.device_get({**scalars, "lr": rate})
     values = {name: float(value) for name, value in values.items()}
@@ -56,21 +58,21 @@ class Recorder:
     self._stagnation.see(step, values)
 
   def write(self, step: int, values: dict[str, float]) -> None:
-    """Writes scalars of a step.
+    """Writes the scalars of a step.
 
     Raises:
-      UserError: the workdir cannot be written.
+      UserError: The workdir cannot be written.
     """
     with files.user_errors_for_writes(self._run.workdir):
       self._writer.write(step, values)
 
   def sync(self) -> None:
-    """Secures what was written; before each save, so that no checkpoint outlives its metrics."""
+    """Syncs metrics to disk before each save, so that no checkpoint outlives its metrics."""
     with files.user_errors_for_writes(self._run.workdir):
       self._writer.sync()
 
   def close(self) -> None:
-    """Ends the bar and closes the files."""
+    """Closes the progress bar and the files."""
     if self._progress:
       self._progress.close()
     self._writer.close()

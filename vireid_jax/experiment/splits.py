@@ -1,4 +1,4 @@
-"""Runs over every split of a data set that has several."""
+"""Trains and evaluates all splits of a data set that has several, such as RegDB."""
 
 import copy
 import pathlib
@@ -17,19 +17,19 @@ SPLITS = tuple(range(1, 11))
 
 
 def train_splits(config: ConfigDict, workdir: pathlib.Path, splits=SPLITS) -> str:
-  """Trains and evaluates the splits that are not finished yet.
+  """Trains and evaluates the splits that are not finished.
 
   Args:
-    config: its `data.train_splits` has '{trial}' in a split's name; `data.trial` is set here.
-    workdir: receives a folder per split.
-    splits: which ones, from 1.
+    config: Config with '{trial}' in `data.train_splits`; its `data.trial` is set for each split.
+    workdir: Folder for a workdir per split.
+    splits: Numbers of the splits, from 1.
 
   Returns:
-    The tables over all given splits.
+    The tables over all splits.
 
   Raises:
-    UserError: the data set has no splits, or a folder holds a run of another config.
-    train.Preempted: when a signal asked to stop; the same call continues.
+    UserError: The data set does not have several splits, or a folder has a run of another config.
+    train.Preempted: A signal stopped a run; the same call continues.
   """
   check_has_splits(config)
   for split in splits:
@@ -50,17 +50,17 @@ def evaluate_splits(
   """Evaluates the checkpoints of some splits again.
 
   Args:
-    config: see `train_splits`; None for the one of each checkpoint.
-    workdir: holds a folder per split.
-    splits: which ones, from 1; all that are there when empty.
-    step: of the checkpoints; the latest of each when None.
-    overrides: '--config.key=value', where no config is given.
+    config: Config as for `train_splits`; None for each checkpoint's config.
+    workdir: Folder with a workdir per split.
+    splits: Numbers of the splits, from 1; empty for all that exist.
+    step: Step of the checkpoints; the latest of each if None.
+    overrides: Overrides '--config.key=value', if no config is given.
 
   Returns:
     The tables over all splits.
 
   Raises:
-    UserError: a split has no checkpoint, or another one than the config fits.
+    UserError: A split has no checkpoint, or one that the config does not fit.
   """
   if config is not None:
     check_has_splits(config)
@@ -82,13 +82,13 @@ def evaluate_splits(
 
 
 def split_folder(workdir: pathlib.Path, split: int | str) -> pathlib.Path:
-  """Returns the workdir of a split; '*' gives the glob of all."""
+  """Returns the workdir of a split; '*' returns a glob of all."""
   return workdir / f"split_{split if isinstance(split, str) else f'{split:02d}'}"
 
 
 def check_has_splits(config: ConfigDict) -> None:
-  """Raises UserError unless the config's training part depends on `data.trial`."""
-  if not any("{trial}" in part for part in config.data.train_splits):
+  """Raises UserError unless the config's training splits depend on `data.trial`."""
+  if not any("{trial}" in name for name in config.data.train_splits):
     raise UserError(
       f"{config.data.name} trains on {tuple(config.data.train_splits)}, the same for every split; "
       f"use {hints.command('train')}"
@@ -99,7 +99,7 @@ def _train_unless_finished(config: ConfigDict, workdir: pathlib.Path) -> None:
   wanted = config_lib.to_dict(config)
   if finished.is_finished(workdir, wanted):
     return
-  # Another config of the same network goes on (a longer run) or is evaluated anew.
+  # With a changed config, such as a longer duration, the run continues or is evaluated again.
   train.train(config, workdir)
   if jax.process_index() == 0:
     finished.mark(workdir, wanted)
@@ -107,7 +107,7 @@ def _train_unless_finished(config: ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def parse_splits(given: list[str] | None) -> tuple[int, ...]:
-  """Returns the numbers of --splits in order; none when it is absent."""
+  """Returns the numbers in --splits, in order; empty without the flag."""
   for text in given or ():
     if not text.isdecimal() or int(text) not in SPLITS:
       raise UserError(f"--splits holds {text!r}; choose from {SPLITS[0]} to {SPLITS[-1]}")

@@ -1,4 +1,4 @@
-"""Noticing a loss that does not learn, from what a run logs anyway."""
+"""Detects losses that do not learn, from logged scalars."""
 
 import collections
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ import numpy as np
 
 from vireid_jax.experiment.notices import Tell
 
-NEAR = 0.01  # of the trivial value
-STILL = 0.05  # of the first epoch's mean
-FEWEST = 2  # log lines of an epoch
+NEAR = 0.01  # relative to the trivial value
+STILL = 0.05  # relative to the first epoch's mean
+FEWEST = 2  # log lines per epoch
 
 
 class Stagnation:
-  """Tells of a term at its trivial value for an epoch, and of a loss that did not move in two."""
+  """Notices a term at its trivial value for an epoch, or a loss that did not change in two."""
 
   def __init__(self, trivial_values: Mapping[str, float], steps_per_epoch: int, tell: Tell):
-    """Has seen nothing yet.
+    """Starts without any scalars.
 
     Args:
-      trivial_values: of the method's terms; see `methods.base.Method`.
-      steps_per_epoch: of the run.
-      tell: told at most once of each.
+      trivial_values: Trivial values of the method's terms; see `methods.base.Method`.
+      steps_per_epoch: Number of steps in an epoch.
+      tell: Function that shows a notice.
     """
-    # A term of weight zero has no value that could tell anything.
+    # A term of weight zero carries no information.
     self._trivial = {name: value for name, value in trivial_values.items() if value}
     self._steps_per_epoch, self._tell = steps_per_epoch, tell
     self._since: dict[str, int] = {}
@@ -31,7 +31,7 @@ class Stagnation:
     self._epochs = collections.defaultdict(list)
 
   def see(self, step: int, values: Mapping[str, float]) -> None:
-    """Looks at a line: the scalars of a step, 'loss' and 'loss/<term>' among them."""
+    """Reads the scalars of a logged step, among them 'loss' and 'loss/<term>'."""
     for name, trivial in self._trivial.items():
       if f"loss/{name}" in values:
         self._see_term(step, name, values[f"loss/{name}"], trivial)
@@ -47,7 +47,7 @@ class Stagnation:
       self._tell(
         f"trivial_value/{name}",
         f"loss/{name} has stayed at {value:.4f} from step {since} to {step}; {trivial:.4f} is its "
-        "value when all features are equal, so it has not begun to tell identities apart: try a "
+        "value when all features are equal, so it has not begun to separate identities: try a "
         "lower optim.lr, a longer optim.warmup, or pretrained weights",
       )
 
@@ -64,7 +64,7 @@ class Stagnation:
 
   def _compare(self, step: int, first: np.ndarray, second: np.ndarray) -> None:
     moved = abs(second.mean() - first.mean())
-    # Batches differ: what two means differ by chance, twice its standard deviation.
+    # Batches vary: twice the standard deviation of the difference of means.
     scatter = 2 * np.sqrt(first.var() / len(first) + second.var() / len(second))
     if moved <= min(STILL * abs(first.mean()), max(scatter, 1e-6 * abs(first.mean()))):
       self._tell(

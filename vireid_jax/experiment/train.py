@@ -1,4 +1,4 @@
-"""Training: start or continue, loop, evaluate. No maths and no method names."""
+"""Trains a run: starts or continues it, loops over steps, saves and evaluates."""
 
 import collections
 import contextlib
@@ -24,14 +24,14 @@ from vireid_jax.runtime.timing import CHECKPOINT
 from vireid_jax.training import checkpoint_folders, finite, summary
 from vireid_jax.training.state import TrainState
 
-IN_FLIGHT = 2  # steps that the devices may still have to make
+IN_FLIGHT = 2  # dispatched steps that the devices may not have completed
 
 
 class Preempted(interrupts.Stopped):
-  """The run was asked to stop; its state is saved and the same command continues it."""
+  """A signal stopped the run; its state is saved, and the same command continues it."""
 
   def __init__(self, message: str, name: str = ""):
-    """Stores what to tell the user, and the name of the signal."""
+    """Stores the message to the user and the name of the signal."""
     super().__init__(name)
     self._message = message
 
@@ -40,31 +40,35 @@ class Preempted(interrupts.Stopped):
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
-  """Trains, continuing from the workdir's latest checkpoint, and evaluates the last step.
+  """Trains from the workdir's latest checkpoint, if any, and evaluates the last step.
 
-  A run that is finished already only prints its results again.
+  A finished run only prints its results again.
 
   Args:
-    config: see `vireid_jax.config`.
-    workdir: receives checkpoints, metrics and results; made when absent.
+    config: Config of the run; see `vireid_jax.config`.
+    workdir: Folder for checkpoints, metrics and results; created if missing.
 
   Returns:
-    The final evaluation's results per setting.
+    The final evaluation's results by setting.
 
   Raises:
-    UserError: for bad input, before anything compiles; for numbers that are not finite; or a
-      workdir that cannot be written, or in which another run trains.
-    Preempted: when a signal asked to stop; the state is saved.
+    UserError: Invalid input, before anything compiles; numbers that are not finite; or a workdir
+      that cannot be written or in which another run trains.
+    Preempted: A signal stopped the run; its state is saved.
   """
   checks.validate(config)
   files.make_workdir(workdir)
-  with _told(workdir), preemption.receiving_signals(), workdir_lock.hold_together(workdir):
+  with (
+    _preempted_by_signals(workdir),
+    preemption.receiving_signals(),
+    workdir_lock.hold_together(workdir),
+  ):
     clean(workdir)
     return evaluation_schedule.finished(config, workdir) or _train(build(config, workdir))
 
 
 def clean(workdir: pathlib.Path) -> None:
-  """Removes what killed processes left in a workdir; only under its lock."""
+  """Removes the remains of killed processes from a workdir; only under its lock."""
   if jax.process_index():
     return
   checkpoint_folders.clean(workdir)
@@ -91,8 +95,8 @@ def _train(run: Run) -> evaluate.Results:
 
 
 @contextlib.contextmanager
-def _told(workdir: pathlib.Path) -> Iterator[None]:
-  """Says of a stop outside the loop what is saved."""
+def _preempted_by_signals(workdir: pathlib.Path) -> Iterator[None]:
+  """Turns a stop outside the loop into `Preempted`, which says what is saved."""
   try:
     yield
   except Preempted:
@@ -104,7 +108,7 @@ def _told(workdir: pathlib.Path) -> Iterator[None]:
 
 
 def make_step(run: Run) -> compilation.CompiledStep:
-  """Builds the step of a run: (state, watch, batch, *placed) -> (state, watch, scalars)."""
+  """Builds a run's compiled step: (state, watch, batch, *placed) -> (state, watch, scalars)."""
   step = build_step(run.config, run.method, run.optimizer)
 
   def complete_and_step(state, batch, *placed):
@@ -168,10 +172,10 @@ def _loop(
 
 
 def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.NonFiniteMonitor, Iterator]:
-  """Compiles the step; a signal is acted on at once here, as nothing can be lost yet.
+  """Compiles the step. A signal stops it at once, since nothing can be lost yet.
 
   Returns:
-    (state, watch, batch) -> (state, watch, scalars), the watch to begin with, and the batches.
+    The step (state, watch, batch) -> (state, watch, scalars), the initial monitor, and the batches.
   """
   step_function = make_step(run)
   placed = run.data.place(run.mesh)
@@ -182,7 +186,7 @@ def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.NonFiniteMon
   in_flight = collections.deque()
 
   def advance(state: TrainState, watch: finite.NonFiniteMonitor, batch: Batch):
-    # Far ahead of the devices, the host would hear of a signal long before it could save.
+    # If the host ran far ahead of the devices, it would save long after a signal.
     if len(in_flight) == IN_FLIGHT:
       jax.block_until_ready(in_flight.popleft())
     state, watch, scalars = step_function(state, watch, batch, *placed)
@@ -193,10 +197,10 @@ def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.NonFiniteMon
 
 
 def _due(run: Run, step: int, *, evaluating: bool, stopping: bool) -> set[str]:
-  """Returns what follows a step: 'log', 'checkpoint', 'eval', 'stop'.
+  """Returns what is due after a step: 'log', 'checkpoint', 'eval', 'stop'.
 
-  An evaluation may take long and is given up when a signal comes: the state is saved before it.
-  The last one follows the loop.
+  The state is saved before an evaluation, which may take long and is abandoned on a signal. The
+  last evaluation follows the loop.
   """
   last = step == run.total_steps
   due = {key for key in ("log", "checkpoint") if last or _is_due(step, run.every(key))}
@@ -211,7 +215,7 @@ def _is_due(step: int, every: int) -> bool:
 
 @contextlib.contextmanager
 def _saves_complete(run: Run) -> Iterator[None]:
-  """Waits for begun saves at the end, also when an evaluation is given up."""
+  """Waits for saves in progress at the end, also if an evaluation is abandoned."""
   try:
     yield
   finally:

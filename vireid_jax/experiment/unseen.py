@@ -1,4 +1,4 @@
-"""Numbers on people whom the network was trained on are no numbers: they are refused."""
+"""Refuses evaluations on identities that the network was trained on."""
 
 import pathlib
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from vireid_jax.common.records import Records
 from vireid_jax.data import rendered
 from vireid_jax.data.prepared.source import Dataset
 
-OWN = "own"  # its numbers are each owner's own choice, so that its name says little
-NAMED = 5  # people in a message
+OWN = "own"  # users choose its identity numbers, so equal numbers need not be equal people
+NAMED = 5  # people named in a message
 
 
 def people(dataset: Dataset, identities) -> list[str]:
-  """Returns the names of people as their owner gave them, for one's own pictures; else numbers.
+  """Returns the names of identities, for users' own images; otherwise their numbers as text.
 
   Args:
-    dataset: that numbers them.
+    dataset: Data set of the identities.
     identities: int [k].
   """
   names = dataset.metadata.get("identity_names") or {}
@@ -28,17 +28,17 @@ def people(dataset: Dataset, identities) -> list[str]:
 
 
 def check(stored: Mapping, config: ConfigDict, dataset: Dataset, records: Records) -> None:
-  """Refuses test images that show people whom the network was trained on.
+  """Raises UserError if test images show identities that the network was trained on.
 
   Args:
-    stored: what is kept with the checkpoint: 'config' of the training, plain values, 'identities',
-      and, but for early versions, 'people', their names.
-    config: of the evaluation.
-    dataset: that holds the test images.
-    records: of the test images.
+    stored: Metadata of the checkpoint: 'config' of the training, plain values, 'identities' and,
+      except in early versions, their names 'people'.
+    config: Config of the evaluation.
+    dataset: Data set of the test images.
+    records: Records of the test images.
 
   Raises:
-    UserError: some were trained on; names a part of the data set that would do.
+    UserError: Some identities were trained on; suggests another split.
   """
   if not is_same(stored, config.data, dataset):
     return
@@ -46,26 +46,26 @@ def check(stored: Mapping, config: ConfigDict, dataset: Dataset, records: Record
   known = sorted(_trained(stored) & set(tested.values()), key=lambda name: (len(name), name))
   if not known:
     return
-  part = config_lib.split_name(config, config.eval.split)
+  split = config_lib.split_name(config, config.eval.split)
   some = ", ".join(map(printable, known[:NAMED])) + (", ..." if len(known) > NAMED else "")
   raise UserError(
-    f"the network was trained on {len(known)} of the {len(tested)} people in {part} of "
-    f"{dataset.name} (identities {some}), so results on them would say nothing about people it has "
-    f"not seen. {_advice(stored, config, dataset)}"
+    f"the network was trained on {len(known)} of the {len(tested)} people in {split} of "
+    f"{dataset.name} (identities {some}), so results on them would say nothing about unseen "
+    f"people. {_advice(stored, config, dataset)}"
   )
 
 
 def is_same(stored: Mapping, evaluated: Mapping, dataset: Dataset) -> bool:
-  """Says whether equal identities mean equal people.
+  """Returns whether equal identity numbers mean equal people.
 
-  Benchmarks are numbered by their owners, and rendered people by the renderer, whatever the preset.
-  One's own pictures are the same data set where they are read from the same place, or where the
-  training parts there hold the same people.
+  Benchmarks number their identities, and the renderer numbers its own for all presets. Users' own
+  images are the same data set if they are read from the same folder, or if its training splits have
+  the same people.
 
   Args:
-    stored: as for `check`.
+    stored: Metadata of the checkpoint, as for `check`.
     evaluated: 'data' of the evaluation's config.
-    dataset: that `evaluated` names.
+    dataset: Data set that `evaluated` names.
   """
   trained = stored["config"]["data"]
   if _people(trained) != _people(evaluated):
@@ -84,13 +84,13 @@ def _trained(stored: Mapping) -> set[str]:
 
 
 def _named(stored: Mapping, dataset: Dataset, identities: np.ndarray) -> dict[int, str]:
-  """Returns by number what people are called where the network was trained on them."""
+  """Returns the names of identities by number, in the form stored with the checkpoint."""
   named = people(dataset, identities) if stored.get("people") else map(str, identities.tolist())
   return dict(zip(identities.tolist(), named, strict=True))
 
 
 def _people(data: Mapping) -> str:
-  """Names who is in a data set; configs from before `render` have none."""
+  """Names the population of a data set; old configs have no `render`."""
   name = data["name"]
   if name.split("/")[0] == rendered.SYNTHETIC:
     return "rendered sysu_mm01"
@@ -102,7 +102,7 @@ def _place(data: Mapping) -> pathlib.Path:
 
 
 def _advice(stored: Mapping, config: ConfigDict, dataset: Dataset) -> str:
-  """Names a part without the training's people, the run's own first."""
+  """Suggests a split without trained identities, the run's own first."""
   data, option = stored["config"]["data"], stored["config"]["eval"]["split"]
   own, asked = (
     config_lib.split_name(stored["config"], option),
@@ -118,4 +118,4 @@ def _advice(stored: Mapping, config: ConfigDict, dataset: Dataset) -> str:
     same_text = "{trial}" in option and option == config.eval.split and name == own
     words = f"data.trial={data['trial']}" if same_text else f"eval.split={name}"
     return f"Evaluate on {name}: --config.{words}"
-  return "No part of this data set is free of them"
+  return "No split of this data set is free of them"

@@ -1,4 +1,4 @@
-"""Starting a run from ImageNet weights, whatever the method."""
+"""Initialises a run from ImageNet weights, for any method."""
 
 import sys
 
@@ -25,22 +25,22 @@ def fill(
   sharding: Sharding,
   tell: notices.Tell = notices.show,
 ) -> TrainState:
-  """Fills every ResNet part of a freshly drawn state from `config.pretrained`.
+  """Loads `config.pretrained` into all ResNet stages of a new state.
 
-  Both streams start from the same weights. What ImageNet has no weights for, heads and attention,
-  keeps its random values.
+  All streams start from the same weights. Modules without pretrained weights, such as heads and
+  attention, keep their random values.
 
   Args:
-    state: at step 0.
-    config: 'pretrained' and the method's width, for the warning.
-    sharding: of the new arrays.
-    tell: told what the user should know of the weights.
+    state: State at step 0.
+    config: Config of the run.
+    sharding: Sharding of the new arrays.
+    tell: Function that shows a notice about the weights.
 
   Returns:
-    The state; unchanged, with a warning, when a network of full width has no weights to start from.
+    The state; unchanged without `config.pretrained`, with a warning for a network of full width.
 
   Raises:
-    UserError: the weights cannot be read, or are those of another network.
+    UserError: The weights cannot be read, or are those of another network.
   """
   if not config.pretrained:
     _warn(config)
@@ -52,7 +52,7 @@ def fill(
   except UserError as error:
     raise UserError(f"config.pretrained = {printable(config.pretrained)}: {error}") from None
   found = convert.shares(state.variables, weights, table, ignored)
-  # The step donates its state: an alias of NumPy's memory must not be among it.
+  # The step donates its state, which must not alias NumPy's memory.
   variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
   params = variables.pop("params")
   if jax.process_index() == 0:
@@ -63,10 +63,10 @@ def fill(
 
 
 def _warn(config: ConfigDict) -> None:
-  # Nobody has ImageNet weights for the narrow networks of tests and quick starts.
+  # There are no ImageNet weights for the narrow networks of tests and quick starts.
   if config.method.get("width", FULL_WIDTH) == FULL_WIDTH and jax.process_index() == 0:
     print(
-      "warning: the run starts from random values; published numbers need ImageNet weights: "
+      "warning: the run starts from random values; published results need ImageNet weights: "
       f"--config.pretrained=FILE or {hub.EXAMPLE} (docs/weights.md)",
       file=sys.stderr,
       flush=True,
@@ -80,9 +80,9 @@ def draw(
   mesh: Mesh,
   tell: notices.Tell = notices.show,
 ) -> TrainState:
-  """Draws the state and fills in ImageNet weights where the config names some.
+  """Draws the initial state and loads pretrained weights, if the config names any.
 
-  `tell` hears of weights that did not find their place; see `vireid_jax.experiment.notices`.
+  `tell` shows a notice about unused weights; see `vireid_jax.experiment.notices`.
   """
   state = draw_random(config.data.image_size, config.seed, method, optimizer, mesh)
   return fill(state, config, mesh_lib.replicated(mesh), tell)
