@@ -5,6 +5,7 @@ import dataclasses
 from toys.linear import Linear
 
 from vireid_jax.methods.base import LossOutput
+from vireid_jax.models.numerics import Numerics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,6 +14,7 @@ class TwoViews:
 
   num_classes: int
   steps_per_epoch: int
+  numerics: Numerics = Numerics()
   needs_second_view = True
 
   @property
