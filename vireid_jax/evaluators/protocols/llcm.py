@@ -14,16 +14,16 @@ EXCHANGED = "visible_to_infrared"
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Search):
-  """Which directions to evaluate; galleries are drawn as `random_choice`, one image per folder.
+  """LLCM's protocol; galleries are drawn as `random_choice`, one image per folder.
 
-  Gallery images of the query's identity *and* camera number are left out; CMC counts identities.
+  Gallery images with the query's identity *and* camera number are left out; CMC counts identities.
 
   Attributes:
     directions: Directions to evaluate: any of "visible_to_infrared", "infrared_to_visible".
     trials: Number of gallery draws, 0 .. trials - 1.
-    llcm_direction: "standard", or "deen_release" to score visible queries as the code of the data
-      set's authors does: it exchanges the roles after the draw, so that the drawn infrared images
-      are searched in all visible ones. That is another task.
+    llcm_direction: "standard", or "deen_release" to score visible queries like the code of the data
+      set's authors, which swaps the roles after the draw: each drawn infrared image is searched
+      among all visible ones. This is a different task.
   """
 
   trials: int = 10
@@ -35,7 +35,7 @@ class Protocol(Search):
     checks.one_of("llcm_direction", self.llcm_direction, LLCM_DIRECTIONS)
 
   def settings(self, records: Records, metadata: Mapping) -> dict[str, Setting]:
-    """Returns a setting per direction; an exchanged one says so in its name."""
+    """Returns a setting per direction; swapped roles are part of its name."""
     del metadata
     found = self.search(
       records,

@@ -25,7 +25,7 @@ class Setting:
       nothing out.
     unique_identities: Whether CMC counts identities instead of images.
     not_run: Reason why the data do not allow this setting; empty if they do.
-    drawn_search: Exchange the roles: the images that a trial draws are searched in the fixed ones.
+    drawn_search: Whether to swap the roles: drawn images are searched among the fixed ones.
   """
 
   conditions: Mapping
