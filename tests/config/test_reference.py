@@ -3,6 +3,7 @@
 import pathlib
 
 import pytest
+from ml_collections import ConfigDict
 
 from vireid_jax import methods
 from vireid_jax.config import checks, reference
@@ -18,6 +19,14 @@ def test_the_page_is_what_the_command_prints():
 
 def test_every_common_key_has_a_description_and_no_other_has():
   assert DESCRIPTIONS.keys() == checks.options().keys()
+
+
+def test_no_key_is_hidden_by_a_method_of_the_config():
+  """`--config.optim.update=...` could not be set: ConfigDict has a method of that name."""
+  keys = [*checks.options()]
+  keys += [key for name in methods.names() for key in reference.method_options(name)]
+  words = {word for key in keys for word in key.split(".")}
+  assert not {word for word in words if hasattr(ConfigDict, word)}
 
 
 @pytest.mark.parametrize("name", methods.names())

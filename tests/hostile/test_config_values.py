@@ -80,7 +80,7 @@ REFUSED = {
   "optim.weight_decay": (-5e-4, 2.0, NAN, INF, "x"),
   "optim.nesterov": (0, None),
   "optim.no_decay": ("bias", (3,), None),
-  "optim.update": ("epochs", "", None),
+  "optim.update_every": ("epochs", "", None),
   "optim.warmup_from": (-0.1, 1.1, NAN, None),
   "optim.warmup": ("ten epochs", "-1 epochs", "nan epochs", "1e3 steps", 10, None, "٣ steps"),
   "optim.decay_at": (("20 epochs",), ("50 epochs", "20 epochs"), ("x", "y"), (20, 50), None),

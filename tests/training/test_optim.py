@@ -22,7 +22,7 @@ CONFIG = {
   "weight_decay": 0.01,
   "no_decay": (),
   "schedule": "steps",
-  "update": "epoch",
+  "update_every": "epoch",
   "warmup": "",
   "warmup_from": 0.0,
   "decay_at": (),
@@ -125,7 +125,7 @@ def test_agw_schedule_per_epoch():
 
 
 def test_schedule_per_step_climbs_within_the_epoch():
-  schedule = optim.make_schedule({**CONFIG, "warmup": "4 steps", "update": "step"}, CLOCK)
+  schedule = optim.make_schedule({**CONFIG, "warmup": "4 steps", "update_every": "step"}, CLOCK)
   np.testing.assert_allclose(
     [schedule(s) for s in range(6)], [0.025, 0.05, 0.075, 0.1, 0.1, 0.1], rtol=1e-6
   )
@@ -137,7 +137,7 @@ def rates(steps, clock=CLOCK, **change):
 
 
 def test_the_warm_up_of_steps_may_start_above_zero():
-  found = rates(range(5), warmup="4 steps", warmup_from=0.2, update="step")
+  found = rates(range(5), warmup="4 steps", warmup_from=0.2, update_every="step")
   np.testing.assert_allclose(found, [0.04, 0.06, 0.08, 0.1, 0.1], rtol=1e-6)
 
 
@@ -158,7 +158,9 @@ def test_cosine_per_epoch_is_that_of_pmt():
 
 
 def test_cosine_per_step():
-  found = rates(range(5), schedule="cosine", update="step", decay_at=("4 steps",), decay_to=(0.0,))
+  found = rates(
+    range(5), schedule="cosine", update_every="step", decay_at=("4 steps",), decay_to=(0.0,)
+  )
   np.testing.assert_allclose(found, [0.0853553, 0.05, 0.0146447, 0, 0], atol=1e-7)
 
 
@@ -175,11 +177,11 @@ DNS = {
 def test_one_cycle_per_step_is_the_triangle_of_dns():
   clock = Clock(steps_per_epoch=927, batch_images=48)
   steps = np.arange(0, 101 * 927, 103)
-  found = rates(steps, clock, update="step", **DNS)
+  found = rates(steps, clock, update_every="step", **DNS)
   expected = np.interp(steps / 927, [0, 16, 100], [2e-5, 0.2, 0.0])
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
   by_hand = [2e-5, 0.0125052, 0.2, 0.1, 0.0]  # the second is in the authors' log
-  found = rates([0, 926, 16 * 927, 58 * 927, 100 * 927], clock, update="step", **DNS)
+  found = rates([0, 926, 16 * 927, 58 * 927, 100 * 927], clock, update_every="step", **DNS)
   np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-9)
 
 
@@ -203,7 +205,7 @@ def test_the_innermost_module_with_a_multiplier_counts_in_whatever_order():
 def test_late_step_reads_the_rates_as_the_authors_loop_does():
   """In their log the first rate of SYSU-MM01 is .012505 and that of batch 100 is .001355."""
   clock = Clock(steps_per_epoch=928, batch_images=48)
-  found = rates([0, 1, 2, 100, 926, 927, 928, 929], clock, update="late_step", **DNS)
+  found = rates([0, 1, 2, 100, 926, 927, 928, 929], clock, update_every="late_step", **DNS)
   np.testing.assert_allclose([found[0], found[3]], [0.012505, 0.001355], atol=5e-7)
   table = np.interp(np.arange(2 * 927) / 927, [0, 16, 100], [2e-5, 0.2, 0.0])
   entries = [926, 0, 1, 99, 925, 926, 927 + 926, 927]
@@ -219,13 +221,13 @@ def test_one_cycle_per_epoch_holds_the_rate_of_the_epochs_start():
 def test_one_cycle_without_a_climb_only_falls():
   change = {**DNS, "lr": 1.0, "warmup": "", "decay_at": ("4 steps",), "decay_to": (0.2,)}
   np.testing.assert_allclose(
-    rates(range(6), update="step", **change), [1, 0.8, 0.6, 0.4, 0.2, 0.2], rtol=1e-6
+    rates(range(6), update_every="step", **change), [1, 0.8, 0.6, 0.4, 0.2, 0.2], rtol=1e-6
   )
 
 
 def test_moments_of_other_units_in_the_wrong_order_fall_at_once():
   change = {**DNS, "lr": 1.0, "warmup": "2 epochs", "decay_at": ("4 steps",)}
-  found = rates([0, 9, 10, 11, 12], update="step", **change)
+  found = rates([0, 9, 10, 11, 12], update_every="step", **change)
   np.testing.assert_allclose(found, [1e-4, 0.90001, 1, 0, 0], atol=1e-6)
 
 
@@ -233,7 +235,7 @@ def test_moments_of_other_units_in_the_wrong_order_fall_at_once():
 def test_a_continued_run_keeps_its_schedule(schedule, data_dir, tmp_path):
   def trained(workdir, steps):
     config = toy_config.make(data_dir, steps=steps, save=2, optimizer="adamw")
-    config.optim.schedule, config.optim.update = schedule, "step"
+    config.optim.schedule, config.optim.update_every = schedule, "step"
     config.optim.warmup, config.optim.warmup_from = "1 step", 0.5
     config.optim.decay_at, config.optim.decay_to = ("4 steps",), (0.1,)
     train.train(config, workdir)
@@ -266,7 +268,7 @@ END = {"decay_at": ("8 epochs",), "decay_to": (0.0,)}
     ({"schedule": "one_cycle", **END, "warmup": "2 epochs"}, "warmup_from = 0 gives the whole"),
     ({"name": "sgdd"}, "unknown optimiser 'sgdd'; did you mean 'sgd'"),
     ({"decay_at": ("1 epoch",)}, "1 entries and decay_to 0"),
-    ({"update": "epochs"}, "did you mean 'epoch'"),
+    ({"update_every": "epochs"}, "did you mean 'epoch'"),
     ({"warmup": "ten epochs"}, "optim.warmup = 'ten epochs' is not a valid duration"),
   ],
 )

@@ -86,7 +86,7 @@ def _optimizer_defaults() -> ConfigDict:
       "weight_decay": 5e-4,
       "no_decay": (),
       "schedule": "steps",  # 'steps', 'cosine' or 'one_cycle': see `optim.make_schedule`
-      "update": "epoch",  # when the rate changes: 'epoch', 'step' or 'late_step'
+      "update_every": "epoch",  # when the rate changes: 'epoch', 'step' or 'late_step'
       "warmup": "10 epochs",
       "warmup_from": 0.0,  # factor at the start of the warm-up
       "decay_at": ("20 epochs", "50 epochs"),

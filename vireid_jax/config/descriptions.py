@@ -47,7 +47,7 @@ DESCRIPTIONS = {
   "optim.weight_decay": "Weight decay.",
   "optim.no_decay": "Names of modules or parameters without weight decay, besides the method's.",
   "optim.schedule": "Shape of the rate: 'steps', 'cosine' or 'one_cycle' (a triangle).",
-  "optim.update": "When the rate changes: between epochs ('epoch') or steps ('step', 'late_step').",
+  "optim.update_every": "When the rate changes: every 'epoch' or 'step'; 'late_step' is DNS's.",
   "optim.warmup": "Length of the warm-up; a duration.",
   "optim.warmup_from": "Factor on the rate at the start of the warm-up.",
   "optim.decay_at": "When the rate falls: durations from the start; one for 'cosine', 'one_cycle'.",

@@ -7,6 +7,7 @@ MOVED = {
   "data.train": "data.train_splits",
   "sampler.identities": "sampler.num_identities",
   "sampler.images": "sampler.num_instances",
+  "optim.update": "optim.update_every",
   "eval.part": "eval.split",
   "eval.rerank_options.lambda_": "eval.rerank_options.lambda_value",
   "eval.rerank_options.neighbours_among_queries": "eval.rerank_options.query_only",

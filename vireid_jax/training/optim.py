@@ -20,7 +20,7 @@ RULES = {
   "optim.weight_decay": Number(0, 1),
   "optim.no_decay": Several(Text(empty=False)),
   "optim.schedule": OneOf("steps", "cosine", "one_cycle"),
-  "optim.update": OneOf(UPDATES),
+  "optim.update_every": OneOf(UPDATES),
   "optim.warmup": Duration(),
   "optim.warmup_from": Number(0, 1),
   "optim.decay_at": Several(Duration()),
@@ -45,20 +45,20 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
   Args:
     config: 'lr', the peak; 'schedule', one of `SCHEDULES`; 'warmup', a duration; 'warmup_from', a
       factor; 'decay_at' and 'decay_to', durations and factors, one of each unless the schedule is
-      'steps'; 'update', 'epoch' to change the rate only between epochs as most published codes do,
-      'step', or 'late_step', as DNS's published loop does: in epochs of L steps it has a table of
-      L - 1 rates per epoch, from which step b takes entry b - 1, and the first step the last one.
+      'steps'; 'update_every', 'epoch' to change the rate only between epochs as most published code
+      does, 'step', or 'late_step', as DNS's published loop does: in epochs of L steps it has a
+      table of L - 1 rates, from which step b takes entry b - 1, and the first step the last one.
     clock: Converts durations to steps.
 
   Returns:
     A function from an int step (traced or not) to a float32 scalar.
 
   Raises:
-    UserError: The lists differ in length, the moments do not ascend, 'schedule' or 'update' is
-      unknown, or 'cosine' or 'one_cycle' does not have exactly one moment.
+    UserError: The lists differ in length, the moments do not ascend, 'schedule' or 'update_every'
+      is unknown, or 'cosine' or 'one_cycle' does not have exactly one moment.
   """
   _check_schedule(config)
-  read_at, length = _reader(config["update"], clock.steps_per_epoch)
+  read_at, length = _reader(config["update_every"], clock.steps_per_epoch)
   warmup = clock.steps(config["warmup"], key="optim.warmup")
   moments = [clock.steps(text, key="optim.decay_at") for text in config["decay_at"]]
   _check_moments(config, warmup, moments)
@@ -128,7 +128,7 @@ def _climb(warmup: int, low: float) -> Schedule:
 
 
 def _check_schedule(config: Mapping[str, Any]) -> None:
-  for key, known in (("schedule", SCHEDULES), ("update", UPDATES)):
+  for key, known in (("schedule", SCHEDULES), ("update_every", UPDATES)):
     choose(config[key], known, said=f"config.optim.{key} = {config[key]!r}")
   at, to = config["decay_at"], config["decay_to"]
   if len(at) != len(to):
@@ -163,11 +163,16 @@ def _check_moments(config: Mapping[str, Any], warmup: int, moments: list[int]) -
       f"{config['warmup']!r}; with config.optim.schedule = {kind!r} it is the moment at which the "
       "rate reaches its end; give a later one"
     )
-  if kind == "one_cycle" and warmup and not config["warmup_from"] and config["update"] == "epoch":
+  if (
+    kind == "one_cycle"
+    and warmup
+    and not config["warmup_from"]
+    and config["update_every"] == "epoch"
+  ):
     raise UserError(
       "config.optim.warmup_from = 0 gives the whole first epoch the rate 0, with "
       "config.optim.schedule = 'one_cycle' and update = 'epoch'; allowed: more than 0, for example "
-      "0.0001; or set config.optim.update to 'step'"
+      "0.0001; or set config.optim.update_every to 'step'"
     )
 
 
