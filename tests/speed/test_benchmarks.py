@@ -153,7 +153,7 @@ def test_blocks_that_the_identities_do_not_fill_are_refused(tmp_path):
 
 def test_sizes_that_cannot_be_are_refused():
   for flags, message in (
-    (["step", AGW, "--batch-pairs", "3"], "choose a multiple of 2 from 4 on"),
+    (["step", AGW, "--batch-pairs", "3"], "choose a multiple of 2, at least 4"),
     (["step", AGW, "--repeats", "0"], "--repeats is 0"),
     (["embed", AGW, "--batch", "0"], "--batch is 0"),
   ):
