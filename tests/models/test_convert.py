@@ -102,7 +102,7 @@ def test_hub_without_its_package_names_the_extra(monkeypatch):
 
 
 def test_hub_name_of_another_form_is_refused():
-  with pytest.raises(UserError, match="'hf://resnet50' is no hub name"):
+  with pytest.raises(UserError, match="'hf://resnet50' is not a hub name"):
     convert.load_weights("hf://resnet50")
 
 

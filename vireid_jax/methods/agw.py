@@ -26,7 +26,7 @@ from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.common import Metric
 from vireid_jax.models.head import Head, Place, Pooling
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import PARTS, Depth, Width
+from vireid_jax.models.resnet import STAGES, Depth, Width
 from vireid_jax.models.two_stream import TwoStreamResNet, merge
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
@@ -58,7 +58,7 @@ class AGW:
   steps_per_epoch: int
   depth: Depth = 50
   width: Width = 64
-  num_specific_stages: Annotated[int, Whole(0, len(PARTS))] = 1
+  num_specific_stages: Annotated[int, Whole(0, len(STAGES))] = 1
   non_local: Annotated[tuple, Several(Whole(0, 6), 4, 4)] = (0, 2, 3, 0)
   pooling: Pooling = "gem"
   feature: Place = "after_neck"

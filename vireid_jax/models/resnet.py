@@ -14,7 +14,7 @@ from vireid_jax.models.norm import BatchNorm
 from vireid_jax.models.numerics import Numerics
 
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-PARTS = ("stem", "layer1", "layer2", "layer3", "layer4")
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 # The last stage has stride 1, as usual in re-identification: the last map is h/16 x w/16.
 STAGE_STRIDES = (1, 2, 2, 1)
 # Types of method options.
@@ -61,22 +61,22 @@ class ResNet(nn.Module):
     The whole network gives [n, h/16, w/16, feature_size].
     """
     check_depth(self.depth)
-    for part in range(self.first, self.last):
-      if part == 0:
+    for stage in range(self.first, self.last):
+      if stage == 0:
         x = Stem(self.width, self.numerics, name="stem")(x, train=train)
       else:
-        x = self._stage(part)(x, train=train)
+        x = self._stage(stage)(x, train=train)
     return x
 
-  def _stage(self, part: int) -> nn.Module:
+  def _stage(self, stage: int) -> nn.Module:
     return Stage(
       depth=self.depth,
-      filters=self.width * 2 ** (part - 1),
-      blocks=STAGE_BLOCKS[self.depth][part - 1],
-      stride=STAGE_STRIDES[part - 1],
-      non_local=self.non_local[part - 1],
+      filters=self.width * 2 ** (stage - 1),
+      blocks=STAGE_BLOCKS[self.depth][stage - 1],
+      stride=STAGE_STRIDES[stage - 1],
+      non_local=self.non_local[stage - 1],
       numerics=self.numerics,
-      name=PARTS[part],
+      name=STAGES[stage],
     )
 
 

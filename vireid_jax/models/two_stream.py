@@ -7,7 +7,7 @@ from jax import Array
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import PARTS, ResNet
+from vireid_jax.models.resnet import STAGES, ResNet
 
 
 def merge(*streams: Array) -> Array:
@@ -45,14 +45,14 @@ class TwoStreamResNet(nn.Module):
   numerics: Numerics = Numerics()
 
   def setup(self):
-    if not 0 <= self.num_specific_stages <= len(PARTS):
+    if not 0 <= self.num_specific_stages <= len(STAGES):
       raise UserError(
         f"num_specific_stages is {self.num_specific_stages}; allowed: 0 (all shared) to "
-        f"{len(PARTS)} (nothing shared)"
+        f"{len(STAGES)} (nothing shared)"
       )
-    self.visible = self._parts(0, self.num_specific_stages)
-    self.infrared = self._parts(0, self.num_specific_stages)
-    self.shared = self._parts(self.num_specific_stages, len(PARTS))
+    self.visible = self._stages(0, self.num_specific_stages)
+    self.infrared = self._stages(0, self.num_specific_stages)
+    self.shared = self._stages(self.num_specific_stages, len(STAGES))
 
   def __call__(self, visible: Array, infrared: Array, *, train: bool) -> Array:
     """Maps two batches to the merged map.
@@ -74,5 +74,5 @@ class TwoStreamResNet(nn.Module):
     stream = self.visible if modality == MODALITIES[0] else self.infrared
     return self.shared(stream(images, train=train), train=train)
 
-  def _parts(self, first: int, last: int) -> ResNet:
+  def _stages(self, first: int, last: int) -> ResNet:
     return ResNet(self.depth, self.width, first, last, self.non_local, self.numerics)

@@ -38,8 +38,8 @@ class DEENBackbone(nn.Module):
   numerics: Numerics
 
   def setup(self):
-    self.visible, self.infrared = self._part(0), self._part(0)
-    self.stages = [self._part(1 + index) for index in range(self.num_stages)]
+    self.visible, self.infrared = self._stage(0), self._stage(0)
+    self.stages = [self._stage(1 + index) for index in range(self.num_stages)]
     strides = STAGE_STRIDES[: self.num_stages - 1] if self.mfa else ()
     self.aggregate = [MFA(stride, self.pnl_reshape, self.numerics) for stride in strides]
     self.expand = DEE(self.dropout, self.numerics) if self.dee else None
@@ -69,8 +69,8 @@ class DEENBackbone(nn.Module):
         x = self.aggregate[index](x, low, train=train)
     return x
 
-  def _part(self, part: int) -> ResNet:
-    return ResNet(self.depth, self.width, part, part + 1, numerics=self.numerics)
+  def _stage(self, stage: int) -> ResNet:
+    return ResNet(self.depth, self.width, stage, stage + 1, numerics=self.numerics)
 
 
 class DEENNetwork(nn.Module):

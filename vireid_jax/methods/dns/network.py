@@ -12,7 +12,7 @@ from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import ResNet
 from vireid_jax.models.two_stream import merge, split
 
-STREAM_PARTS = 3  # stem and stages 1 and 2 belong to a modality
+STREAM_STAGES = 3  # stem and stages 1 and 2 belong to a modality
 
 
 class ShiftingResNet(nn.Module):
@@ -35,9 +35,9 @@ class ShiftingResNet(nn.Module):
   numerics: Numerics = Numerics()
 
   def setup(self):
-    self.visible = self._parts(0, STREAM_PARTS)
-    self.infrared = self._parts(0, STREAM_PARTS)
-    self.stage3, self.stage4 = self._parts(3, 4), self._parts(4, 5)
+    self.visible = self._stages(0, STREAM_STAGES)
+    self.infrared = self._stages(0, STREAM_STAGES)
+    self.stage3, self.stage4 = self._stages(3, 4), self._stages(4, 5)
     if self.hss:
       self.hss3, self.hss4 = HSS(self.numerics), HSS(self.numerics)
     if self.css:
@@ -69,7 +69,7 @@ class ShiftingResNet(nn.Module):
     x = self.stage4(x, train=train)
     return self.hss4(x, train=train) if self.hss else x
 
-  def _parts(self, first: int, last: int) -> ResNet:
+  def _stages(self, first: int, last: int) -> ResNet:
     return ResNet(self.depth, self.width, first, last, numerics=self.numerics)
 
 

@@ -5,7 +5,7 @@ from jax import Array
 
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import PARTS, ResNet
+from vireid_jax.models.resnet import STAGES, ResNet
 from vireid_jax.models.two_stream import merge
 
 
@@ -29,11 +29,11 @@ class ThreeStreamResNet(nn.Module):
   numerics: Numerics = Numerics()
 
   def setup(self):
-    self.visible = self._parts(0, self.num_specific_stages)
-    self.infrared = self._parts(0, self.num_specific_stages)
-    self.auxiliary_stream = self._parts(0, self.num_specific_stages) if self.auxiliary else None
-    self.lower = self._parts(self.num_specific_stages, self.cut)
-    self.upper = self._parts(self.cut, len(PARTS))
+    self.visible = self._stages(0, self.num_specific_stages)
+    self.infrared = self._stages(0, self.num_specific_stages)
+    self.auxiliary_stream = self._stages(0, self.num_specific_stages) if self.auxiliary else None
+    self.lower = self._stages(self.num_specific_stages, self.cut)
+    self.upper = self._stages(self.cut, len(STAGES))
 
   def below(self, visible: Array, infrared: Array, image: Array | None, *, train: bool) -> Array:
     """Maps batches [b, h, w, 3] to the merged map [k b, h', w', c'] at the cut.
@@ -57,5 +57,5 @@ class ThreeStreamResNet(nn.Module):
     stream = self.visible if modality == MODALITIES[0] else self.infrared
     return self.upper(self.lower(stream(images, train=train), train=train), train=train)
 
-  def _parts(self, first: int, last: int) -> ResNet:
+  def _stages(self, first: int, last: int) -> ResNet:
     return ResNet(self.depth, self.width, first, last, numerics=self.numerics)

@@ -5,12 +5,12 @@ from jax import Array
 
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import PARTS, ResNet
+from vireid_jax.models.resnet import STAGES, ResNet
 from vireid_jax.models.two_stream import merge, split
 
 # Stages after which shared and specific extractors may branch.
 BRANCH_STAGES = (2, 3)
-STREAM_PARTS = 3  # stem and stages 1 and 2 belong to a modality
+STREAM_STAGES = 3  # stem and stages 1 and 2 belong to a modality
 
 
 class MFE(nn.Module):
@@ -37,14 +37,14 @@ class MFE(nn.Module):
   numerics: Numerics = Numerics()
 
   def setup(self):
-    first = self.branch_stage + 1  # part 0 is the stem
-    self.visible = self._parts(0, STREAM_PARTS)
-    self.infrared = self._parts(0, STREAM_PARTS)
-    self.common = self._parts(STREAM_PARTS, first)
-    self.shared = self._parts(first, len(PARTS))
+    first = self.branch_stage + 1  # stage 0 is the stem
+    self.visible = self._stages(0, STREAM_STAGES)
+    self.infrared = self._stages(0, STREAM_STAGES)
+    self.common = self._stages(STREAM_STAGES, first)
+    self.shared = self._stages(first, len(STAGES))
     if self.specific:
-      self.specific_visible = self._parts(first, len(PARTS))
-      self.specific_infrared = self._parts(first, len(PARTS))
+      self.specific_visible = self._stages(first, len(STAGES))
+      self.specific_infrared = self._stages(first, len(STAGES))
 
   def __call__(
     self, visible: Array, infrared: Array, *, train: bool
@@ -84,5 +84,5 @@ class MFE(nn.Module):
     stream = self.visible if modality == MODALITIES[0] else self.infrared
     return self.common(stream(images, train=False), train=False)
 
-  def _parts(self, first: int, last: int) -> ResNet:
+  def _stages(self, first: int, last: int) -> ResNet:
     return ResNet(self.depth, self.width, first, last, numerics=self.numerics)

@@ -20,7 +20,7 @@ def opened(path: pathlib.Path) -> "Iterator[Archive]":
     Its entries.
 
   Raises:
-    ValueError: entries of one name, encrypted or oddly compressed ones, or too many bytes.
+    ValueError: Entries of one name, encrypted or oddly compressed ones, or too many bytes.
   """
   with zipfile.ZipFile(path) as archive:
     entries = {entry.filename: entry for entry in archive.infolist()}
@@ -53,8 +53,8 @@ class Archive:
     """Returns an entry's content, at most as many bytes as it declares.
 
     Raises:
-      KeyError: there is no such entry.
-      ValueError: it ends early.
+      KeyError: There is no such entry.
+      ValueError: It ends early.
     """
     entry = self.entries[name]
     with self._archive.open(entry) as file:

@@ -1,4 +1,4 @@
-"""Moving PyTorch's tensors into our variables and back, complete or not at all."""
+"""Converts PyTorch tensors to our variables and back."""
 
 from collections.abc import Mapping
 
@@ -21,21 +21,21 @@ def import_weights(
   *,
   as_published: bool = False,
 ) -> tuple[Variables, list[str]]:
-  """Fills variables with PyTorch's tensors, cast to the variables' dtypes.
+  """Fills variables with PyTorch tensors, cast to the variables' dtypes.
 
   Args:
-    variables: all collections, arrays or shapes; shapes only if the table is not partial.
-    weights: tensors by PyTorch's name.
-    table: of the family the tensors come from.
-    as_published: overwrite what the published code overwrites when it loads a file, to continue
-      training as it would; see `NameTable.overwritten`.
+    variables: All collections, as arrays, or as shapes if the table is not partial.
+    weights: Tensors by PyTorch name.
+    table: Name table of the tensors' family.
+    as_published: Overwrite the tensors that the published code overwrites on loading, to continue
+      training like it; see `NameTable.overwritten`.
 
   Returns:
-    The new variables as NumPy arrays, and the names of tensors that were left out on purpose.
+    The new variables as NumPy arrays, and the names of tensors that were ignored on purpose.
 
   Raises:
-    UserError: lists with - what the network needs and the file has not in this shape, and with +
-      what the file has and the network has no place for; or names a tensor that holds no floats.
+    UserError: The tensors do not fit: lists with - what the file lacks or has in another shape, and
+      with + what the network has no place for; or a tensor is not of floats.
   """
   if as_published:
     sources = {name: table.overwritten.get(name, name) for name in weights}
@@ -62,10 +62,10 @@ def import_weights(
 
 
 def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarray]:
-  """Returns variables under PyTorch's names and layouts; arrays without a name are left out.
+  """Returns variables under PyTorch's names and layouts, without arrays that have no name.
 
   Raises:
-    UserError: two arrays of one name differ, such as two stems in torchvision's single network.
+    UserError: Two arrays with the same name differ, such as two stems in torchvision's names.
   """
   weights = {}
   for path, leaf in tree_paths.named_leaves(variables).items():
@@ -90,11 +90,11 @@ def _to_ours(value: np.ndarray) -> np.ndarray:
 
 
 def _cast(name: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
-  """Casts floats to a variable's dtype; integers and complex numbers are no weights."""
+  """Casts floats to a variable's dtype; refuses integers and complex numbers."""
   if value.dtype not in FLOATS:
     raise UserError(
-      f"tensor {name} holds {value.dtype} where the network needs floats; weights that were "
-      "quantised must be turned back into float32 first"
+      f"tensor {name} holds {value.dtype} where the network needs floats; convert quantised "
+      "weights back to float32 first"
     )
   with np.errstate(over="ignore"):
     cast = value.astype(dtype)
@@ -120,7 +120,7 @@ def _explain(table: NameTable, missing: list, extra: list) -> str:
   if len(lines) > MOST_SHOWN:
     listed.append(f"  ... and {len(lines) - MOST_SHOWN} more")
   return (
-    f"the weights are not those of this network (names of {table.name}; - the network needs it, "
-    "+ only the file has it). Choose the depth, width and classes they were made with, or another "
+    f"the weights do not fit this network (names of {table.name}; -: only the network has it, "
+    "+: only the file has it). Choose the depth, width and classes of the weights, or another "
     "file:\n" + "\n".join(listed or ["  nothing in common"])
   )

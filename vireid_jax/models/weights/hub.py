@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, by name."""
+"""Files on the Hugging Face hub."""
 
 import pathlib
 
@@ -6,8 +6,6 @@ from vireid_jax.common.errors import UserError, printable
 
 SCHEME = "hf://"
 DEFAULT_FILE = "model.safetensors"
-
-
 MOST_SHOWN = 300
 
 
@@ -15,23 +13,24 @@ def parse(name: str) -> tuple[str, str, str]:
   """Returns the owner, the repository and the file of a hub name.
 
   Raises:
-    UserError: a name of another form.
+    UserError: The name has another form.
   """
   parts = name.removeprefix(SCHEME).split("/", 2)
   owner, repository, file = (*parts, "", "", "")[:3]
   if not name.startswith(SCHEME) or not owner or not repository or not name.isprintable():
-    raise UserError(f"{name!r} is no hub name; write hf://owner/name, for example {EXAMPLE}")
+    raise UserError(f"{name!r} is not a hub name; write hf://owner/name, for example {EXAMPLE}")
   return owner, repository, file or DEFAULT_FILE
 
 
 def fetch(name: str) -> pathlib.Path:
-  """Downloads a file once and returns its place in the hub's cache.
+  """Downloads a file, unless cached, and returns its path in the hub's cache.
 
   Args:
     name: 'hf://owner/name' for its model.safetensors, or 'hf://owner/name/file'.
 
   Raises:
-    UserError: a name of another form, huggingface_hub not installed, no network, no such file.
+    UserError: The name has another form, huggingface_hub is not installed, the hub cannot be
+      reached, or there is no such file.
   """
   owner, repository, file = parse(name)
   try:
@@ -42,7 +41,7 @@ def fetch(name: str) -> pathlib.Path:
     ) from None
   try:
     return pathlib.Path(huggingface_hub.hf_hub_download(f"{owner}/{repository}", file))
-  # The hub's client raises its own errors and those of two HTTP libraries, by release.
+  # Depending on its version, the client raises its own errors or those of two HTTP libraries.
   except Exception as error:
     reason = printable(str(error).strip().split("\n")[0])[:MOST_SHOWN]
     raise UserError(
@@ -53,6 +52,6 @@ def fetch(name: str) -> pathlib.Path:
 
 EXAMPLE = "hf://timm/resnet50.tv_in1k"
 _WITHOUT = (
-  "Without it: fetch the file on a machine with a network and give its path instead, such as "
+  "Alternatively, download the file elsewhere and give its path, such as "
   "--config.pretrained=/path/to/model.safetensors"
 )

@@ -1,9 +1,8 @@
-"""Pickles followed by an interpreter of our own, which has no way to run what they ask for.
+"""A safe interpreter of pickles, which cannot run the code that they name.
 
-Python's unpickler holds live functions and objects while it works, and a pickle may call them, set
-their attributes, or make a few bytes fill the memory. Here the only objects are numbers, text,
-tuples, lists, dicts with text as keys, `Global` (two names, nothing behind them), `OPAQUE`, and
-what the caller's functions return.
+With Python's unpickler a pickle may call any function, set attributes, or fill the memory from a
+few bytes. Here the only objects are numbers, text, tuples, lists, dicts with text keys, `Global`
+(two names that are never looked up), `OPAQUE`, and what the caller's functions return.
 """
 
 import dataclasses
@@ -11,7 +10,7 @@ import pickletools
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-# A state dict of a thousand tensors takes 30,000 instructions. Each may make an object.
+# A state dict of a thousand tensors takes 30,000 instructions. Each may create an object.
 MOST_INSTRUCTIONS = 1_000_000
 
 
@@ -24,7 +23,7 @@ class Global:
 
 
 class _Opaque:
-  """Stands for an object that is of no use here; whatever is done to it changes nothing."""
+  """Placeholder of an object that is not needed; operations on it do nothing."""
 
   __slots__ = ()
 
@@ -33,12 +32,12 @@ OPAQUE = _Opaque()
 
 
 class Interpreter:
-  """Follows one pickle.
+  """Interprets one pickle.
 
   Args:
-    admit: is given every global that is named; raises to refuse it.
-    call: gives the result of calling a global with a tuple of arguments.
-    stored: gives what a persistent id stands for.
+    admit: Called with each global that is named; raises to refuse it.
+    call: Returns the result of calling a global with a tuple of arguments.
+    stored: Returns the object of a persistent id.
   """
 
   def __init__(
@@ -53,14 +52,14 @@ class Interpreter:
     self._memo: dict[int, Any] = {}
 
   def run(self, file: BinaryIO) -> Any:
-    """Reads up to the end of the pickle and returns its object.
+    """Reads to the end of the pickle and returns its object.
 
     Args:
-      file: at the pickle's first byte; its `read` never returns more than there is.
+      file: File at the pickle's first byte; its `read` must be bounded by the file's size.
 
     Raises:
-      ValueError: a damaged pickle, an instruction that weights have no need of, or too many.
-      Exception: what the three functions raise.
+      ValueError: The pickle is damaged, or has an unknown instruction or too many.
+      Exception: Whatever the three functions raise.
     """
     for number, (instruction, argument, _) in enumerate(pickletools.genops(file)):
       if number >= MOST_INSTRUCTIONS:
@@ -120,7 +119,7 @@ class Interpreter:
     self._set(values)
 
   def _set(self, values: list) -> None:
-    """Sets items of the dict on top; those whose key is not text are of no use."""
+    """Sets items of the dict on top of the stack; ignores keys that are not text."""
     target = self._top()
     if len(values) % 2 or not isinstance(target, dict | _Opaque):
       raise ValueError("it sets items of what has none")
@@ -177,7 +176,7 @@ class Interpreter:
     self._make(self._pop(), arguments)
 
   def _build(self, _) -> None:
-    """Drops an object's attributes, such as the versions that a state dict carries."""
+    """Discards an object's attributes, such as the versions in a state dict."""
     self._pop()
     if not isinstance(self._top(), dict | _Opaque):
       raise ValueError("it sets attributes of what has none")
@@ -186,7 +185,7 @@ class Interpreter:
     self._stack.append(self._stored(self._pop()))
 
 
-# Those that give their argument.
+# Instructions that push their argument.
 _VALUES = {
   "INT",
   "BININT",

@@ -1,8 +1,7 @@
-"""What PyTorch models call the arrays of our variables.
+"""PyTorch names of our variables.
 
-A table turns the path of one of our arrays, such as params/backbone/shared/layer1/block0/conv1/
-kernel (see `common.tree_paths`), into PyTorch's name. Both directions of the conversion read the
-same table.
+A table maps the path of one of our arrays, such as params/backbone/shared/layer1/block0/conv1/
+kernel (see `common.tree_paths`), to its PyTorch name. Import and export use the same table.
 """
 
 import dataclasses
@@ -11,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 from vireid_jax.common.errors import choose
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.models.resnet import PARTS
+from vireid_jax.models.resnet import STAGES
 
 Path = tuple[str, ...]
 
-# Our leaf -> PyTorch's, for convolutions, dense layers and batch norm alike. The bias of a neck
-# is a constant here and a frozen parameter there.
+# Our leaf -> PyTorch's, for convolutions, dense layers and batch norm. A neck's bias is a constant
+# here and a frozen parameter there.
 LEAVES = {
   ("params", "kernel"): "weight",
   ("params", "scale"): "weight",
@@ -29,16 +28,16 @@ LEAVES = {
 
 @dataclasses.dataclass(frozen=True)
 class NameTable:
-  """How one family of PyTorch models names its tensors.
+  """Names of the tensors in one family of PyTorch models.
 
   Attributes:
-    name: of the family.
-    rule: parts of our path (collection first) to PyTorch's name; see `translate`.
-    partial: arrays without a PyTorch name keep the values they have.
-    ignored: pattern of PyTorch's names that have no place here, and why.
-    ignored_because: one clause for people.
-    overwritten: tensor -> the tensor whose numbers take its place when the published code loads a
-      file.
+    name: Name of the family.
+    rule: Function from the components of our path (collection first) to PyTorch's name; see
+      `translate`.
+    partial: Arrays without a PyTorch name keep their values.
+    ignored: Pattern of PyTorch names without a counterpart here.
+    ignored_because: Reason for ignoring them, a clause.
+    overwritten: Tensor -> the tensor that overwrites it when the published code loads a file.
   """
 
   name: str
@@ -49,30 +48,30 @@ class NameTable:
   overwritten: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def translate(self, path: str) -> str | None:
-    """Returns PyTorch's name of our array 'collection/module/.../leaf'; None for none."""
+    """Returns the PyTorch name of our array 'collection/module/.../leaf', or None."""
     return self.rule(tuple(path.split("/")))
 
   def ignores(self, name: str) -> bool:
-    """Whether a tensor of the file is left out on purpose."""
+    """Returns whether a tensor of a file is ignored on purpose."""
     return re.fullmatch(rf"(.*\.)?num_batches_tracked|{self.ignored}", name) is not None
 
 
 def name_table(name: str) -> NameTable:
-  """Returns a family's table.
+  """Returns the name table of a family.
 
   Args:
     name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns' or
       'mpanet'.
 
   Raises:
-    UserError: no PyTorch model of that name is known.
+    UserError: There is no table of this name.
   """
   return choose(name, TABLES, said=f"no table of PyTorch names for {name!r}")
 
 
 def _torchvision(path: Path) -> str | None:
-  """Finds a ResNet's parts wherever they stand, so that every stream of a network is reached."""
-  start = next((i for i, part in enumerate(path) if part in PARTS), None)
+  """Names the stages of a ResNet anywhere in a network, so that all streams are covered."""
+  start = next((i for i, stage in enumerate(path) if stage in STAGES), None)
   return None if start is None else _resnet(path, path[start:])
 
 
@@ -175,15 +174,15 @@ def _mpanet(path: Path) -> str | None:
 
 
 def _resnet(path: Path, inside: Path) -> str | None:
-  """Names an array by its path from the part on: layer1/block0/conv1/kernel."""
-  part, *modules, _ = inside
-  if part == "stem":
+  """Names an array by its path from the stage, such as layer1/block0/conv1/kernel."""
+  stage, *modules, _ = inside
+  if stage == "stem":
     return _leaf(path, modules[0])
   block, layer = modules
   if not block.startswith("block"):
     return None
   layer = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}.get(layer, layer)
-  return _leaf(path, f"{part}.{block.removeprefix('block')}.{layer}")
+  return _leaf(path, f"{stage}.{block.removeprefix('block')}.{layer}")
 
 
 def _leaf(path: Path, module: str) -> str | None:
@@ -196,10 +195,10 @@ def _prefix(prefix: str, name: str | None) -> str | None:
 
 
 def _averages(prefix: str = "") -> dict[str, str]:
-  """What overwrites the modality classifiers when the published code loads a file.
+  """Returns what overwrites the modality classifiers when the published code loads a file.
 
-  A new model's classifier and its average are one tensor until the first step, so that loading both
-  leaves the average, which comes last in the file, in either.
+  In a new model a classifier and its average share memory until the first step. After loading, both
+  are the average, which comes last in the file.
   """
   return {
     f"{prefix}{name}_classifier.weight": f"{prefix}{name}_classifier_.weight" for name in MODALITIES
@@ -212,7 +211,7 @@ _AGW = NameTable(
   False,
   r"(visible_module\.visible|thermal_module\.thermal|base_resnet\.base)"
   r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
-  "each stream of AGW's code holds a whole ResNet, of which its forward pass uses one part",
+  "each stream of AGW's code is a whole ResNet, of which the forward pass uses some stages",
 )
 TABLES = {
   "torchvision": NameTable(
@@ -231,7 +230,7 @@ TABLES = {
     _dns,
     False,
     r"base\.base\.layer[12]\..*",
-    "the shared part of DNS's code holds stages 1 and 2 too, which its forward pass does not use",
+    "the shared network in DNS's code has stages 1 and 2, which its forward pass does not use",
     _averages("DD."),
   ),
   "mpanet": NameTable(

@@ -1,4 +1,4 @@
-"""Files of tensors without a pickle: .npz and .safetensors."""
+"""Reads tensor files without pickles: .npz and .safetensors."""
 
 import io
 import math
@@ -24,8 +24,8 @@ def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Reads a .safetensors file.
 
   Raises:
-    UserError: a tensor of a type that no network here computes with.
-    Exception: of many kinds, when the file is damaged.
+    UserError: A tensor has a dtype that no network here uses.
+    Exception: Any kind, if the file is damaged.
   """
   from safetensors import safe_open
 
@@ -39,17 +39,17 @@ def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads a .npz file; pickled objects in it are not touched.
+  """Reads a .npz file; refuses pickled objects.
 
   Raises:
-    Exception: of many kinds, when the file is damaged.
+    Exception: Any kind, if the file is damaged.
   """
   with archive.opened(path) as file:
     return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.entries}
 
 
 def _array(content: bytes) -> np.ndarray:
-  """Reads what np.save wrote, and makes room for no more than is there."""
+  """Reads an array written by np.save, without allocating more than its content."""
   file = io.BytesIO(content)
   version = np.lib.format.read_magic(file)
   shape, in_columns, dtype = NPZ_HEADERS[version](file)

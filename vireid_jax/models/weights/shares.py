@@ -1,4 +1,4 @@
-"""How much of a network a file of weights fills, and how much of the file is not used."""
+"""Measures how much of a network a weights file fills, and how much of the file is unused."""
 
 import dataclasses
 import math
@@ -17,13 +17,13 @@ MOST_SHOWN = 4
 
 @dataclasses.dataclass(frozen=True)
 class Shares:
-  """What a network and a file of weights have not in common.
+  """Differences between a network and a weights file.
 
   Attributes:
-    random: share of the network's parameters that keep random values, in [0, 1].
-    modules: the outermost modules that hold them, sorted.
-    unused: share of the file's numbers that the network has no place for, in [0, 1].
-    tensors: their names.
+    random: Share of the network's parameters that keep random values, in [0, 1].
+    modules: Outermost modules of these parameters, sorted.
+    unused: Share of the file's numbers that the network does not use, in [0, 1].
+    tensors: Names of the unused tensors.
   """
 
   random: float
@@ -37,7 +37,7 @@ class Shares:
     return max(self.random, self.unused) > WORTH_SAYING
 
   def __str__(self) -> str:
-    """One clause for people."""
+    """Returns both shares as a clause."""
     return (
       f"{self.random:.0%} of the network's parameters are not in the file and start from random "
       f"values ({_listed(self.modules)}); {self.unused:.0%} of the file's numbers are not used "
@@ -54,10 +54,10 @@ def shares(
   """Compares a network with a file that `import_weights` has accepted.
 
   Args:
-    variables: of the network, arrays or shapes.
-    weights: of the file, by PyTorch's name.
-    table: of the names.
-    ignored: the tensors that were left out, as `import_weights` returns them.
+    variables: Variables of the network, arrays or shapes.
+    weights: Tensors of the file by PyTorch name.
+    table: Name table of the file.
+    ignored: Names of the ignored tensors, as returned by `import_weights`.
   """
   flat = tree_paths.named_leaves(variables["params"])
   sizes = {f"params/{path}": math.prod(leaf.shape) for path, leaf in flat.items()}

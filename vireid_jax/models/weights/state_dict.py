@@ -1,11 +1,11 @@
-"""The state dict within what authors save around it, and its names without wrappers."""
+"""Finds the state dict in a saved object, and removes wrapper prefixes from its names."""
 
 from typing import Any, TypeVar
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights.tensors import shown
 
-# Under which authors keep the state dict beside their scores. The first that holds tensors counts.
+# Keys of the state dict in files with other entries. The first that has tensors is used.
 WRAPPERS = (
   "state_dict",
   "model_state_dict",
@@ -20,7 +20,7 @@ WRAPPERS = (
   "params",
   "student",
 )
-# Put before every name by data-parallel and compiled modules, and by modules that hold the network.
+# Prefixes added to all names by data-parallel, compiled and other wrapping modules.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MOST_PREFIXES = 5
 MOST_SHOWN = 8
@@ -29,17 +29,17 @@ Tensor = TypeVar("Tensor")
 
 
 def find(saved: Any, kind: type[Tensor]) -> dict[str, Tensor]:
-  """Finds the tensors of the network in what a file holds.
+  """Finds the network's tensors in a saved object.
 
   Args:
-    saved: dicts by text, with tensors somewhere inside.
-    kind: of a tensor.
+    saved: Nested dicts with text keys and tensors.
+    kind: Type of a tensor.
 
   Returns:
-    Tensors by PyTorch's name, without the prefix of a module around the network.
+    Tensors by PyTorch name, without the prefix of a wrapping module.
 
   Raises:
-    UserError: there are none, or those of several networks, and which names there are.
+    UserError: There are no tensors, or those of several networks; lists the names.
   """
   found = _find(saved, kind, set())
   if not found:
@@ -49,7 +49,7 @@ def find(saved: Any, kind: type[Tensor]) -> dict[str, Tensor]:
 
 
 def without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-  """Takes off what every name begins with because of a module around the network."""
+  """Removes the common prefixes of wrapping modules from all names."""
   for _ in range(MOST_PREFIXES):
     prefix = next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), "")
     tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
@@ -57,16 +57,16 @@ def without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _find(saved: Any, kind: type[Tensor], seen: set[int]) -> dict[str, Tensor]:
-  """Looks into wrappers first, then at the dict itself, then for one child that has tensors.
+  """Searches known wrappers first, then the dict itself, then for one child with tensors.
 
-  A file may hold one dict at many places, or within itself: it is looked at once.
+  A dict may occur several times, or inside itself; it is searched once.
   """
   if not isinstance(saved, dict) or id(saved) in seen:
     return {}
   seen.add(id(saved))
   if all(isinstance(saved.get(name), dict) for name in ("student", "teacher")):
     raise UserError(
-      "it holds two networks, 'student' and 'teacher'; save the one to be used alone, "
+      "it holds two networks, 'student' and 'teacher'; save only the one to use, "
       "torch.save(model.state_dict(), path)"
     )
   for name in WRAPPERS:
@@ -83,7 +83,7 @@ def _in_one_child(saved: dict, kind: type[Tensor], seen: set[int]) -> dict[str, 
     seen.add(id(child))
   if len(inside) > 1:
     raise UserError(
-      f"it holds several sets of tensors, under {_listed(inside)}; save the network's own alone, "
+      f"it holds several sets of tensors, under {_listed(inside)}; save only the network's, "
       "torch.save(model.state_dict(), path)"
     )
   return next(iter(inside.values()), {})

@@ -1,4 +1,4 @@
-"""Tensors of a PyTorch file: views of flat storages, checked before any number is read."""
+"""Tensors of a PyTorch file: views of flat storages, validated before they are read."""
 
 import dataclasses
 import math
@@ -24,17 +24,17 @@ DTYPES = {
 }
 FLOATS = tuple(np.dtype(kind) for kind in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64))
 MOST_AXES = 32
-# Tensors may share numbers, as tied weights do. Beyond a few bytes, all of them together are at
-# most this many times the numbers that they are views of.
+# Tensors may share a storage, like tied weights. Above MOST_BYTES_ANYWAY, all tensors together may
+# have at most this many times the bytes of their storages.
 MOST_TIMES_SHARED = 4
 MOST_BYTES_ANYWAY = 2**24
 VARIANCE = "running_var"
-MOST_SHOWN = 60  # letters of a name from a file
+MOST_SHOWN = 60  # letters of a tensor's name
 
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-  """A flat run of numbers in the file; tensors are views of it."""
+  """A flat array in the file; tensors are views of it."""
 
   key: str
   dtype: np.dtype
@@ -42,13 +42,13 @@ class Storage:
 
   @property
   def nbytes(self) -> int:
-    """Bytes of all its numbers."""
+    """Size in bytes."""
     return self.size * self.dtype.itemsize
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorView:
-  """A tensor whose numbers are not read yet."""
+  """A tensor that is not read yet."""
 
   storage: Storage
   offset: int
@@ -57,11 +57,11 @@ class TensorView:
 
   @property
   def size(self) -> int:
-    """How many numbers it has."""
+    """Number of elements."""
     return math.prod(self.shape)
 
   def check(self) -> None:
-    """Raises ValueError when the view reaches beyond its storage, or repeats its numbers."""
+    """Raises ValueError if the view exceeds its storage, or repeats its elements."""
     sizes = (*self.shape, *self.strides, self.offset)
     if len(self.shape) != len(self.strides) or not all(map(is_count, sizes)):
       raise ValueError("impossible tensor: a size that is no count")
@@ -78,13 +78,13 @@ class TensorView:
       raise ValueError(f"a tensor of shape {self.shape} repeats its {self.storage.size} numbers")
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns the tensor as an array of its own.
+    """Returns the tensor as a new array.
 
     Args:
-      numbers: of the storage.
+      numbers: Elements of the storage.
 
     Raises:
-      ValueError: see `check`.
+      ValueError: The view is invalid; see `check`.
     """
     self.check()
     if 0 in self.shape:
@@ -95,21 +95,21 @@ class TensorView:
 
 
 def is_count(value: Any) -> bool:
-  """Whether a value is an integer that a size may have."""
+  """Returns whether a value is a valid size."""
   return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**48
 
 
 def read_all(
   views: Mapping[str, TensorView], numbers: Callable[[Storage], np.ndarray]
 ) -> dict[str, np.ndarray]:
-  """Reads every storage once and cuts its tensors from it.
+  """Reads each storage once, with all its tensors.
 
   Args:
-    views: by name.
-    numbers: reads a storage.
+    views: Tensors by name.
+    numbers: Function that reads a storage.
 
   Raises:
-    ValueError: a tensor does not fit its storage, or all of them together repeat their numbers.
+    ValueError: A tensor does not fit its storage, or tensors share storages excessively.
   """
   by_storage: dict[Storage, list[str]] = {}
   for name, view in views.items():
@@ -127,22 +127,22 @@ def read_all(
 
 
 def shown(name: str) -> str:
-  """Returns a name from a file as a message may show it."""
+  """Returns a tensor's name, shortened and printable, for a message."""
   return printable(name if len(name) <= MOST_SHOWN else name[: MOST_SHOWN - 3] + "...")
 
 
 def check_values(tensors: Mapping[str, np.ndarray]) -> None:
-  """Checks that tensors can be those of a network.
+  """Checks that tensors are plausible weights of a network.
 
   Raises:
-    UserError: names a tensor of text, complex numbers or the like, or one that is not finite or
-      holds a negative variance.
+    UserError: A tensor is of text, complex numbers or the like, is not finite, or has a negative
+      variance.
   """
   for name, tensor in tensors.items():
     if tensor.dtype not in FLOATS and tensor.dtype.kind not in "iub":
       raise UserError(
-        f"tensor {shown(name)} holds {tensor.dtype}, which no network computes with; save the "
-        "weights as float32, float16, bfloat16 or float64, and nothing else beside them"
+        f"tensor {shown(name)} holds {tensor.dtype}, which no network computes with; save only "
+        "the weights, as float32, float16, bfloat16 or float64"
       )
     if name.endswith(VARIANCE) and (tensor < 0).any():
       raise UserError(f"tensor {shown(name)} holds variances below zero; the file is damaged")
@@ -150,8 +150,8 @@ def check_values(tensors: Mapping[str, np.ndarray]) -> None:
   if bad:
     more = f" and {len(bad) - 3} more tensors" if len(bad) > 3 else ""
     raise UserError(
-      f"{', '.join(map(shown, bad[:3]))}{more}: not all numbers are finite; the training that "
-      "wrote the file had failed by then. Use an earlier file of it, or another one"
+      f"{', '.join(map(shown, bad[:3]))}{more}: not all numbers are finite; the training run "
+      "had diverged. Use an earlier file of it, or another one"
     )
 
 

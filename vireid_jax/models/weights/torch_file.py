@@ -1,4 +1,4 @@
-"""Files of torch.save, read without PyTorch and without running what their pickle asks for."""
+"""Reads files of torch.save without PyTorch, and without running code in their pickles."""
 
 import io
 import pathlib
@@ -21,8 +21,8 @@ from vireid_jax.models.weights.tensors import (
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LONGEST_LINE = 2**16
-# Authors keep their scores and options beside the weights. What those are pickled with is replaced
-# by a placeholder that does nothing.
+# Files often also have scores and options. Their pickled objects are replaced by an inert
+# placeholder.
 SKIPPED = {
   ("_codecs", "encode"),
   ("argparse", "Namespace"),
@@ -49,25 +49,25 @@ DICT = ("collections", "OrderedDict")
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads the state dict that torch.save wrote, in the zip format or the one before PyTorch 1.6.
+  """Reads a state dict written by torch.save, in the zip format or the one before PyTorch 1.6.
 
   Args:
-    path: of the file.
+    path: Path of the file.
 
   Returns:
-    Arrays by name; bfloat16 ones have ml_dtypes' type. Tensors outside the state dict, such as an
+    Arrays by name; bfloat16 is ml_dtypes' type. Tensors outside the state dict, such as an
     optimiser's, are not read.
 
   Raises:
-    UserError: the pickle names anything but tensors and containers, which is not run; or it holds
-      no state dict, or several.
-    Exception: of many kinds, when the file is damaged.
+    UserError: The pickle names something other than tensors and containers (which is not run), or
+      has no state dict or several.
+    Exception: Any kind, if the file is damaged.
   """
   return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
 
 
 class _Pickle:
-  """Reads the pickles of one file, and knows the storages that they refer to."""
+  """Reads the pickles of a file, and collects the storages that they refer to."""
 
   def __init__(self):
     self.storages: dict[str, Storage] = {}
@@ -100,7 +100,7 @@ class _Pickle:
 
 
 def _admit(named: Global) -> None:
-  """Raises UserError for a global that tensors and plain containers have no need of."""
+  """Raises UserError for a global that tensors and plain containers do not need."""
   key = (named.module, named.name)
   if key in TENSORS | PARAMETERS | SKIPPED | {DICT}:
     return
@@ -166,7 +166,7 @@ def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _places(file: "_Bounded", keys: Any, storages: dict[str, Storage]) -> dict[str, int]:
-  """Returns where each storage's numbers begin, and checks that they are all there."""
+  """Returns the offset of each storage, and checks that all are complete."""
   places = {}
   for key in keys:
     size, storage = int.from_bytes(file.read(8), "little"), storages[key]
@@ -178,7 +178,7 @@ def _places(file: "_Bounded", keys: Any, storages: dict[str, Storage]) -> dict[s
 
 
 class _Bounded:
-  """A file that is never asked for more than it holds: reading makes room for all that is asked."""
+  """A file that refuses to read past its end, since reading allocates the requested size."""
 
   def __init__(self, file: BinaryIO, size: int):
     self._file, self._size, self._position = file, size, 0
