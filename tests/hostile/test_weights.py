@@ -425,7 +425,7 @@ def test_what_is_no_file_is_not_opened(tmp_path, place, suffix):
   make(tmp_path / f"w{suffix}")
   assert said in refusal(tmp_path / f"w{suffix}")
   with pytest.raises(UserError, match=f"config.pretrained = .*{said}"):
-    checks.check_init_from(str(tmp_path / f"w{suffix}"))
+    checks.check_pretrained(str(tmp_path / f"w{suffix}"))
 
 
 @pytest.mark.parametrize("name", ["w" * 5000, "nul\0byte", "~nobody_at_all/w.pth", "esc\x1b[31m"])

@@ -113,7 +113,7 @@ def validate(config: ConfigDict) -> None:
   check_keys(config)
   placement.check(config.data.placement)
   gradients.check(config.train.remat, config.train.accumulate, config.sampler.num_identities)
-  check_init_from(config.pretrained)
+  check_pretrained(config.pretrained)
   clock = parts.make_clock(config, 1)
   optim.create(config.optim, optim.make_schedule(config.optim, clock))
   method = parts.make_method(config, num_classes=2, steps_per_epoch=1)
@@ -240,7 +240,7 @@ def prefixed(key: str) -> Iterator[None]:
     raise UserError(message if key in message else f"{key}: {message}") from None
 
 
-def check_init_from(source: str) -> None:
+def check_pretrained(source: str) -> None:
   """Raises UserError unless `config.pretrained` is a weights file or a well-formed hub name."""
   if source.startswith(hub.SCHEME):
     hub.parse(source)

@@ -1,1 +1,1 @@
-"""Runs: training, evaluation and whatever else needs a whole config."""
+"""Training, evaluation and other work on a whole config."""

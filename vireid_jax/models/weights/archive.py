@@ -1,31 +1,32 @@
-"""Zip files whose content stays in proportion to their size."""
+"""Reads zip files safely: their content must be proportional to their size."""
 
 import contextlib
 import pathlib
 import zipfile
 from collections.abc import Iterator
 
-# Weights hardly compress, and torch.save does not try. What unpacks to more than this is a bomb:
-# a few bytes that fill the memory.
+# Weights hardly compress, and torch.save does not compress them. A file that unpacks to more than
+# this is a zip bomb.
 MOST_BYTES_ANYWAY = 2**24
 MOST_TIMES_THE_FILE = 20
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods unpack without a limit
 
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path) -> "Iterator[Archive]":
-  """Opens a zip file and checks what it declares, before anything is unpacked.
+  """Opens a zip file and checks its directory before anything is unpacked.
 
   Yields:
-    Its entries.
+    The file's entries.
 
   Raises:
-    ValueError: Entries of one name, encrypted or oddly compressed ones, or too many bytes.
+    ValueError: Entries share a name, are encrypted or compressed by another method, or are too
+      large.
   """
   with zipfile.ZipFile(path) as archive:
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):
-      raise ValueError("two entries have one name")
+      raise ValueError("two entries have the same name")
     _check(entries, path.stat().st_size)
     yield Archive(archive, entries)
 
@@ -39,7 +40,7 @@ def _check(entries: dict[str, zipfile.ZipInfo], size: int) -> None:
       raise ValueError("an entry declares two sizes")
   unpacked = sum(entry.file_size for entry in entries.values())
   if unpacked > max(MOST_BYTES_ANYWAY, MOST_TIMES_THE_FILE * size):
-    raise ValueError(f"{size:,} bytes that would unpack to {unpacked:,} are no weights")
+    raise ValueError(f"{size:,} bytes that would unpack to {unpacked:,} are not weights")
 
 
 class Archive:
@@ -58,7 +59,7 @@ class Archive:
     """
     entry = self.entries[name]
     with self._archive.open(entry) as file:
-      content = file.read(entry.file_size)  # without a number, it unpacks first and cuts afterwards
+      content = file.read(entry.file_size)  # without a size, it unpacks everything first
     if len(content) != entry.file_size:
       raise ValueError("an entry ends early")
     return content

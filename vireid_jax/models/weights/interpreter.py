@@ -71,12 +71,12 @@ class Interpreter:
       elif instruction.name in _INSTRUCTIONS:
         _INSTRUCTIONS[instruction.name](self, argument)
       else:
-        raise ValueError(f"weights have no need of the instruction {instruction.name}")
+        raise ValueError(f"weights do not need the instruction {instruction.name}")
     raise ValueError("it ends early")
 
   def _pop(self) -> Any:
     if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-      raise ValueError("it takes more than it gave")
+      raise ValueError("it pops from an empty stack")
     return self._stack.pop()
 
   def _top(self) -> Any:
@@ -122,7 +122,7 @@ class Interpreter:
     """Sets items of the dict on top of the stack; ignores keys that are not text."""
     target = self._top()
     if len(values) % 2 or not isinstance(target, dict | _Opaque):
-      raise ValueError("it sets items of what has none")
+      raise ValueError("it sets items of something other than a dict")
     if isinstance(target, dict):
       pairs = zip(values[::2], values[1::2], strict=True)
       target.update((key, value) for key, value in pairs if isinstance(key, str))
@@ -130,7 +130,7 @@ class Interpreter:
   def _append(self, values: list) -> None:
     target = self._top()
     if not isinstance(target, list | _Opaque):
-      raise ValueError("it appends to what is no list")
+      raise ValueError("it appends to something other than a list")
     if isinstance(target, list):
       target.extend(values)
 
@@ -149,13 +149,13 @@ class Interpreter:
 
   def _name(self, module: Any, name: Any = "") -> None:
     if not isinstance(module, str) or not isinstance(name, str):
-      raise ValueError("it names a global with what is no text")
+      raise ValueError("it names a global with something other than text")
     self._admit(Global(module, name))
     self._stack.append(Global(module, name))
 
   def _make(self, target: Any, arguments: Any) -> None:
     if not isinstance(target, Global) or not isinstance(arguments, tuple):
-      raise ValueError("it calls what is no function")
+      raise ValueError("it calls something other than a function")
     self._stack.append(self._call(target, arguments))
 
   def _reduce(self, _) -> None:
@@ -179,7 +179,7 @@ class Interpreter:
     """Discards an object's attributes, such as the versions in a state dict."""
     self._pop()
     if not isinstance(self._top(), dict | _Opaque):
-      raise ValueError("it sets attributes of what has none")
+      raise ValueError("it sets attributes of something that has none")
 
   def _persistent(self, _) -> None:
     self._stack.append(self._stored(self._pop()))

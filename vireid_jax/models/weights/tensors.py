@@ -64,7 +64,7 @@ class TensorView:
     """Raises ValueError if the view exceeds its storage, or repeats its elements."""
     sizes = (*self.shape, *self.strides, self.offset)
     if len(self.shape) != len(self.strides) or not all(map(is_count, sizes)):
-      raise ValueError("impossible tensor: a size that is no count")
+      raise ValueError("impossible tensor: a size is not a whole number")
     if len(self.shape) > MOST_AXES:
       raise ValueError(f"impossible tensor of {len(self.shape)} axes")
     if 0 in self.shape:

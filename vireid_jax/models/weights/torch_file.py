@@ -113,9 +113,9 @@ def _admit(named: Global) -> None:
       "torch.save({k: v.float() for k, v in model.state_dict().items()}, path)"
     )
   raise UserError(
-    f"the file asks to run {shown(named.module)}.{shown(named.name)}, which a file of weights has "
-    "no need of; nothing was run. Save the state dict alone, torch.save(model.state_dict(), path), "
-    "or as .safetensors"
+    f"the file asks to run {shown(named.module)}.{shown(named.name)}, which a weights file "
+    "does not need; nothing was run. Save only the state dict, "
+    "torch.save(model.state_dict(), path), or as .safetensors"
   )
 
 
