@@ -92,6 +92,17 @@ def images(array, dtype):
   return array.transpose(0, 2, 3, 1).astype(dtype)
 
 
+def pair_batches(reference, dtype):
+  """Yields the training batches of a reference that stores images in pairs."""
+  columns = ("visible_nchw", "thermal_nchw", "labels")
+  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
+    yield {
+      "visible": images(visible, dtype),
+      "infrared": images(infrared, dtype),
+      "label": labels.astype(np.int32),
+    }
+
+
 def unit(features):
   """L2-normalises rows."""
   return features / np.linalg.norm(features, axis=1, keepdims=True)

@@ -39,18 +39,17 @@ def main(argv: list[str] | None = None) -> int:
   )
   parser.add_argument("--seeds", default="0,1,2", help="separated by commas; default 0,1,2")
   parser.add_argument("--jobs", type=app.positive, default=1, help="runs at a time; default 1")
-  parser.add_argument(
-    "rows", nargs="+", help=f"VARIANT or {ablation.FULL!r}, followed by overrides"
-  )
+  parser.add_argument("rows", nargs="+", help="VARIANT or 'full', followed by overrides")
   given = parser.parse_args(argv)
-  common = given.overrides
   rows, seeds = [ablation.parse_row(text) for text in given.rows], ablation.parse_seeds(given.seeds)
-  ablation.check(given.config, rows, common)
+  ablation.check(given.config, rows, given.overrides)
   if given.workdir is None:
     given.workdir = str(config_lib.workdir(given.config, "-ablation"))
     print(f"workdir: {given.workdir} (change it with --workdir)", flush=True)
   workdir = files.folder_named(given.workdir, "--workdir")
-  failed = ablation.run_all(given.config, rows, seeds, workdir, jobs=given.jobs, common=common)
+  failed = ablation.run_all(
+    given.config, rows, seeds, workdir, jobs=given.jobs, common=given.overrides
+  )
   for message in failed:
     print(printable(message), file=sys.stderr)
   print(ablation.write_table(given.config, rows, seeds, workdir))

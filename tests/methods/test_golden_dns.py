@@ -103,16 +103,6 @@ class TestFeatures:
     assert np.mean(ours.astype(np.float32) != reference[key]) < 1e-9 / EPSILON
 
 
-def batches(reference, dtype):
-  columns = ("visible_nchw", "thermal_nchw", "labels")
-  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
-    yield {
-      "visible": golden_models.images(visible, dtype),
-      "infrared": golden_models.images(infrared, dtype),
-      "label": labels.astype(np.int32),
-    }
-
-
 def optimizer(reference):
   config = {"name": "sgd", "momentum": 0.9, "nesterov": True, "no_decay": ()}
   config["weight_decay"] = float(reference["weight_decay"])
@@ -128,7 +118,7 @@ def run(name, dtype, steps):
   step = jax.jit(step_lib.make_train_step(method, rule, lambda key, batch: batch, seed=0))
   state = state_lib.create(jax.tree.map(jnp.asarray, variables), rule)
   scalars = []
-  for batch in list(batches(reference, dtype))[:steps]:
+  for batch in list(golden_models.pair_batches(reference, dtype))[:steps]:
     state, values = step(state, batch)
     scalars.append(jax.device_get(values))
   return method, state, scalars
@@ -190,7 +180,7 @@ class TestTrajectory:
       method, variables, _ = official(name, "float64")
       variables = jax.tree.map(jnp.asarray, variables)
       rest = {kind: values for kind, values in variables.items() if kind != "params"}
-      batch = next(batches(reference, "float64"))
+      batch = next(golden_models.pair_batches(reference, "float64"))
 
       def loss(params):
         keys = {"rngs": jax.random.key(0), "step": jnp.int32(0)}

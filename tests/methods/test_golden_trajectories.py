@@ -38,16 +38,6 @@ def mpanet_batches(reference, dtype):
     }
 
 
-def agw_batches(reference, dtype):
-  columns = ("visible_nchw", "thermal_nchw", "labels")
-  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
-    yield {
-      "visible": golden_models.images(visible, dtype),
-      "infrared": golden_models.images(infrared, dtype),
-      "label": labels.astype(np.int32),
-    }
-
-
 def mpanet_optimizer(reference):
   config = {"name": "adam", "weight_decay": float(reference["weight_decay"])}
   config |= {"no_decay": (), "lr_multipliers": {}}
@@ -131,7 +121,7 @@ def test_mpanet_against_the_authors_run_until_its_rounding_shows():
 def test_agw_five_steps_in_float64():
   reference = golden_models.load("agw_trajectory")
   with jax.enable_x64(True):
-    method, state, scalars = run("agw", "float64", agw_batches, agw_optimizer, 5)
+    method, state, scalars = run("agw", "float64", golden_models.pair_batches, agw_optimizer, 5)
     features = {
       name: features_after(method, state, reference["eval_images_nchw"], modality)
       for name, modality in (("visible", "visible"), ("thermal", "infrared"))

@@ -24,10 +24,10 @@ from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.common import Metric
-from vireid_jax.models.head import Head, Place, Pooling
+from vireid_jax.models.head import Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import STAGES, Depth, Width
-from vireid_jax.models.two_stream import TwoStreamResNet, merge
+from vireid_jax.models.two_stream import merge
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 # The plain two-stream baseline.
@@ -76,10 +76,7 @@ class AGW:
   @property
   def network(self) -> TwoStreamNetwork:
     """The Linen module."""
-    backbone = TwoStreamResNet(
-      self.depth, self.width, self.num_specific_stages, tuple(self.non_local), self.numerics
-    )
-    return TwoStreamNetwork(backbone, Head(self.num_classes, self.numerics), self.pooling)
+    return common.two_stream_network(self, num_specific_stages=self.num_specific_stages)
 
   @property
   def trivial_values(self) -> dict[str, float]:

@@ -28,10 +28,10 @@ from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
 from vireid_jax.methods.common import Metric
-from vireid_jax.models.head import Head, Place, Pooling
+from vireid_jax.models.head import Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import TwoStreamResNet, merge, split
+from vireid_jax.models.two_stream import merge, split
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 # The published code's option 'agw'.
@@ -138,10 +138,7 @@ class CAJ:
   @property
   def network(self) -> TwoStreamNetwork:
     """The Linen module."""
-    backbone = TwoStreamResNet(
-      self.depth, self.width, non_local=tuple(self.non_local), numerics=self.numerics
-    )
-    return TwoStreamNetwork(backbone, Head(self.num_classes, self.numerics), self.pooling)
+    return common.two_stream_network(self, num_specific_stages=1)
 
   @property
   def trivial_values(self) -> dict[str, float]:

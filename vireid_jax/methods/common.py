@@ -9,6 +9,9 @@ from vireid_jax import losses
 from vireid_jax.common import options
 from vireid_jax.common.options import OneOf, Weight
 from vireid_jax.common.types import Variables
+from vireid_jax.models.head import Head
+from vireid_jax.models.two_stream import TwoStreamResNet
+from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,19 @@ def forward_features(self, variables: Variables, images: Array, modality: str) -
 def forward_head(self, variables: Variables, features: Array, modality: str) -> Array:
   """Maps the last map [n, h/16, w/16, c] to the retrieval feature [n, d]; see `Method`."""
   return self.network.apply(variables, features, modality, self.feature, method="forward_head")
+
+
+def two_stream_network(method, *, num_specific_stages: int) -> TwoStreamNetwork:
+  """Returns the network of AGW for a method with its options.
+
+  Args:
+    method: Has `num_classes`, `depth`, `width`, `non_local`, `pooling` and `numerics`.
+    num_specific_stages: Number of modality-specific stages, the stem counted.
+  """
+  backbone = TwoStreamResNet(
+    method.depth, method.width, num_specific_stages, tuple(method.non_local), method.numerics
+  )
+  return TwoStreamNetwork(backbone, Head(method.num_classes, method.numerics), method.pooling)
 
 
 def accuracy(logits: Array, labels: Array) -> dict[str, Array]:

@@ -52,15 +52,15 @@ class DNS:
     steps_per_epoch: Unused here.
     depth: Depth of the ResNet: 18, 34 or 50.
     width: Channels of its stem; 64 is the full size.
+    feature: Retrieval feature, 'after_neck' or 'before_neck'.
+    dropout: Dropout rate of common space shifting, in [0, 1).
     hss: Use the blocks of heterogeneous space shifting.
     css: Use common space shifting, which alignment and distillation read beside the feature.
-    dropout: Dropout rate of common space shifting, in [0, 1).
     margin: Margin of the circle loss; 0.45 in the published code, 0.5 in its published logs.
     scale: Scale of the circle loss.
     alignment_weight: Weight of the domain alignment. A weight of 0 leaves its term out.
     distillation_weight: Weight of the domain distillation.
     update_rate: Share of a modality classifier taken into its average per step.
-    feature: Retrieval feature, 'after_neck' or 'before_neck'.
     numerics: Dtype, convolution lowering and batch-norm statistics.
   """
 
@@ -68,15 +68,15 @@ class DNS:
   steps_per_epoch: int
   depth: Depth = 50
   width: Width = 64
+  feature: Place = "after_neck"
+  dropout: Annotated[float, Number(0, 1, open_high=True)] = 0.01
   hss: bool = True
   css: bool = True
-  dropout: Annotated[float, Number(0, 1, open_high=True)] = 0.01
   margin: Share = 0.45
   scale: Weight = 64.0
   alignment_weight: Weight = 0.2
   distillation_weight: Weight = 1.0
   update_rate: Share = 0.2
-  feature: Place = "after_neck"
   numerics: Numerics = Numerics()
 
   def __post_init__(self):
