@@ -100,7 +100,7 @@ def test_official_passes_over_an_image_that_was_skipped():
 
 @pytest.mark.parametrize("table", [{}, {"1": {}}, {"1": {"1": [[1, 2]] * 3}}])
 def test_official_that_does_not_cover_the_trial(table):
-  with pytest.raises(UserError, match="trials for identity 1 in camera 1, trial 3"):
+  with pytest.raises(UserError, match="trials for identity 1 in camera 1, but trial 3 is needed"):
     official(tree({(1, 1): 2}), table, trial=3, shots=1)
 
 

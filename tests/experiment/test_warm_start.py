@@ -22,7 +22,8 @@ SHARDING = mesh_lib.replicated(mesh_lib.make_mesh())
 def make_state(config):
   method = make_method(config, num_classes=5, steps_per_epoch=3)
   images = jax.numpy.zeros((2, 32, 16, 3))
-  batch = {"visible": images, "infrared": images, "label": jax.numpy.zeros(2, jax.numpy.int32)}
+  batch = dict.fromkeys(("visible", "infrared", "visible_2"), images)
+  batch["label"] = jax.numpy.zeros(2, jax.numpy.int32)
   optimizer = optim.create(config.optim, lambda step: 1e-3)
   shapes = jax.eval_shape(
     lambda: state_lib.create(method.init(jax.random.key(0), batch), optimizer)

@@ -20,7 +20,7 @@ FEATURES = ("after_neck", "before_neck")
 def test_the_two_pieces_are_the_whole(name):
   by_feature = {feature: small_methods.make(name, TINY, feature=feature) for feature in FEATURES}
   image = jax.random.normal(jax.random.key(1), (2, 48, 24, 3))
-  batch = {"visible": image, "infrared": -image, "label": jnp.arange(2)}
+  batch = {"visible": image, "visible_2": image, "infrared": -image, "label": jnp.arange(2)}
   any_method = by_feature["after_neck"]
   variables = jax.jit(any_method.init)(jax.random.key(0), batch)
 
