@@ -1,8 +1,9 @@
-"""Features of the authors' DEEN, and its tensors there and back."""
+"""DEEN against the authors' code: features, three training steps, tensors there and back."""
 
 import functools
 
 import golden_models
+import golden_training
 import jax
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from vireid_jax.models import convert
 
 MODALITIES = ("visible", "infrared")
 OPTIONS = {"deen": {}, "deen_regdb": {"num_stages": 3}}
+# The references weight all terms.
+TERMS = dict.fromkeys(("identity", "triplet", "cpm", "orthogonality"), 1.0)
 
 
 def by_place(features, kinds):
@@ -20,7 +23,7 @@ def by_place(features, kinds):
   return dict(zip(kinds, pieces, strict=True))
 
 
-def embed(method, variables, file, images, modality, dtype):
+def embed(method, variables, images, modality, dtype):
   rows = {name: modality == index for index, name in enumerate(MODALITIES)}
   images = golden_models.images(images, dtype)
   features = np.concatenate(
@@ -40,7 +43,7 @@ def test_features_in_float32(model):
     "deen", "float32", model=model, reference=file, **OPTIONS[model]
   )
   args = (file["images_nchw"], file["modality"], "float32")
-  for kind, ours in embed(method, variables, file, *args).items():
+  for kind, ours in embed(method, variables, *args).items():
     theirs = file[f"{kind}_scaled"]
     assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
@@ -56,13 +59,50 @@ def test_features_in_float64(model, recipe):
       "deen", "float64", "xla", model=model, reference=file if recipe else None, **OPTIONS[model]
     )
     args = (file["images_nchw"], file["modality"], "float64")
-    features = embed(method, variables, file, *args)
+    features = embed(method, variables, *args)
   for kind, ours in features.items():
     theirs = file[f"{kind}{recipe}"]
     assert np.mean(ours.astype(np.float32) != theirs) < 1e-3
     # What a number that float32 holds as a subnormal one lost is far below `tiny`.
     limits = np.finfo(np.float32)
     np.testing.assert_allclose(ours, theirs, rtol=limits.eps, atol=limits.tiny)
+
+
+def batches(reference):
+  columns = ("visible_nchw", "thermal_nchw", "labels")
+  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
+    yield {
+      "visible": golden_models.images(visible, "float64"),
+      "infrared": golden_models.images(infrared, "float64"),
+      "label": labels.astype(np.int32),
+    }
+
+
+@functools.cache
+def trained():
+  reference = golden_models.load("deen_trajectory")
+  with jax.enable_x64(True):
+    optimizer = golden_training.sgd(reference)
+    return golden_training.train("deen", reference, batches(reference), optimizer, dropout=0.0)
+
+
+@pytest.mark.slow
+def test_three_steps_in_float64():
+  reference, run = golden_models.load("deen_trajectory"), trained()
+  np.testing.assert_allclose(run.losses(TERMS), reference["losses"], rtol=1e-6)
+  with jax.enable_x64(True):
+    args = (reference["eval_images_nchw"], reference["eval_modality"], "float64")
+    features = embed(run.method, run.variables, *args)
+  for kind, ours in features.items():
+    theirs = reference[f"eval_{kind}"]
+    assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+@pytest.mark.slow
+def test_gradients_of_the_first_step_and_weights_after_the_last():
+  reference, run = golden_models.load("deen_trajectory"), trained()
+  golden_training.assert_gradient_norms(run, "deen", reference, rtol=1e-6)
+  golden_training.assert_final_norms(run, "deen", reference, rtol=1e-6)
 
 
 @pytest.mark.parametrize("model", OPTIONS)
