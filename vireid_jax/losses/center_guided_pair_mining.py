@@ -26,7 +26,8 @@ def center_guided_pair_mining(
   Every identity counts the same. No gradient flows through sg d(o_p, g_p).
 
   Args:
-    original: Visible and infrared features, float [n, d] each, not normalised.
+    original: Visible and infrared features, float [n, d] each, not normalised. On a mesh of several
+      devices, replicate the rows first (`runtime.mesh.on_all_devices`).
     generated: Features that a branch makes of the same images, likewise.
     labels: int [n], of the rows of all four.
     margin: Margin, in the unit of the feature distance.

@@ -33,6 +33,7 @@ from vireid_jax.models.head import PLACES, Head
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
 from vireid_jax.models.two_stream import merge, split
+from vireid_jax.runtime.mesh import on_all_devices
 
 NO_ORTHOGONALITY = {"orthogonality_weight": 0.0}
 NO_CPM = {"cpm": {"weight": 0.0}, **NO_ORTHOGONALITY}
@@ -168,7 +169,8 @@ class DEEN:
 
   def _embedding_terms(self, features: tuple[Array, ...], labels: Array) -> dict[str, Array]:
     """The losses between the original and the generated embeddings, [2b, c] each."""
-    original, *generated = features
+    # A matrix of distances between centres is needed by rows and by columns; see `on_all_devices`.
+    original, *generated = map(on_all_devices, features)
     terms = {}
     if self.cpm.weight:
       pairs = [
