@@ -68,22 +68,13 @@ def test_features_in_float64(model, recipe):
     np.testing.assert_allclose(ours, theirs, rtol=limits.eps, atol=limits.tiny)
 
 
-def batches(reference):
-  columns = ("visible_nchw", "thermal_nchw", "labels")
-  for visible, infrared, labels in zip(*(reference[name] for name in columns), strict=True):
-    yield {
-      "visible": golden_models.images(visible, "float64"),
-      "infrared": golden_models.images(infrared, "float64"),
-      "label": labels.astype(np.int32),
-    }
-
-
 @functools.cache
 def trained():
   reference = golden_models.load("deen_trajectory")
   with jax.enable_x64(True):
     optimizer = golden_training.sgd(reference)
-    return golden_training.train("deen", reference, batches(reference), optimizer, dropout=0.0)
+    batches = golden_models.pair_batches(reference, "float64")
+    return golden_training.train("deen", reference, batches, optimizer, dropout=0.0)
 
 
 @pytest.mark.slow
