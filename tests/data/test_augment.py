@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vireid_jax.common.errors import UserError
-from vireid_jax.data.training import augment
+from vireid_jax.data.training import augment, operations
 
 IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(12, 8, 3)), jnp.float32)
 KEYS = jax.random.split(jax.random.key(0), 400)
@@ -19,27 +19,27 @@ def many(operation, **arguments):
 def test_pad_crop_shows_every_window_of_the_padded_image():
   padded = np.pad(np.asarray(IMAGE), ((2, 2), (2, 2), (0, 0)), constant_values=127 / 255)
   windows = {padded[i : i + 12, j : j + 8].tobytes(): (i, j) for i in range(5) for j in range(5)}
-  seen = {windows[image.tobytes()] for image in many(augment.pad_crop, padding=2, fill=127)}
+  seen = {windows[image.tobytes()] for image in many(operations.pad_crop, padding=2, fill=127)}
   assert seen == set(windows.values())
 
 
 def test_flip_mirrors_as_often_as_asked():
-  flipped = np.array([np.array_equal(x, IMAGE[:, ::-1]) for x in many(augment.flip)])
-  kept = np.array([np.array_equal(x, IMAGE) for x in many(augment.flip)])
+  flipped = np.array([np.array_equal(x, IMAGE[:, ::-1]) for x in many(operations.flip)])
+  kept = np.array([np.array_equal(x, IMAGE) for x in many(operations.flip)])
   assert (flipped ^ kept).all()
   assert 0.4 < flipped.mean() < 0.6
-  assert np.array_equal(many(augment.flip, probability=1.0)[0], IMAGE[:, ::-1])
+  assert np.array_equal(many(operations.flip, probability=1.0)[0], IMAGE[:, ::-1])
 
 
 def test_normalize_by_hand():
   expected = (np.asarray(IMAGE) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-  np.testing.assert_allclose(augment.normalize(KEYS[0], IMAGE), expected, atol=1e-5)
+  np.testing.assert_allclose(operations.normalize(KEYS[0], IMAGE), expected, atol=1e-5)
 
 
 def test_random_erasing_fills_one_rectangle_of_the_right_area():
   large = jnp.ones((96, 48, 3))
   erase = jax.jit(
-    lambda key: augment.random_erasing(key, large, probability=1.0, area=(0.1, 0.2), value=-1.0)
+    lambda key: operations.random_erasing(key, large, probability=1.0, area=(0.1, 0.2), value=-1.0)
   )
   for key in KEYS[:50]:
     hole = np.asarray(erase(key))[:, :, 0] == -1
@@ -51,14 +51,14 @@ def test_random_erasing_fills_one_rectangle_of_the_right_area():
 
 
 def test_random_erasing_happens_as_often_as_asked():
-  erased = np.array([not np.array_equal(x, IMAGE) for x in many(augment.random_erasing)])
+  erased = np.array([not np.array_equal(x, IMAGE) for x in many(operations.random_erasing)])
   assert 0.4 < erased.mean() < 0.6
-  assert np.array_equal(many(augment.random_erasing, probability=0.0)[0], IMAGE)
+  assert np.array_equal(many(operations.random_erasing, probability=0.0)[0], IMAGE)
 
 
 def test_random_erasing_fills_each_channel_with_its_own_value():
   fill = (0.4914, 0.4822, 0.4465)
-  erased = many(augment.random_erasing, probability=1.0, value=fill, attempts=100)
+  erased = many(operations.random_erasing, probability=1.0, value=fill, attempts=100)
   changed = np.any(erased != IMAGE, axis=-1)
   assert changed.any(axis=(1, 2)).all()
   np.testing.assert_array_equal(np.unique(erased[changed], axis=0), np.float32([fill]))
@@ -70,7 +70,7 @@ def test_random_erasing_draws_the_aspect_or_its_logarithm_uniformly():
   for log_aspect in (False, True):
     options = {"probability": 1.0, "area": (0.1, 0.1), "value": -1.0, "log_aspect": log_aspect}
     erase = jax.jit(
-      jax.vmap(lambda key, options=options: augment.random_erasing(key, large, **options))
+      jax.vmap(lambda key, options=options: operations.random_erasing(key, large, **options))
     )
     holes = np.asarray(erase(KEYS))[..., 0] == -1
     ratios[log_aspect] = holes.any(2).sum(1) / holes.any(1).sum(1)
@@ -99,48 +99,48 @@ def shares(images):
 
 
 def test_channel_exchange_replicates_each_channel_equally_often():
-  found = shares(many(augment.channel_exchange))
+  found = shares(many(operations.channel_exchange))
   assert set(found) == {0, 1, 2}
   assert all(0.25 < share < 0.42 for share in found.values())
 
 
 def test_channel_exchange_has_the_luma_as_a_fourth_choice():
-  found = shares(many(augment.channel_exchange, gray=True))
+  found = shares(many(operations.channel_exchange, gray=True))
   assert set(found) == {0, 1, 2, "luma"}
   assert all(0.17 < share < 0.33 for share in found.values())
 
 
 def test_channel_exchange_happens_as_often_as_asked():
-  assert 0.25 < shares(many(augment.channel_exchange, probability=0.667))["same"] < 0.42
-  found = shares(many(augment.channel_exchange, probability=0.5, gray=True))
+  assert 0.25 < shares(many(operations.channel_exchange, probability=0.667))["same"] < 0.42
+  found = shares(many(operations.channel_exchange, probability=0.5, gray=True))
   assert set(found) == {0, 1, 2, "luma", "same"}
   assert 0.4 < found["same"] < 0.6
 
 
 def test_channel_adap_leaves_a_quarter_alone():
-  found = shares(many(augment.channel_adap))
+  found = shares(many(operations.channel_adap))
   assert set(found) == {0, 1, 2, "same"}
   assert all(0.17 < share < 0.33 for share in found.values())
 
 
 def test_channel_adap_gray_splits_the_fourth_case():
-  found = shares(many(augment.channel_adap_gray, probability=0.5))
+  found = shares(many(operations.channel_adap_gray, probability=0.5))
   assert set(found) == {0, 1, 2, "same", "luma"}
   assert 0.07 < found["luma"] < 0.18
-  assert set(shares(many(augment.channel_adap_gray, probability=1.0))) == {0, 1, 2, "luma"}
+  assert set(shares(many(operations.channel_adap_gray, probability=1.0))) == {0, 1, 2, "luma"}
 
 
 def test_luma_happens_as_often_as_asked():
-  found = shares(many(augment.luma, probability=0.3))
+  found = shares(many(operations.luma, probability=0.3))
   assert set(found) == {"same", "luma"}
   assert 0.22 < found["luma"] < 0.38
-  assert shares(many(augment.luma)) == {"luma": 1.0}
+  assert shares(many(operations.luma)) == {"luma": 1.0}
 
 
 def test_channel_replication_differs_before_and_after_normalising():
   key = KEYS[0]
-  before = augment.normalize(key, augment.channel_exchange(key, IMAGE))
-  after = augment.channel_exchange(key, augment.normalize(key, IMAGE))
+  before = operations.normalize(key, operations.channel_exchange(key, IMAGE))
+  after = operations.channel_exchange(key, operations.normalize(key, IMAGE))
   assert not np.allclose(before, after)
 
 
@@ -180,8 +180,8 @@ def test_moving_bytes_or_floats_gives_the_same_image():
   raw = jnp.asarray(np.random.default_rng(2).integers(0, 256, (12, 8, 3)), jnp.uint8)
   moved = augment.make_pipeline(("pad_crop(padding=3, fill=127)", "flip()"))(KEYS[0], raw[None])
   key = jax.random.split(KEYS[0], 1)[0]
-  expected = augment.pad_crop(jax.random.fold_in(key, 0), raw / 255, padding=3, fill=127)
-  expected = augment.flip(jax.random.fold_in(key, 1), expected)
+  expected = operations.pad_crop(jax.random.fold_in(key, 0), raw / 255, padding=3, fill=127)
+  expected = operations.flip(jax.random.fold_in(key, 1), expected)
   np.testing.assert_allclose(moved[0], expected, atol=1e-6)
 
 

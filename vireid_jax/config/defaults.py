@@ -29,28 +29,10 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   config = ConfigDict()
   config.seed = 0
   config.pretrained = ""  # a file or hub name of ImageNet weights; empty: random values
-  config.data = ConfigDict(
-    {
-      "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
-      "image_size": (288, 144),
-      "resize": "lanczos",
-      "trial": 1,  # replaces {trial} in names of splits: RegDB has ten trials
-      "drop_unpaired": False,
-      "placement": "auto",  # where training images are kept: 'device', 'host', 'stream' (disk)
-    }
-  )
+  config.data = _data_defaults()
   config.sampler = ConfigDict({"name": "pairs", "num_identities": 8, "num_instances": 4})
-  config.augment = ConfigDict(
-    {
-      "pair": (),  # applied first, with the same draw for both images of a pair
-      "visible": AUGMENTATIONS["crop_flip"],
-      "infrared": AUGMENTATIONS["crop_flip"],
-    }
-  )
   config.method = ConfigDict({"name": method, **methods.defaults(method)})
-  # A second, independently augmented view of each visible image, for methods that train on two.
-  second_view = AUGMENTATIONS["crop_flip"] if methods.needs_second_view(config.method) else ()
-  config.augment[SECOND_VIEW] = second_view
+  config.augment = _augment_defaults(methods.needs_second_view(config.method))
   config.numerics = ConfigDict({"dtype": "auto", "conv_impl": "auto", "unbiased_variance": False})
   config.optim = _optimizer_defaults()
   config.train = ConfigDict(
@@ -73,6 +55,33 @@ def default_config(method: str, dataset: str) -> ConfigDict:
   config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
   DATASETS[dataset](config)
   return config
+
+
+def _data_defaults() -> ConfigDict:
+  """Returns `data` without what the data set decides."""
+  return ConfigDict(
+    {
+      "dir": "",  # empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
+      "image_size": (288, 144),
+      "resize": "lanczos",
+      "trial": 1,  # replaces {trial} in names of splits: RegDB has ten trials
+      "drop_unpaired": False,
+      "placement": "auto",  # where training images are kept: 'device', 'host', 'stream' (disk)
+    }
+  )
+
+
+def _augment_defaults(second_view: bool) -> ConfigDict:
+  crop_flip = AUGMENTATIONS["crop_flip"]
+  return ConfigDict(
+    {
+      "pair": (),  # applied first, with the same draw for both images of a pair
+      "visible": crop_flip,
+      "infrared": crop_flip,
+      # A second, independently augmented view of each visible image, for methods that train on two.
+      SECOND_VIEW: crop_flip if second_view else (),
+    }
+  )
 
 
 def _optimizer_defaults() -> ConfigDict:

@@ -8,7 +8,7 @@ from vireid_jax.common import options
 from vireid_jax.common.durations import Duration
 from vireid_jax.config import checks
 from vireid_jax.config.descriptions import DESCRIPTIONS
-from vireid_jax.data.training import augment
+from vireid_jax.data.training import operations
 from vireid_jax.evaluators import protocols
 
 HEAD = """# Config reference
@@ -94,7 +94,7 @@ def _descriptions(owner: type) -> dict[str, str]:
 def _operations() -> str:
   """Returns the augmentations and their arguments."""
   lines = ["### Operations\n", "| operation | arguments | what it does |\n|---|---|---|"]
-  for name, function in augment.OPERATIONS.items():
+  for name, function in operations.OPERATIONS.items():
     arguments = [f"`{key}={each.default!r}`" for key, each in options.declared(function).items()]
     summary = (function.__doc__ or "").strip().partition("\n\n")[0]
     lines.append(f"| `{name}` | {', '.join(arguments)} | {_cell(' '.join(summary.split()))} |")

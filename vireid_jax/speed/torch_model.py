@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vireid_jax.data.training.augment import IMAGENET_MEAN, IMAGENET_STD
+from vireid_jax.data.training.operations import IMAGENET_MEAN, IMAGENET_STD
 from vireid_jax.losses.distance import SMALLEST_SQUARE
 from vireid_jax.losses.wrt import LEGACY_EPSILON
 from vireid_jax.models.head import GEM_EPSILON, GEM_POWER

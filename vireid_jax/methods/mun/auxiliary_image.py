@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from vireid_jax.data.training.augment import IMAGENET_MEAN, IMAGENET_STD, LUMA
+from vireid_jax.data.training.operations import IMAGENET_MEAN, IMAGENET_STD, LUMA
 
 
 def gray(visible: Array, infrared: Array) -> Array:
