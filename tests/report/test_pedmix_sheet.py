@@ -18,6 +18,20 @@ def test_pairs_are_training_images_with_their_masks(data_dir):
     assert mask.shape == (3, height, width) and 0.05 < mask.mean() < 0.95
 
 
+def test_every_column_mixes_as_its_title_says():
+  visible, infrared = (np.full((2, 24, 12, 3), value, np.uint8) for value in (200, 40))
+  region = np.zeros((2, 24, 12), np.float32)
+  region[:, 4:20, 3:9] = 1
+  drawn = pedmix.columns((visible, infrared), {"mask": (region, region)}, ratio=0.5, seed=0)
+  assert list(drawn) == ["original", "mask", "swap mask", "blend mask", *pedmix.CONTROLS]
+  mixed = drawn["swap mask"][0]
+  assert (mixed[region == 0] == 200).all()
+  # Half of the bands come from the other image, whole.
+  assert set(np.unique(mixed)) == {40, 200} and (mixed[region == 1] == 40).mean() == 0.5
+  assert (drawn["blend mask"][0][region == 1] == 120).all()
+  assert (drawn["mixup"][0] == 120).all()
+
+
 def test_a_network_without_attention_is_refused(tmp_path):
   trained_models.save(tmp_path, "toys.linear")
   pixels = np.zeros((2, 8, 4, 3), np.uint8)

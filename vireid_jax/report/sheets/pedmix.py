@@ -82,7 +82,7 @@ def columns(images: Pair, regions: dict[str, Pair], *, ratio: float, seed: int) 
   key = jax.random.key(seed)
 
   def mix(strategy: str, pair: Pair | None) -> Pair:
-    pedmix = PedMix(strategy, ratio, probability=1.0)
+    pedmix = PedMix(strategy, ratio=ratio, probability=1.0)
     return tuple(map(np.asarray, jax.jit(pedmix.__call__)(key, images, pair)))
 
   for strategy in ("swap", "blend"):
