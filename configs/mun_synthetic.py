@@ -2,8 +2,8 @@
 
   python -m vireid_jax.main --config configs/mun_synthetic.py
 
-The quick start: no data to ask for, two to three minutes on two cores. Expected all-search
-single-shot rank-1: 34 to 39 % (docs/results.md). Its numbers say nothing about real images.
+The quick start: no data to ask for, two to four minutes on two cores. Expected all-search
+single-shot rank-1: 34 to 39 % (README.md). Its numbers say nothing about real images.
 """
 
 from vireid_jax import config as config_lib
