@@ -88,8 +88,8 @@ def k_reciprocal_distance(
     k1: Size of the neighbourhoods.
     k2: Number of neighbours over which an encoding is averaged; 1 does not average.
     lambda_value: Weight of the original distance, in [0, 1].
-    query_only: Whether to look neighbours up only among the queries, as in MPANet's published
-      SYSU-MM01 evaluation; the paper uses queries and gallery.
+    query_only: Whether to look neighbours up only among the queries, as in one published
+      evaluation on SYSU-MM01; the paper uses queries and gallery.
 
   Returns:
     float [q, g], smaller is closer; `-distance` is a similarity for `ranking.evaluate_ranking`.

@@ -93,7 +93,7 @@ def validate(config: ConfigDict) -> None:
     UserError: As in `checks.validate`.
   """
   whole = config.to_dict()
-  defaults = config_lib.default_config("agw", "sysu_mm01").to_dict()
+  defaults = config_lib.default_config(whole["method"]["name"], "sysu_mm01").to_dict()
   whole |= {key: defaults[key] for key in TRAINING if key in defaults and key != "augment"}
   whole["augment"] = {**defaults["augment"], **whole["augment"]}
   checks.validate(ConfigDict(whole))

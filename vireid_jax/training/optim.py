@@ -46,8 +46,8 @@ def make_schedule(config: Mapping[str, Any], clock: Clock) -> Schedule:
     config: 'lr', the peak; 'schedule', one of `SCHEDULES`; 'warmup', a duration; 'warmup_from', a
       factor; 'decay_at' and 'decay_to', durations and factors, one of each unless the schedule is
       'steps'; 'update_every', 'epoch' to change the rate only between epochs as most published code
-      does, 'step', or 'late_step', as DNS's published loop does: in epochs of L steps it has a
-      table of L - 1 rates, from which step b takes entry b - 1, and the first step the last one.
+      does, 'step', or 'late_step', as one published loop does: in epochs of L steps it has a table
+      of L - 1 rates, from which step b takes entry b - 1, and the first step the last one.
     clock: Converts durations to steps.
 
   Returns:

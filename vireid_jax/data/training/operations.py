@@ -63,8 +63,8 @@ def random_erasing(
   """Fills a random rectangle with `value`.
 
   The first of `attempts` rectangles that fits is taken; when none does the image stays. The
-  published loops make up to 10 (torchvision) or 100 (CAJ) attempts: at 2:1 images, 10 fail for
-  fewer than one image in a million.
+  published loops make up to 10 (torchvision) or 100 (Ye et al., ICCV 2021) attempts: at 2:1
+  images, 10 fail for fewer than one image in a million.
 
   Args:
     key: of this image.

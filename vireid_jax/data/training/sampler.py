@@ -69,7 +69,7 @@ class PairSampler:
   code, whose samplers yield a last, full batch but report a shorter length.
 
   Reference:
-    AGW's published code.
+    The code published with Ye et al., "Deep Learning for Person Re-identification", TPAMI 2021.
   """
 
   def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
@@ -102,7 +102,7 @@ class GroupSampler:
   shorter.
 
   Reference:
-    MPANet's published code.
+    The code published with Wu et al., "Discover Cross-Modality Nuances", CVPR 2021.
   """
 
   def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
