@@ -15,8 +15,14 @@ def load(name, arg=""):
   return module.get_config(arg)
 
 
-def smoke(name, data_dir):
-  """Returns the smoke variant, reading and preparing data sets under data_dir."""
-  config = load(name, "smoke")
+def smoke(name, data_dir, variant=""):
+  """Returns the smoke variant, reading and preparing data sets under data_dir.
+
+  Args:
+    name: of a file in configs/.
+    data_dir: root of prepared data sets.
+    variant: of the config, applied before.
+  """
+  config = load(name, f"{variant},smoke" if variant else "smoke")
   config.data.dir = str(data_dir)
   return config

@@ -28,9 +28,9 @@ SMALL = {"depth": 18, "width": 8}
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
-def make_method(name):
-  """Makes the method at the smallest size that has all its parts."""
-  options = {key: value for key, value in SMALL.items() if key in methods.defaults(name)}
+def make_method(name, options):
+  """Makes the method with these options, at the smallest size that has all its parts."""
+  options |= {key: value for key, value in SMALL.items() if key in methods.defaults(name)}
   return methods.create(
     {"name": name, **options}, num_classes=5, steps_per_epoch=3, numerics=Numerics("float64")
   )
@@ -96,11 +96,11 @@ def collectives(name, method, variables, batch, mesh):
   return {name: len(re.findall(rf"{name}(?:-start)?\(", text)) for name in COLLECTIVES}
 
 
-def main(name):
-  """Prints the comparison of a method."""
+def main(name, options):
+  """Prints the comparison of a method with options, which are given as JSON."""
   jax.config.update("jax_enable_x64", True)
   meshes = {count: mesh_lib.make_mesh(jax.devices()[:count]) for count in COUNTS}
-  method, pixels = make_method(name), make_batch()
+  method, pixels = make_method(name, json.loads(options)), make_batch()
   floats = {
     key: rows if key == "label" or key.endswith("mask") else rows / 127.5 - 1
     for key, rows in pixels.items()
@@ -127,4 +127,4 @@ def main(name):
 
 
 if __name__ == "__main__":
-  main(sys.argv[1])
+  main(*sys.argv[1:])

@@ -20,7 +20,8 @@ def make_config(data_dir, *, method=TOY, steps=8, save=4, optimizer="sgd", place
 
   Args:
     data_dir: root of prepared data sets.
-    method: a method's name, whose synthetic config's smoke variant is taken; or the toy's.
+    method: name of a synthetic config, whose smoke variant is taken, and perhaps ':VARIANT' of it;
+      or the toy's.
     steps: to train.
     save: steps between checkpoints.
     optimizer: 'sgd' or 'adam'.
@@ -29,7 +30,8 @@ def make_config(data_dir, *, method=TOY, steps=8, save=4, optimizer="sgd", place
   if method == TOY:
     config = toy_config.make(data_dir, steps=steps, save=save, optimizer=optimizer)
   else:
-    config = config_files.smoke(f"{method}_synthetic", data_dir)
+    name, _, variant = method.partition(":")
+    config = config_files.smoke(f"{name}_synthetic", data_dir, variant)
     config.optim.name, config.optim.lr = optimizer, 1e-3
     config.train.duration, config.checkpoint.every = f"{steps} steps", f"{save} steps"
     config.eval.at_start, config.log.tensorboard = False, False

@@ -31,20 +31,23 @@ def assert_equal(one, other):
 
 
 def check_kill_in_the_middle(data_dir, root, method, optimizer, placements):
-  """4 + kill + 4 steps from each placement against 8 uninterrupted steps from memory."""
-  options = {"method": method, "optimizer": optimizer}
+  """20 steps, killed at step 16 and continued from step 14, against 20 uninterrupted ones.
+
+  The whole run reads its images from memory, the killed ones from each placement.
+  """
+  options = {"method": method, "optimizer": optimizer, "steps": 20, "save": 7}
   config = short_runs.make_config(data_dir, **options)
   train.train(config, root / "whole")
-  whole = short_runs.final_state(config, root / "whole", 8)
+  whole = short_runs.final_state(config, root / "whole", 20)
   for placement in placements:
     workdir = root / placement
-    process = start(data_dir, workdir, kill_at=6, placement=placement, **options)
+    process = start(data_dir, workdir, kill_at=16, placement=placement, **options)
     _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors
-    assert Checkpoints(workdir).latest() == 4 and metrics.last_step(workdir) == 6
+    assert Checkpoints(workdir).latest() == 14 and metrics.last_step(workdir) == 16
     config = short_runs.make_config(data_dir, placement=placement, **options)
     train.train(config, workdir)
-    assert_equal(short_runs.final_state(config, workdir, 8), whole)
+    assert_equal(short_runs.final_state(config, workdir, 20), whole)
 
 
 def test_a_killed_toy_continues_from_disk(data_dir, tmp_path):
@@ -53,8 +56,8 @@ def test_a_killed_toy_continues_from_disk(data_dir, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ("sgd", "adam"))
-@pytest.mark.parametrize("method", methods.names())
-def test_four_steps_kill_four_steps_equal_eight(method, optimizer, data_dir, tmp_path):
+@pytest.mark.parametrize("method", (*methods.names(), "cajplus", "dns:strong"))
+def test_twenty_steps_with_a_kill_equal_twenty_without(method, optimizer, data_dir, tmp_path):
   check_kill_in_the_middle(data_dir, tmp_path, method, optimizer, ("host", "stream"))
 
 
