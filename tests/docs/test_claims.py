@@ -14,12 +14,15 @@ from vireid_jax.config import keys as keys_lib
 from vireid_jax.evaluators import protocols
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
-NAMES = [page.name for page in PAGES]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+# Pages of history or of names to fill in; their links hold too.
+BUILDERS = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("tfds_builders/*/*.md"))
+OTHERS_WITH_LINKS = ["CHANGELOG.md", "CONTRIBUTING.md", *BUILDERS]
 
 
 def read(name):
-  return next(page for page in PAGES if page.name == name).read_text(encoding="utf-8")
+  return (ROOT / name).read_text(encoding="utf-8")
 
 
 def keys(config, prefix=""):
@@ -76,18 +79,23 @@ def test_modules_and_files_exist(name):
     assert (ROOT / "vireid_jax" / path).is_file(), path
 
 
-@pytest.mark.parametrize("name", NAMES)
+def anchors(page):
+  """Returns the anchors of a page's titles, as GitHub and the site make them."""
+  text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+  titles = re.findall(r"^#+ (.*)$", text, re.M)
+  return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *OTHERS_WITH_LINKS])
 def test_links_lead_somewhere(name):
-  page = next(page for page in PAGES if page.name == name)
+  page = ROOT / name
   for target in re.findall(r"\]\(([^)\s]+)\)", read(name)):
     if "://" in target:
       continue
     path, _, anchor = target.partition("#")
     other = page.parent / path if path else page
     assert other.exists(), target
-    titles = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.M)
-    slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    assert not anchor or anchor in slugs, target
+    assert not anchor or anchor in anchors(other), target
 
 
 def test_variants_of_the_configs_are_those_their_docstrings_list():
@@ -101,7 +109,7 @@ def test_variants_of_the_configs_are_those_their_docstrings_list():
   "section, method", [("DEEN", "deen"), ("MPANet", "mpanet"), ("MUN", "mun"), ("TMPA", "tmpa")]
 )
 def test_options_of_a_method_have_the_defaults_that_are_given(section, method):
-  text = re.search(rf"^## {section}$(.*?)(?=^## |\Z)", read("methods.md"), re.M | re.S)[1]
+  text = re.search(rf"^## {section}$(.*?)(?=^## |\Z)", read("docs/methods.md"), re.M | re.S)[1]
   defaults = keys_lib.flatten(methods.defaults(method))
   given = re.findall(r"`([\w.]+)` (\d+(?:\.\d+)?)(?= |\)|\||,|\.)", text)
   checked = {name: float(value) for name, value in given if name in defaults}
@@ -113,7 +121,7 @@ def test_options_of_a_method_have_the_defaults_that_are_given(section, method):
 
 def test_keys_of_an_evaluation_have_the_defaults_that_are_given():
   config = config_lib.default_config("agw", "sysu_mm01")
-  rows = re.findall(r"^\| `([\w.]+)` \| `?([^|`]+)`? \|", read("evaluation.md"), re.M)
+  rows = re.findall(r"^\| `([\w.]+)` \| `?([^|`]+)`? \|", read("docs/evaluation.md"), re.M)
   checked = 0
   for key, value in rows:
     full = key if key in keys(config) else f"eval.{key}"

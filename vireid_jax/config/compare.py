@@ -24,7 +24,8 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = FREE_TO_CHANGE) ->
   """Lists the differences of two configs in keys that a continued run may not change.
 
   Args:
-    old, new: Plain nested dictionaries.
+    old: Plain nested dictionary of the first config.
+    new: That of the second one.
     free: Keys, or sections, that may differ.
 
   Returns:

@@ -128,7 +128,10 @@ def rerank(
     distances: float [n, n], squared Euclidean, symmetric, with zeros on the diagonal; the first
       `queries` images are the queries, the others the gallery.
     queries: Number of queries.
-    k1, k2, lambda_value, query_only: As in `k_reciprocal_distance`.
+    k1: As in `k_reciprocal_distance`, like the following.
+    k2: Neighbours that are averaged.
+    lambda_value: Weight of the given distance, in [0, 1].
+    query_only: Whether neighbours are looked up among the queries only.
 
   Returns:
     float [queries, n - queries], smaller is closer.

@@ -12,7 +12,8 @@ def divergence(logits: Array, other_logits: Array) -> Array:
   The gradient flows through both arguments; stop it for a teacher.
 
   Args:
-    logits, other_logits: float [n, c]; computed in float32 at least.
+    logits: float [n, c]; computed in float32 at least.
+    other_logits: float [n, c].
 
   Returns:
     Scalar, in nats, at least 0.

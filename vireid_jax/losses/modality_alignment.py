@@ -48,7 +48,8 @@ def accumulate(prototype: Array, center: Array, started: Array, *, rate: float) 
   """Updates a prototype: p <- a p + (1 - a) center, without gradient.
 
   Args:
-    prototype, center: float [k].
+    prototype: float [k].
+    center: float [k].
     started: bool scalar; False before the first step, at which p is the centre itself.
     rate: Share of the old prototype kept per step (a), in [0, 1].
 

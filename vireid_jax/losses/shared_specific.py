@@ -53,8 +53,8 @@ def shared_specific(
   decoupling = mean over p and both modalities of max(0, m - ||C_sp - C_sh||)
 
   Args:
-    shared, specific: Visible and infrared features, float [b, d] each; row i of both modalities has
-      label labels[i].
+    shared: Visible and infrared features, float [b, d] each; row i of both has label labels[i].
+    specific: Visible and infrared features, likewise.
     labels: int [b].
     margin: Margin on distances between unit vectors, which are at most 2.
 

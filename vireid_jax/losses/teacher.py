@@ -12,7 +12,8 @@ def soft_cross_entropy(logits: Array, teacher_logits: Array) -> Array:
   """Mean over rows of -sum_c softmax(teacher)_c log softmax(logits)_c; the teacher is constant.
 
   Args:
-    logits, teacher_logits: float [n, c]; computed in float32 at least.
+    logits: float [n, c]; computed in float32 at least.
+    teacher_logits: float [n, c]; the gradient stops here.
 
   Returns:
     Scalar, in nats, at least 0.
@@ -28,7 +29,8 @@ def softened_divergence(logits: Array, teacher_logits: Array, *, temperature: fl
   t = softmax(teacher / T) + 1e-7, as in CAJ's published code, so it sums to slightly more than 1.
 
   Args:
-    logits, teacher_logits: float [n, c]; computed in float32 at least.
+    logits: float [n, c]; computed in float32 at least.
+    teacher_logits: float [n, c]; the gradient stops here.
     temperature: T, above 0.
 
   Returns:
