@@ -40,12 +40,16 @@ class Row:
     label: Method, and how the result differs from the plain one.
     runs: Numbers of splits and seeds, in words.
     cells: Cell by block of columns; absent if the setting was not run.
+    item: The item.
+    kind: How the images were ranked: 'plain', 'mixed', 're-ranked' or 'corrupted'.
   """
 
   run: str
   label: str
   runs: str
   cells: dict[str, Cell]
+  item: str = ""
+  kind: str = "plain"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +60,13 @@ class Table:
     title: Data set, split and protocol variant.
     blocks: Names of the blocks of columns.
     rows: Rows, in the given order.
+    variant: Protocol variant alone, such as '1-shot, official'; may be empty.
   """
 
   title: str
   blocks: tuple[str, ...]
   rows: tuple[Row, ...]
+  variant: str = ""
 
   @property
   def note(self) -> str:
@@ -87,15 +93,16 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
   """
   found = _read(items, step)
   names = naming.names(found) if found else {}
-  tables: dict[str, dict] = {}
+  tables: dict[tuple[str, str], dict] = {}
   for item, all_runs in found.items():
     for runs in _by_suffix(all_runs):
       records.check_alike(runs)
-      for title, label, block, cell in _place(runs):
-        rows = tables.setdefault(title, {})
-        place = (names[item], label, _count(runs))
+      for head, label, block, kind, cell in _place(runs):
+        rows = tables.setdefault(head, {})
+        place = (names[item], label, _count(runs), item, kind)
         if _differ(rows.get(place, {}).get(block), cell):
-          place = (names[item], f"{label} [{records.suffix(runs[0]) or 'plain'}]", _count(runs))
+          label = f"{label} [{records.suffix(runs[0]) or 'plain'}]"
+          place = (names[item], label, _count(runs), item, kind)
         cells = rows.setdefault(place, {})
         _check_same_trials(cells.setdefault(block, cell), cell, f"{item}, {label}, {block}")
   if not tables:
@@ -105,7 +112,7 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
       f"--workdir: nothing was evaluated in {printable(', '.join(items))}{because}; run "
       f"{hints.command('evaluate', '--workdir', 'DIR')}"
     )
-  return [_table(title, rows) for title, rows in sorted(tables.items())]
+  return [_table(*head, rows) for head, rows in sorted(tables.items())]
 
 
 def absent(items: list[str], *, step: int | None = None) -> list[str]:
@@ -135,13 +142,14 @@ def _by_suffix(runs: list[Run]) -> list[list[Run]]:
 
 
 def _place(runs: list[Run]):
-  """Yields (table title, row label, block of columns, cell or None) for each setting."""
+  """Yields (title and variant, row label, block of columns, kind, cell or None) per setting."""
   stored = [run.results for run in runs]
   for name, result in stored[0].items():
     block, *variant = result.conditions.get("setting", name).split("/")
     title = _title(runs[0], variant, result.conditions)
     cell = _average(runs, [results[name] for results in stored]) if result.trials else None
-    yield title, _label(runs[0], result.conditions), block, cell
+    label, kind = _label(runs[0], result.conditions), _kind(result.conditions)
+    yield (title, ", ".join(variant)), label, block, kind, cell
 
 
 def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> None:
@@ -159,6 +167,14 @@ def _title(run: Run, variant, conditions) -> str:
   split = run.settings["split"]
   words = [f"{run.stored['dataset']}{synthetic}", split, conditions.get("protocol", ""), *variant]
   return ", ".join(word for word in words if word)
+
+
+def _kind(conditions) -> str:
+  if conditions.get("corruption"):
+    return "corrupted"
+  if conditions.get("rerank"):
+    return "re-ranked"
+  return "mixed" if conditions.get("protocol") == "mixed" else "plain"
 
 
 def _label(run: Run, conditions) -> str:
@@ -218,13 +234,14 @@ def _deviation(rates: list[dict]) -> dict[str, float]:
   return {name: statistics.pstdev(rate[name] for rate in rates) for name in METRICS}
 
 
-def _table(title: str, rows: dict) -> Table:
+def _table(title: str, variant: str, rows: dict) -> Table:
   blocks = tuple(dict.fromkeys(block for cells in rows.values() for block in cells))
   return Table(
     title,
     blocks,
     tuple(
-      Row(run, label, count, {block: cell for block, cell in cells.items() if cell})
-      for (run, label, count), cells in rows.items()
+      Row(run, label, count, {block: cell for block, cell in cells.items() if cell}, item, kind)
+      for (run, label, count, item, kind), cells in rows.items()
     ),
+    variant,
   )

@@ -9,6 +9,7 @@ from vireid_jax.common.records import Records
 from vireid_jax.evaluators import checks, results
 from vireid_jax.evaluators.protocols import draws
 from vireid_jax.evaluators.protocols.comparison import Comparison
+from vireid_jax.evaluators.query_scores import QueryScores
 from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
@@ -101,6 +102,18 @@ class Scored:
       for name, setting in self.settings(records, metadata).items()
     }
     return results.refuse_if_empty(found)
+
+  def trial_scores(
+    self, features, records: Records, metadata: Mapping, *, normalize: bool = True
+  ) -> dict[str, list[QueryScores]]:
+    """Scores each query in every trial of each setting that the data allow; see `evaluate`."""
+    features = checks.rows_match(features, records)
+    similarities = _Similarities(features, self.sides(records), normalize, None)
+    return {
+      name: [similarities.scores(comparison, records) for comparison in setting.comparisons()]
+      for name, setting in self.settings(records, metadata).items()
+      if not setting.not_run
+    }
 
   def comparisons(self, records: Records, metadata: Mapping) -> dict[str, Comparison]:
     """Returns the comparison of trial 0 of each setting that the data allow, by name."""
