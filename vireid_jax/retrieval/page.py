@@ -1,16 +1,24 @@
 """A page of ranked lists: a self-contained HTML file without scripts."""
 
+import os
 import pathlib
+import re
+import urllib.parse
 from collections.abc import Sequence
 
 from vireid_jax.common import files
 from vireid_jax.common.data_uris import picture_uri
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data.prepared import picture
+from vireid_jax.retrieval import pictures
 from vireid_jax.retrieval.searcher import Ranking
 
 TEMPLATE = "page.html"
-HEIGHT = 160  # height of a thumbnail, in pixels
+HEIGHT = 160  # maximum height of a thumbnail, in pixels
+FEW = 5  # lists of up to this length are shown larger
+LARGE_HEIGHT = 320
+MOST_COLUMNS = 10
+_BREAKS = re.compile(r"(?<=[/\\_.\-\s])(?=[^/\\_.\-\s])")  # after a separator
 
 
 def write(
@@ -35,47 +43,72 @@ def write(
     most: Maximum number of queries to show. A thumbnail takes about 5 kB, so a page of 50 lists of
       10 takes about 3 MB.
   """
-  import jinja2
-
-  loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
-  environment = jinja2.Environment(
-    loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
-  )
+  columns = min(ranking.rows.shape[1], MOST_COLUMNS)
+  height = LARGE_HEIGHT if columns <= FEW else HEIGHT
   names, root = gallery
+
+  def shown(name: str, file: pathlib.Path) -> dict:
+    return {
+      "name": printable(name),
+      "link": link(file, path),
+      "picture": small_picture(file, height),
+    }
+
   lists = [
     {
-      "name": printable(name),
-      "picture": small_picture(file),
+      **shown(name, file),
       "found": [
-        {
-          "name": printable(names[row]),
-          "picture": small_picture(root / names[row]),
-          "similarity": float(value),
-        }
-        for row, value in zip(rows, values, strict=True)
+        {**shown(names[row], root / names[row]), "similarity": similarity}
+        for row, similarity in found
       ],
     }
-    for (name, file), rows, values in zip(
-      queries[:most], ranking.rows[:most], ranking.similarity[:most], strict=True
-    )
+    for (name, file), found in zip(queries[:most], ranking.lists()[:most], strict=True)
   ]
-  hidden = max(len(queries) - most, 0)
-  page = environment.get_template(TEMPLATE).render(
-    title=printable(title), facts=facts, lists=lists, hidden=hidden, height=HEIGHT
+  page = _render(
+    title=printable(title),
+    facts=facts,
+    lists=lists,
+    hidden=max(len(queries) - most, 0),
+    columns=columns,
   )
   with files.writing(path, "--out"):
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(path, page)
 
 
-def small_picture(path: pathlib.Path) -> str:
-  """Returns a picture as a JPEG data URI, at most `HEIGHT` rows; '' if it cannot be read."""
+def _render(**values) -> str:
+  import jinja2
+
+  loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+  environment = jinja2.Environment(
+    loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+  )
+  environment.filters["wrapped"] = wrapped
+  return environment.get_template(TEMPLATE).render(values)
+
+
+def wrapped(text: str):
+  """Returns a text as HTML that may wrap after each separator of a path or a file name."""
+  import markupsafe
+
+  return markupsafe.Markup("<wbr>").join(_BREAKS.split(text))
+
+
+def link(file: pathlib.Path, page: pathlib.Path) -> str:
+  """Returns the address of a file relative to a page, so that both can be moved together."""
+  start = pictures.location(page).parent
+  relative = os.path.relpath(pictures.location(file), start)
+  return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))
+
+
+def small_picture(path: pathlib.Path, height: int = HEIGHT) -> str:
+  """Returns a picture as a JPEG data URI, at most `height` rows; '' if it cannot be read."""
   try:
     with picture.open_picture(path) as opened:
-      opened.draft("RGB", (2 * HEIGHT, 2 * HEIGHT))  # decodes large JPEGs much faster
+      opened.draft("RGB", (2 * height, 2 * height))  # decodes large JPEGs much faster
       opened.load()
       small = picture.upright(opened).convert("RGB")
   except (OSError, UserError):  # it was changed since it was embedded; the list is still valid
     return ""
-  small.thumbnail((2 * HEIGHT, HEIGHT))
+  small.thumbnail((2 * height, height))
   return picture_uri(small, "jpeg")

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import io
 import os
 import pathlib
@@ -17,14 +18,15 @@ from vireid_jax.data.prepared.source import decode
 
 # Files that operating systems add to folders; hidden files are ignored anyway.
 LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx")
+INDEX = ".index.npz"  # end of the name of a gallery's index, which may lie among the pictures
 NOT_REGULAR = "not a regular file"
 
 
 def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
   """Lists the files in a folder, recursively, pictures or not.
 
-  Hidden files and folders (with a leading dot) and files of operating systems (Thumbs.db) are
-  ignored. Links to files are followed, links to folders are not.
+  Hidden files and folders (with a leading dot), files of operating systems (Thumbs.db) and indexes
+  of galleries (`*.index.npz`) are ignored. Links to files are followed, links to folders are not.
 
   Args:
     place: Folder, or a single file.
@@ -60,7 +62,7 @@ def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
 
 def is_hidden(name: str) -> bool:
   """Returns whether a file or folder is ignored silently."""
-  return name.startswith(".") or name.casefold() in LEFTOVERS
+  return name.startswith(".") or name.casefold() in LEFTOVERS or name.endswith(INDEX)
 
 
 def relative(path, root: pathlib.Path) -> str:
@@ -72,6 +74,17 @@ def folder_of(place: str | pathlib.Path) -> pathlib.Path:
   """Returns the folder to which the names from `find` are relative."""
   place = regular_files.expanded(place)
   return place.parent if regular_files.is_regular(place) else place
+
+
+def location(path: pathlib.Path) -> pathlib.Path:
+  """Returns an absolute path that is equal for all ways to name the file's folder."""
+  path = path.absolute()
+  return _resolved(path.parent) / path.name
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(folder: pathlib.Path) -> pathlib.Path:
+  return folder.resolve()
 
 
 def read(path: pathlib.Path, size: tuple[int, int], resize: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Exact search among features in memory."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,12 +16,32 @@ class Ranking:
   """Ranked lists, best first.
 
   Attributes:
-    rows: int64 [q, k], rows of the gallery.
-    similarity: float32 [q, k], larger is closer.
+    rows: int64 [q, k], rows of the gallery; -1 after the end of a shorter list.
+    similarity: float32 [q, k], larger is closer; NaN after the end of a shorter list.
   """
 
   rows: np.ndarray
   similarity: np.ndarray
+
+  def lists(self) -> list[list[tuple[int, float]]]:
+    """Returns (row, similarity) of each query's list, without the padding."""
+    return [
+      [(int(row), float(value)) for row, value in zip(rows, values, strict=True) if row >= 0]
+      for rows, values in zip(self.rows, self.similarity, strict=True)
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+  """One label per picture; a query's list leaves out pictures with the query's label.
+
+  Attributes:
+    queries: int64 [q]; -1 is no label.
+    gallery: int64 [n]; -1 is no label.
+  """
+
+  queries: np.ndarray
+  gallery: np.ndarray
 
 
 class Searcher:
@@ -47,12 +68,21 @@ class Searcher:
   def __len__(self) -> int:
     return len(self._features)
 
-  def __call__(self, queries: np.ndarray, *, top: int = 10) -> Ranking:
+  def __call__(
+    self,
+    queries: np.ndarray,
+    *,
+    top: int = 10,
+    exclude: Sequence[Labels] = (),
+    min_similarity: float = -np.inf,
+  ) -> Ranking:
     """Ranks the gallery for each query; ties are in order of rows.
 
     Args:
       queries: float [q, d], or [d] for a single query.
       top: Length of the lists; shorter if the gallery is smaller.
+      exclude: A picture is left out if it has the query's label in any of these.
+      min_similarity: Least similarity of a listed picture.
 
     Raises:
       UserError: The width differs from the gallery's, or a feature is not finite.
@@ -67,13 +97,16 @@ class Searcher:
       )
     queries = l2_normalize(queries) if self._normalize else queries
     top = min(top, len(self))
-    rows, similarity = np.empty((len(queries), top), np.int64), np.empty((len(queries), top))
+    rows = np.full((len(queries), top), -1, np.int64)
+    similarity = np.full((len(queries), top), np.nan, np.float32)
     for start in range(0, len(queries), QUERIES_AT_ONCE):
       block = slice(start, start + QUERIES_AT_ONCE)
-      for row, values in enumerate(self._similarities(queries[block]), start):
-        rows[row] = best(values, top)
-        similarity[row] = values[rows[row]]
-    return Ranking(rows, similarity.astype(np.float32))
+      found = _without(self._similarities(queries[block]), exclude, block)
+      for row, values in enumerate(found, start):
+        kept = best(values, top)
+        kept = kept[(values[kept] >= min_similarity) & (values[kept] > -np.inf)]
+        rows[row, : len(kept)], similarity[row, : len(kept)] = kept, values[kept]
+    return Ranking(rows, similarity)
 
   def _similarities(self, queries: np.ndarray) -> np.ndarray:
     product = queries @ self._features.T
@@ -81,6 +114,14 @@ class Searcher:
       return product
     squares = np.einsum("qd,qd->q", queries, queries)
     return 2 * product - squares[:, None] - self._squares
+
+
+def _without(similarity: np.ndarray, exclude: Sequence[Labels], block: slice) -> np.ndarray:
+  """Returns similarities [b, n] of a block of queries, -inf where a picture is left out."""
+  for labels in exclude:
+    queries = labels.queries[block, None]
+    similarity[(queries == labels.gallery) & (queries >= 0)] = -np.inf
+  return similarity
 
 
 def best(values: np.ndarray, top: int) -> np.ndarray:

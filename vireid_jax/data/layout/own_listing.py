@@ -71,7 +71,7 @@ def from_table(root: pathlib.Path) -> Listing:
       listed in the result instead.
   """
   path = root / TABLE
-  lines = _lines(path)
+  lines = table_lines(path)
   columns = [name.strip().lower() for name in lines[0][1]] if lines else []
   _check_columns(path, columns)
   listing, first = Listing(), {}
@@ -99,8 +99,12 @@ def from_table(root: pathlib.Path) -> Listing:
   return listing
 
 
-def _lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-  """Returns the number and the values of each line that has any."""
+def table_lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+  """Returns the number and the values of each line of a CSV table that has any.
+
+  Raises:
+    UserError: The file cannot be read, is not text in UTF-8, or is not such a table.
+  """
   text = regular_files.read_text(path)
   header = text.lstrip().partition("\n")[0]
   separator = max(",;\t", key=header.count)
