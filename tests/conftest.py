@@ -7,6 +7,9 @@ import tempfile
 
 import pytest
 
+# Indexes of galleries are kept in the user's cache folder, here and in processes that tests start.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vireid_jax_tests_cache_")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 # Set before jax is first imported, here and in the processes that tests start. Compiling is nearly
 # all that small networks cost on CPU; lightly optimised code compiles faster and computes
 # the same.

@@ -3,8 +3,8 @@
   python -m vireid_jax.search --checkpoint runs/mun --gallery photos --query night.png \\
     --query_modality infrared
 
-Prints a ranked list per query and writes a page with the images. The gallery's features are kept in
-an index file next to it, which the next search updates.
+Prints the ranked lists of up to five queries, or a summary, and writes a page with the images. The
+gallery's features are kept in an index, which the next search updates.
 """
 
 from vireid_jax.common import interrupts
@@ -17,20 +17,40 @@ from collections.abc import Sequence
 
 from vireid_jax.cli import app
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.retrieval.search import search
+from vireid_jax.retrieval import search as search_lib
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = app.parser("search", "Ranks a folder of images for each query.")
+  parser = app.parser("search", "Ranks folders of images for each query.")
   path = {"required": True, "type": app.path}
-  parser.add_argument("--gallery", **path, help="folder of images to search")
+  parser.add_argument(
+    "--gallery", **path, nargs="+", action="extend", help="folder of images to search, or several"
+  )
   parser.add_argument("--query", **path, help="an image, or a folder of images")
   parser.add_argument("--query_modality", required=True, choices=MODALITIES)
   parser.add_argument("--gallery_modality", choices=MODALITIES, default=MODALITIES[0])
   parser.add_argument("--top", type=int, default=10, help="length of each list")
   parser.add_argument(
-    "--index", type=app.path, help="index file; default GALLERY.MODALITY.index.npz"
+    "--min_similarity", type=float, metavar="COSINE", help="least similarity of a listed image"
   )
+  parser.add_argument(
+    "--exclude",
+    metavar="RULES",
+    help="images left out of a query's list: same_file, same_camera, same_folder; several are "
+    "separated by commas",
+  )
+  parser.add_argument(
+    "--cameras",
+    metavar="PATTERN|TABLE.csv",
+    help="camera of each image for same_camera: a regular expression for its path whose group is "
+    "the camera, or a table with the columns path and camera",
+  )
+  parser.add_argument(
+    "--index",
+    type=app.path,
+    help="folder of indexes, or a file ending in .npz; default a folder in ~/.cache/vireid_jax",
+  )
+  parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
   parser.add_argument("--out", default="search.html", help="page to write; '' for none")
   parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
   return parser
@@ -38,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  return app.run(_parser(), search, arguments)
+  return app.run(_parser(), _search, arguments)
+
+
+def _search(options: argparse.Namespace) -> None:
+  from vireid_jax.report import threshold_hint  # imports JAX: too slow for --help
+
+  search_lib.search(options, thresholds=threshold_hint.find)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ OPTIONS = {
   "report": f"{RUN} html step",
   "prepare": "manual_dir data_dir skip_corrupt overwrite",
   "embed": "checkpoint step images modality out raw batch",
-  "search": ("checkpoint step gallery query query_modality gallery_modality top index out batch"),
+  "search": (
+    "checkpoint step gallery query query_modality gallery_modality top min_similarity exclude "
+    "cameras index format out batch"
+  ),
   "export": "checkpoint step out raw",
   "benchmark": "",
   "ablate": "config workdir seeds jobs",

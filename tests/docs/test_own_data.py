@@ -24,7 +24,11 @@ BRIEF = ("--config.train.duration=3 steps", "--config.log.every=1 step")
 @pytest.mark.slow
 def test_pictures_with_a_table_are_trained_and_searched(tmp_path):
   mine = tmp_path / "mine"
-  environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "prepared")}
+  environment = {
+    **os.environ,
+    "TFDS_DATA_DIR": str(tmp_path / "prepared"),
+    "XDG_CACHE_HOME": str(tmp_path / "cache"),
+  }
   said = {}
   for arguments in guides.commands(GUIDE):
     arguments = [argument.replace("/data/mine", str(mine)) for argument in arguments]
@@ -64,5 +68,7 @@ def check_search(mine, said, page):
   infrared = list((mine / "pictures" / "infrared").iterdir())
   assert f"no index yet: embedded {len(visible)} pictures" in said
   assert f"{len(infrared)} queries in {len(visible)} pictures" in said
-  assert (mine / "pictures" / "visible.visible.index.npz").is_file()
+  assert sorted(path.name for path in (mine / "pictures").iterdir()) == ["infrared", "visible"]
+  indexes = list((mine.parent / "cache" / "vireid_jax" / "index").iterdir())
+  assert [path.name.startswith("visible-") for path in indexes] == [True]
   assert page.count("<li>") == 5 * min(50, len(infrared))

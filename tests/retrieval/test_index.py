@@ -38,15 +38,19 @@ def gallery(tmp_path):
 
 
 def update(model, gallery, modality="visible"):
-  return index.update(model, gallery, modality, index.default_path(gallery, modality))
+  return index.update(model, gallery, modality, place(gallery, modality))
+
+
+def place(gallery, modality="visible"):
+  return gallery.parent / f"{modality}.npz"
 
 
 def as_dict(found):
   return dict(zip(found.names, found.features[:, 0].tolist(), strict=True))
 
 
-def test_an_index_is_made_beside_the_gallery_and_reused(gallery):
-  model, path = FakeModel(), gallery.parent / "photos.visible.index.npz"
+def test_an_index_is_made_and_reused(gallery):
+  model, path = FakeModel(), place(gallery)
   found, changes = update(model, gallery)
   assert found.names == ["b/a.png", "c.png"] and as_dict(found) == {"b/a.png": 1, "c.png": 3}
   assert found.skipped == {"notes.txt": "not a picture"}
@@ -71,7 +75,7 @@ def test_only_what_came_or_changed_is_embedded(gallery):
   assert as_dict(found) == {"a.png": 5, "c.png": 2, "notes.txt": 13}
   assert found.skipped == {}
   assert (changes.added, changes.changed, changes.removed, changes.kept) == (2, 1, 1, 0)
-  assert as_dict(index.load(index.default_path(gallery, "visible"))) == as_dict(found)
+  assert as_dict(index.load(place(gallery))) == as_dict(found)
 
 
 def test_a_file_of_the_same_size_with_another_time_is_read_again(gallery):
@@ -88,7 +92,7 @@ def test_another_checkpoint_or_a_broken_file_makes_it_anew(gallery):
   _, changes = update(model, gallery)
   assert str(changes).startswith("the index belonged to another checkpoint or modality")
   assert len(model.calls[0]) == 3
-  path = index.default_path(gallery, "visible")
+  path = place(gallery)
   path.write_bytes(path.read_bytes()[:100])
   found, changes = update(model, gallery)
   assert str(changes) == "the index could not be read: embedded 2 pictures"

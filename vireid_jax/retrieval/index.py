@@ -62,10 +62,9 @@ class Changes:
     )
 
 
-def default_path(gallery: str | os.PathLike, modality: str) -> pathlib.Path:
-  """Returns the default path of a gallery's index: next to its folder, one per modality."""
-  place = regular_files.expanded(gallery).absolute()
-  return place.with_name(f"{place.name}.{modality}.index.npz")
+def key_of(model: Model, modality: str) -> str:
+  """Returns the key of an index: a text for the checkpoint, its feature, and the modality."""
+  return f"{model.fingerprint()}-{modality}"
 
 
 def update(
@@ -92,7 +91,7 @@ def update(
     UserError: The folder does not exist, or the index cannot be written or is not a regular file.
   """
   check_modality(modality)
-  old, reason = _usable(path, f"{model.fingerprint()}-{modality}")
+  old, reason = _usable(path, key_of(model, modality))
   names, refused = pictures.find(gallery)
   root = pictures.folder_of(gallery)
   names = [name for name in names if (root / name).absolute() != path.absolute()]

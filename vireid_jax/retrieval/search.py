@@ -1,93 +1,150 @@
-"""Searches for people in a folder of pictures."""
+"""Searches for people in folders of pictures."""
 
 import argparse
+import json
+import math
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from vireid_jax.common import files, table
+from vireid_jax.common import files, hints, table
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.retrieval import lists
+
+Thresholds = Callable[..., list[dict]]  # see `report.threshold_hint.find`
 
 
-def search(options: argparse.Namespace) -> None:
-  """Updates the index, ranks the gallery for each query, prints the lists and writes the page.
+def search(options: argparse.Namespace, *, thresholds: Thresholds) -> None:
+  """Updates the indexes, ranks the gallery for each query, prints the lists and writes the page.
+
+  Args:
+    options: Parsed command line.
+    thresholds: Function (workdir, step, feature, modalities) -> operating points.
 
   Raises:
-    UserError: There is no checkpoint or no picture, or a file cannot be written.
+    UserError: An option is wrong, there is no picture, or a file cannot be written.
   """
-  from vireid_jax.retrieval import index as index_lib
+  from vireid_jax.retrieval import exclusion, gallery, index_place
   from vireid_jax.retrieval import model as model_lib
-  from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
+  # Everything is checked before minutes of embedding.
+  _check(options)
+  exclude = exclusion.parse(options.exclude, options.cameras)
+  places = gallery.check(options.gallery)
+  index_place.check(options.index, len(places))
+  model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
+  pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
+  for note in pictures.notes:
+    _say(options, note)
+  queries = gallery.open_queries(model, options.query, options.query_modality)
+  _warn_skipped(pictures, queries)
+  labels, warnings = exclude.labels(queries.paths, pictures.paths)
+  for text in warnings:
+    print(f"warning: {text}", file=sys.stderr)
+  for note in queries.notes:
+    _say(options, note)
+  ranking, seconds = _rank(options, model, queries, pictures, labels)
+  found = lists.Lists(queries.names, pictures.names, ranking.lists())
+  known = thresholds(
+    model.trained.folder,
+    step=model.trained.step,
+    feature=model.feature,
+    modalities=(options.query_modality, options.gallery_modality),
+  )
+  _print(options, model, found, known)
+  count = len(queries.names)
+  words = "1 query" if count == 1 else f"{count} queries"
+  _say(options, f"{words} in {len(pictures.names)} pictures, {1e3 * seconds / count:.1f} ms each")
+  if options.out:
+    _write_page(options, model, queries, pictures, ranking)
+
+
+def _check(options) -> None:
+  """Raises UserError for values that are out of range, or a page that cannot be written."""
   if options.top < 1:
     raise UserError(f"--top is {options.top}; it must be at least 1")
-  place = options.index or index_lib.default_path(options.gallery, options.gallery_modality)
-  place = pathlib.Path(place).expanduser()
-  # Checked before minutes of embedding.
-  files.check_file(place, "--index")
+  least = options.min_similarity
+  if least is not None and not -1 <= least <= 1:  # NaN too
+    raise UserError(
+      f"--min_similarity is {least}; similarities are cosines, from -1 to 1. Search without it to "
+      "see the thresholds that the checkpoint's evaluation suggests"
+    )
   if options.out:
     files.check_file(pathlib.Path(options.out).expanduser(), "--out")
-  model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
-  index, changes = index_lib.update(
-    model, options.gallery, options.gallery_modality, place, progress=True
-  )
-  print(f"gallery: {changes}; index {printable(str(place))}")
-  queries = model.embed_folder(options.query, options.query_modality, progress=True)
-  for role, skipped in (("gallery", index.skipped), ("query", queries.skipped)):
+
+
+def _say(options, text: str) -> None:
+  """Prints a line for a reader; to standard error if standard output is for a program."""
+  print(text, file=sys.stdout if options.format == "table" else sys.stderr)
+
+
+def _warn_skipped(pictures, queries) -> None:
+  from vireid_jax.retrieval.pictures import describe_skipped
+
+  for role, skipped in (("gallery", pictures.skipped), ("query", queries.skipped)):
     if skipped:
       print(f"{role}: {describe_skipped(skipped)}", file=sys.stderr)
-  _refuse_nothing(options, index.names, queries.names)
-  turned = count_turned(folder_of(options.query), queries.names)
-  if turned:
-    print(f"queries turned by EXIF orientation: {turned}")
-  searcher = model.searcher(index.features)
+
+
+def _rank(options, model, queries, pictures, labels):
+  """Returns the ranking and the seconds that ranking took."""
+  searcher = model.searcher(pictures.features)
+  least = -math.inf if options.min_similarity is None else options.min_similarity
   started = time.perf_counter()
-  ranking = searcher(queries.features, top=options.top)
-  seconds = time.perf_counter() - started
-  print_lists(queries.names, index.names, ranking)
-  count, each = len(queries.names), 1e3 * seconds / len(queries.names)
-  words = "1 query" if count == 1 else f"{count} queries"
-  print(f"{words} in {len(index.names)} pictures, {each:.1f} ms each")
-  if options.out:
-    _write_page(options, model, queries.names, index.names, ranking)
+  ranking = searcher(queries.features, top=options.top, exclude=labels, min_similarity=least)
+  return ranking, time.perf_counter() - started
 
 
-def _refuse_nothing(options, gallery: list[str], queries: list[str]) -> None:
-  for place, names in ((options.gallery, gallery), (options.query, queries)):
-    if not names:
-      raise UserError(f"{place} has no readable picture; there is nothing to search")
+def _print(options, model, found: lists.Lists, points: list[dict]) -> None:
+  """Prints the lists of up to `lists.MOST` queries, or their summary; or all for a program."""
+  if options.format == "csv":
+    print(found.csv(), end="")
+  elif options.format == "json":
+    facts = {"similarity": "cosine, from -1 to 1", "min_similarity": options.min_similarity}
+    print(json.dumps({**facts, "thresholds": points, "queries": found.to_json()}, indent=2))
+  elif len(found.queries) <= lists.MOST:
+    print(f"{table.plain(lists.HEAD, found.table(), lists.ALIGN)}\n")
+  else:
+    print("\n".join(found.summary()))
+  _say(options, _describe(options, model, points))
 
 
-def print_lists(queries: Sequence[str], gallery: Sequence[str], ranking) -> None:
-  """Prints a table of rank, similarity and picture for each query."""
-  for name, rows, values in zip(queries, ranking.rows, ranking.similarity, strict=True):
-    found = [
-      (str(rank), f"{value:.3f}", gallery[row])
-      for rank, (row, value) in enumerate(zip(rows, values, strict=True), 1)
-    ]
-    ranked = table.plain(("rank", "similarity", "picture"), found, "rrl")
-    print(f"{printable(name)}\n{ranked}\n")
+def _describe(options, model, points: list[dict]) -> str:
+  """Returns a line on thresholds for --min_similarity."""
+  if points:
+    rates = "; ".join(
+      f"{point['min_similarity']:.3f} ({100 * point['false_accept_rate']:.3g} % of wrong pairs, "
+      f"{100 * point['true_accept_rate']:.1f} % of right ones)"
+      for point in points
+    )
+    return f"pairs above a similarity, by {printable(points[0]['record'])}: {rates}"
+  words = ("--workdir", model.trained.folder, "--config.eval.verification=True")
+  return f"thresholds for --min_similarity: {hints.command('evaluate', *words)} measures them"
 
 
-def _write_page(options, model, queries: list[str], gallery: list[str], ranking) -> None:
-  from vireid_jax.retrieval import page, pictures
+def _write_page(options, model, queries, pictures, ranking) -> None:
+  from vireid_jax.retrieval import page
 
-  root = pictures.folder_of(options.query)
+  galleries = ", ".join(options.gallery)
   facts = {
     "checkpoint": f"{model.trained.folder}, step {model.trained.step}",
     "method": f"{model.method}, trained on {model.trained.trained_on}",
-    "queries": f"{len(queries)} {options.query_modality}, {options.query}",
-    "gallery": f"{len(gallery)} {options.gallery_modality}, {options.gallery}",
-    "similarity": "cosine; larger is closer",
+    "queries": f"{len(queries.names)} {options.query_modality}, {options.query}",
+    "gallery": f"{len(pictures.names)} {options.gallery_modality}, {galleries}",
+    "similarity": "cosine, from -1 to 1; larger is closer",
   }
+  if options.exclude:
+    facts["left out"] = options.exclude
+  if options.min_similarity is not None:
+    facts["least similarity"] = f"{options.min_similarity:g}"
   path = pathlib.Path(options.out).expanduser()
   page.write(
     path,
-    title=f"Search in {options.gallery}",
+    title=f"Search in {galleries}",
     facts={label: printable(value) for label, value in facts.items()},
-    queries=[(name, root / name) for name in queries],
-    gallery=(gallery, pictures.folder_of(options.gallery)),
+    queries=list(zip(queries.names, queries.paths, strict=True)),
+    gallery=(pictures.names, pictures.root),
     ranking=ranking,
   )
-  print(printable(str(path)))
+  _say(options, printable(str(path)))
