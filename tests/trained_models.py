@@ -37,6 +37,8 @@ def save(workdir, name="agw", *, step=7, seed=0, change=None, **options):
   height, width = config.data.image_size
   images = jnp.zeros((2, height, width, 3))
   batch = {"visible": images, "infrared": images, "label": jnp.zeros(2, jnp.int32)}
+  if methods.needs_second_view(config.method):
+    batch["visible_2"] = images
   variables = compilation.run_once(lambda: method.init(jax.random.key(seed), batch))
   variables = _lived_in(variables, seed)
   schedule = optim.make_schedule(config.optim, Clock(4, 16))
