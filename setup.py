@@ -28,6 +28,7 @@ setuptools.setup(
     "tfds_builders": ["*/README.md", "*/CITATIONS.bib"],
     "vireid_jax.report.page": ["*.j2"],
     "vireid_jax.retrieval": ["*.html"],
+    "vireid_jax.speed.plan": ["chips/*.toml"],
   },
   entry_points={"console_scripts": ["vireid = vireid_jax.__main__:main"]},
   install_requires=(
@@ -54,7 +55,7 @@ setuptools.setup(
   extras_require={
     "test": ("pytest", "pytest-xdist", *REPORT),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
-    "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
+    "docs": ("mkdocs-material>=9.7", "mkdocstrings-python>=2"),
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),

@@ -35,6 +35,7 @@ OPTIONS = {
   "import-weights": "config weights workdir",
   "synthesize": "out preset identities images_per_camera seed masks workers",
   "cost": "classes config",
+  "plan": "config target what dtype remat accumulate largest_batch classes json",
   "list": "data_dir",
   "pedmix-sheet": "config out pairs ratio seed scale workdir",
   "corruption-sheet": "",

@@ -182,7 +182,7 @@ def test_dense_form_equals_the_plain_restatement(settings):
 
 
 def test_dense_form_agrees_with_the_stored_distance_of_the_authors(golden, monkeypatch):
-  monkeypatch.setattr("vireid_jax.evaluators.reranking._on_accelerator", lambda: True)
+  monkeypatch.setattr("vireid_jax.runtime.platform.is_cpu", lambda: False)
   query = unit(golden["query_features"].astype(np.float64)).astype(np.float32)
   gallery = unit(golden["gallery_features"].astype(np.float64)).astype(np.float32)
   got = k_reciprocal_distance(query, gallery[golden["agw_gallery_indices"]])

@@ -132,7 +132,7 @@ def test_reranking_on_an_accelerator_gives_the_same_results(task, monkeypatch):
   records, features = task
   protocol = sysu(modes="all")
   sparse = protocol.evaluate(features["after_neck"], records, {}, rerank=Reranking())
-  monkeypatch.setattr("vireid_jax.evaluators.reranking._on_accelerator", lambda: True)
+  monkeypatch.setattr("vireid_jax.runtime.platform.is_cpu", lambda: False)
   dense = protocol.evaluate(features["after_neck"], records, {}, rerank=Reranking())
   for name, result in sparse.items():
     for metric, rate in result.mean.items():

@@ -78,12 +78,11 @@ def embedded():
   return network.Embedded(
     trained=trained,
     method=Looking(),
-    dataset=types.SimpleNamespace(is_synthetic=True, metadata={}),
+    dataset=types.SimpleNamespace(is_synthetic=True),
     images=ImageSet(known, pictures),
     features=features,
     normalize=True,
     comparisons=protocol.comparisons(known, {}),
-    protocol=protocol,
   )
 
 

@@ -30,10 +30,7 @@ from vireid_jax.report.page import (
   runs,
 )
 
-SECTIONS = (
-  *("runs", "tables", "curves", "cmc", "verification", "queries"),
-  *("lists", "similarity", "projection", "attention", "about"),
-)
+SECTIONS = ("tables", "curves", "cmc", "lists", "similarity", "projection", "attention", "about")
 
 
 class Reader(html.parser.HTMLParser):

@@ -51,6 +51,7 @@ COMMANDS = {
   ),
   "synthesize": Command("synthesize", "write synthetic data sets in the original layouts"),
   "cost": Command("cost", "count parameters and operations of configs"),
+  "plan": Command("plan", "compile configs for GPUs and TPUs that are not here"),
   "list": Command("list", "list methods, configs, data sets and protocols by name"),
   "pedmix-sheet": Command("pedmix_sheet", "draw image pairs before and after mixing"),
   "corruption-sheet": Command("corruption_sheet", "draw an image with every corruption"),

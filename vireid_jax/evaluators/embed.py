@@ -16,7 +16,7 @@ from vireid_jax.data.prepared.source import ImageSet
 from vireid_jax.data.training import augment
 from vireid_jax.losses.distance import unit
 from vireid_jax.methods.base import Method
-from vireid_jax.runtime import compilation
+from vireid_jax.runtime import compilation, platform
 from vireid_jax.runtime import mesh as mesh_lib
 
 # Images embedded at once on a CPU; see `_in_pieces`.
@@ -196,7 +196,7 @@ def jitted(
 
 def goes_in_pieces(count: int, mesh) -> bool:
   """Returns whether a batch of this size is embedded a few images at a time, as on one CPU."""
-  return jax.default_backend() == "cpu" and mesh.size == 1 and count % PIECE == 0
+  return platform.is_cpu() and mesh.size == 1 and count % PIECE == 0
 
 
 def _in_pieces(embed: Callable) -> Callable:

@@ -11,6 +11,7 @@ import numpy as np
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.similarity import similarity_matrix
+from vireid_jax.runtime import platform
 
 BLOCK = 256  # rows at once; limits temporary arrays to tens of MB
 
@@ -145,7 +146,7 @@ def rerank(
       f"re-ranking got {queries} queries and {len(distances) - queries} gallery images; it needs "
       "at least one of each"
     )
-  if _on_accelerator() and distances.dtype == np.float32:
+  if not platform.is_cpu() and distances.dtype == np.float32:
     from vireid_jax.evaluators import reranking_dense
 
     return reranking_dense.rerank(
@@ -163,12 +164,6 @@ def rerank(
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   plain = distances[:queries, queries:] / scale[:queries]
   return ((1 - lambda_value) * jaccard + lambda_value * plain).astype(distances.dtype)
-
-
-def _on_accelerator() -> bool:
-  import jax
-
-  return jax.default_backend() != "cpu"
 
 
 def _check_parameters(k1, k2, lambda_value):

@@ -22,6 +22,19 @@ def rerank(
   return np.asarray(found)
 
 
+def lower(
+  distances: jax.ShapeDtypeStruct,
+  queries: int,
+  *,
+  k1: int,
+  k2: int,
+  lambda_value: float,
+  query_only: bool,
+) -> jax.stages.Lowered:
+  """Lowers `rerank` for the shape and the device of `distances`."""
+  return _rerank.lower(distances, queries, k1, k2, lambda_value, query_only)
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
 def _rerank(distances, queries, k1, k2, lambda_value, query_only):
   count = len(distances)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from vireid_jax.common.errors import UserError
+from vireid_jax.runtime import platform
 
 
 def l2_normalize(features: np.ndarray) -> np.ndarray:
@@ -53,7 +54,7 @@ def _product(query, gallery):
   """Returns query @ gallery.T, in float32 on an accelerator if there is one."""
   import jax
 
-  if query.dtype == np.float64 or jax.default_backend() == "cpu":
+  if query.dtype == np.float64 or platform.is_cpu():
     return query @ gallery.T  # OpenBLAS is faster than XLA on a CPU
   # The default precision of TPUs and tensor cores would cause ties and change ranks.
   product = jax.numpy.matmul(query, gallery.T, precision=jax.lax.Precision.HIGHEST)

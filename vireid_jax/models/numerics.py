@@ -9,9 +9,12 @@ import jax.numpy as jnp
 from vireid_jax.common import options
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.options import OneOf, Share
+from vireid_jax.runtime import platform
 
 DTYPES = ("auto", "float32", "bfloat16", "float64")
 CONV_IMPLEMENTATIONS = ("auto", "xla", "dot")
+# Settings under which every platform computes, and is counted, the same.
+PORTABLE = {"dtype": "float32", "conv_impl": "xla"}
 # Types of method options.
 Dtype = Annotated[str, OneOf(DTYPES)]
 ConvImplementation = Annotated[str, OneOf(CONV_IMPLEMENTATIONS)]
@@ -49,7 +52,7 @@ class Numerics:
       UserError: It is float64, but JAX is not set up for it and would silently use float32.
     """
     if self.dtype == "auto":
-      return jnp.dtype(jnp.float32 if _on_cpu() else jnp.bfloat16)
+      return jnp.dtype(jnp.float32 if platform.is_cpu() else jnp.bfloat16)
     if self.dtype == "float64" and not jax.config.jax_enable_x64:
       raise UserError(
         "dtype is 'float64', but JAX computes in float32 unless the environment variable "
@@ -64,7 +67,7 @@ class Numerics:
 
   def use_dot(self, size: int) -> bool:
     """Whether convolutions with a kernel of size x size become matrix products."""
-    return self.conv_impl == "dot" or (self.conv_impl == "auto" and size == 1 and _on_cpu())
+    return self.conv_impl == "dot" or (self.conv_impl == "auto" and size == 1 and platform.is_cpu())
 
   @property
   def slice_windows(self) -> bool:
@@ -72,8 +75,4 @@ class Numerics:
 
     XLA's CPU backend is slow at both.
     """
-    return self.conv_impl == "dot" or (self.conv_impl == "auto" and _on_cpu())
-
-
-def _on_cpu() -> bool:
-  return jax.default_backend() == "cpu"
+    return self.conv_impl == "dot" or (self.conv_impl == "auto" and platform.is_cpu())

@@ -32,7 +32,6 @@ from vireid_jax.retrieval.card import CARD, FORMAT
 PLATFORMS = ("cpu", "cuda", "tpu")
 WEIGHTS, READER = "weights.npz", "reader.py"
 OWN = (CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__")
-NUMERICS = {"dtype": "float32", "conv_impl": "xla"}
 
 
 def export(options: argparse.Namespace) -> None:
@@ -154,7 +153,9 @@ def card(model, functions: dict) -> dict:
 
 def portable(method):
   """Returns a copy of the method with numerics that work on every platform."""
-  numerics = dataclasses.replace(method.numerics, **NUMERICS)
+  from vireid_jax.models.numerics import PORTABLE
+
+  numerics = dataclasses.replace(method.numerics, **PORTABLE)
   return dataclasses.replace(method, numerics=numerics)
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.runtime import platform
 from vireid_jax.runtime.timing import COMPILE, Stopwatch
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -23,20 +24,22 @@ def run_once(function: Callable[[], Any], *, out_shardings: Any = None) -> Any:
   Initialising a ResNet compiles to hundreds of random-number loops. On CPU, optimising them takes
   half a minute for milliseconds of work, so the compiler is told not to.
   """
-  options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+  options = {"xla_backend_optimization_level": 0} if platform.is_cpu() else None
   return jax.jit(function, out_shardings=out_shardings, compiler_options=options)()
 
 
-@functools.cache
 def forward_options() -> dict[str, str] | None:
   """Returns the compiler options of a program without a backward pass; None for the default.
 
   XLA has two kernel libraries for CPU. The newer one, its default, is faster for the gradients of
   convolutions, the older one for the convolutions themselves.
   """
+  return _older_cpu_kernels() if platform.is_cpu() else None
+
+
+@functools.cache
+def _older_cpu_kernels() -> dict[str, str] | None:
   options = {"xla_cpu_experimental_ynn_fusion_type": ""}
-  if jax.default_backend() != "cpu":
-    return None
   try:
     jax.jit(lambda: jnp.int32(0)).lower().compile(compiler_options=options)
   except jax.errors.JaxRuntimeError:  # this XLA has only one of them, or names it differently

@@ -6,6 +6,7 @@ from vireid_jax import config as config_lib
 from vireid_jax.common import table as table_lib
 from vireid_jax.config import checks
 from vireid_jax.config.parts import make_method
+from vireid_jax.models.numerics import PORTABLE
 from vireid_jax.speed.count import Cost, measure
 
 
@@ -13,7 +14,7 @@ def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
   """Measures the cost of a config's method; see `config.load` for its name and overrides."""
   config = config_lib.load(path, overrides)
   checks.validate(config)
-  config.numerics.update({"dtype": "float32", "conv_impl": "xla"})
+  config.numerics.update(PORTABLE)
   method = make_method(config, num_classes=classes, steps_per_epoch=1)
   return measure(method, tuple(config.data.image_size))
 

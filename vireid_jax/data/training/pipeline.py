@@ -14,6 +14,7 @@ from vireid_jax.data.prepared.source import ImageSet
 from vireid_jax.data.training import resident, sampler, streaming
 from vireid_jax.data.training.placement import DEVICE, HOST, STREAM
 from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.runtime import platform
 
 AHEAD = 2
 
@@ -80,7 +81,7 @@ class TrainData:
     if self.placement != DEVICE:
       return ()
     placed = resident.place(self._images, self._masks, mesh)
-    if jax.default_backend() != "cpu":
+    if not platform.is_cpu():
       self._images = self._masks = None
     return (placed,)
 

@@ -8,6 +8,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from vireid_jax.common import errors
+from vireid_jax.runtime import platform
 
 # From the fastest to the slowest.
 DEVICE, HOST, STREAM = "device", "host", "stream"
@@ -79,7 +80,7 @@ def decide(needed: int, device: int | None, host: int | None) -> Placement:
 
 def device_memory() -> int | None:
   """Returns the bytes that a program may use on a device of this host; None on CPU."""
-  if jax.default_backend() == "cpu":
+  if platform.is_cpu():
     return None
   stats = jax.local_devices()[0].memory_stats() or {}
   return stats.get("bytes_limit")
