@@ -144,7 +144,10 @@ def test_reranking_of_fewer_images_than_neighbours_is_the_plain_restatement_s(se
 
 def spreads(found):
   """Returns by setting whether its row of the table shows a deviation."""
-  lines = {line.split(" ", 1)[0]: line for line in format_table(found, "a title").splitlines()}
+  lines = {
+    line.split(" ", 1)[0]: line
+    for line in format_table(found, "a title", verbose=True).splitlines()
+  }
   return {setting: "±" in lines[setting] for setting in found}
 
 
@@ -157,7 +160,7 @@ def test_a_gallery_of_all_images_has_no_spread_and_says_so():
   found = protocols.create("sysu_mm01", **options).evaluate(features, records, {})
   one, ten = "all/1-shot/random_choice", "all/10-shot/random_choice"
   assert spreads(found) == {one: True, ten: False}
-  table = format_table(found, "a title")
+  table = format_table(found, "a title", verbose=True)
   assert f"{ten}: {SAME_GALLERY}" in table and f"{one}: {SAME_GALLERY}" not in table
   assert found[ten].same_gallery and len(found[ten].trials) == 10
   kept = type(found[ten]).from_json(found[ten].to_json())
@@ -175,12 +178,14 @@ def test_draws_from_folders_of_one_image_are_all_the_same(name, options):
   records = constructed([1, 1, 2, 2], [1, 2, 3, 4], [0, 1, 0, 1])
   found = protocols.create(name, **options).evaluate(FEATURES[:4], records, {})
   assert not any(spreads(found).values())
-  assert SAME_GALLERY in format_table(found, "a title")
+  assert SAME_GALLERY in format_table(found, "a title", verbose=True)
 
 
 def test_one_trial_has_no_spread_and_nothing_is_said_of_it():
   found = protocols.create("regdb").evaluate(FEATURES, PEOPLE, {})
-  assert not any(spreads(found).values()) and SAME_GALLERY not in format_table(found, "a title")
+  assert not any(spreads(found).values()) and SAME_GALLERY not in format_table(
+    found, "a title", verbose=True
+  )
 
 
 def test_several_corrupted_copies_have_a_spread_of_their_own():

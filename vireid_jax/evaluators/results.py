@@ -1,6 +1,7 @@
 """Results of an evaluation, as tables (in percent) and as JSON (rates in [0, 1])."""
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,8 @@ from vireid_jax.common.errors import UserError
 RANKS = (1, 5, 10, 20)
 SAME_GALLERY = "every trial's gallery contains all images, so the trials do not differ"
 METRICS = tuple(f"rank-{rank}" for rank in RANKS) + ("mAP", "mINP")
+BRIEF = ("rank-1", "rank-10", "mAP", "mINP")
+WIDTH = 100  # columns of a table on a terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,41 +141,76 @@ def refuse_if_empty(results: Mapping[str, SettingResult]) -> dict[str, SettingRe
   return dict(results)
 
 
-def format_table(results: Mapping[str, SettingResult], title: str) -> str:
+def format_table(
+  results: Mapping[str, SettingResult], title: str, *, verbose: bool = False, width: int = WIDTH
+) -> str:
   """Formats results as a text table in percent.
 
   Args:
     results: Results by setting.
     title: First line: what was evaluated, and whether the data are synthetic.
+    verbose: Whether to show every metric, the numbers of trials, queries and gallery images, and
+      all settings that were not run.
+    width: Number of columns, to which the table is fitted unless it is verbose.
 
   Returns:
     The table. With several trials, numbers are `mean ± standard deviation`. Settings that were not
     run are listed with the reason, and so are settings whose trials do not differ.
   """
-  head = ("setting", *METRICS, "trials", "queries", "gallery")
   ran = {name: result for name, result in results.items() if result.trials}
   lines = [title]
   if ran:
-    rows = [_row(name, result) for name, result in ran.items()]
-    lines.append(table.plain(head, rows, "l" + "r" * (len(head) - 1)))
-  lines.extend(f"{name}: not run: {results[name].not_run}" for name in results if name not in ran)
+    lines.append(_whole(ran) if verbose else _brief(ran, width))
+  notes = _not_run(results, verbose)
   same = [name for name, result in ran.items() if result.same_gallery and not result.has_spread]
-  lines += [f"{', '.join(same)}: {SAME_GALLERY}"] if same else []
-  if any(result.has_spread for result in ran.values()):
-    lines.append("percent; mean ± standard deviation over trials; queries with a match")
-  elif ran:
-    lines.append("percent; queries with a match")
+  notes += [f"{', '.join(same)}: {SAME_GALLERY}"] if same else []
+  lines += notes if verbose else [_wrapped(note, width) for note in notes]
+  spread = "mean ± standard deviation over trials; "
+  if ran:
+    words = spread if any(result.has_spread for result in ran.values()) else ""
+    more = "queries with a match" if verbose else "--verbose shows all ranks"
+    lines.append(f"percent; {words}{more}")
   return "\n".join(lines)
 
 
-def _row(name, result):
+def _not_run(results: Mapping[str, SettingResult], verbose: bool) -> list[str]:
+  """Returns a line per setting that was not run; unless verbose, the first stands for all."""
+  lines = [f"{name}: not run: {each.not_run}" for name, each in results.items() if each.not_run]
+  if verbose or len(lines) < 2:
+    return lines
+  return [f"{lines[0]} (and {len(lines) - 1} more settings)"]
+
+
+def _whole(ran: Mapping[str, SettingResult]) -> str:
+  head = ("setting", *METRICS, "trials", "queries", "gallery")
+  rows = []
+  for name, result in ran.items():
+    counts = (_span(result.valid_queries), _span(result.gallery_sizes))
+    rows.append((name, *_rates(result, METRICS), str(len(result.trials)), *counts))
+  return table.plain(head, rows, "l" + "r" * (len(head) - 1))
+
+
+def _brief(ran: Mapping[str, SettingResult], width: int) -> str:
+  """Draws the table with as many digits as fit."""
+  for digits, spread in ((2, True), (1, True), (1, False)):
+    rows = [(name, *_rates(result, BRIEF, digits, spread=spread)) for name, result in ran.items()]
+    text = table.plain(("setting", *BRIEF), rows, "l" + "r" * len(BRIEF))
+    if len(text.partition("\n")[0]) <= width:
+      break
+  return text
+
+
+def _rates(result: SettingResult, metrics, digits: int = 2, *, spread: bool = True) -> list[str]:
   mean, std = result.mean, result.std
-  spread = result.has_spread
-  rates = (
-    f"{100 * mean[key]:.2f}" + (f" ± {100 * std[key]:.2f}" if spread else "") for key in METRICS
-  )
-  counts = (_span(result.valid_queries), _span(result.gallery_sizes))
-  return (name, *rates, str(len(result.trials)), *counts)
+  spread = spread and result.has_spread
+  return [
+    f"{100 * mean[key]:.{digits}f}" + (f" ± {100 * std[key]:.{digits}f}" if spread else "")
+    for key in metrics
+  ]
+
+
+def _wrapped(text: str, width: int) -> str:
+  return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _span(counts):
