@@ -53,15 +53,24 @@ def test_summary_counts_by_module():
     "batch_stats": {"mean": jnp.zeros(7)},
   }
   lines = summary.describe(variables).splitlines()
-  assert [line.split() for line in lines] == [
-    ["head/classifier", "15"],
-    ["head/neck", "3"],
-    ["parameters", "18"],
-    ["(batch_stats", "7)"],
-  ]
+  assert [line.split() for line in lines[:-1]] == [["head/classifier", "15"], ["head/neck", "3"]]
+  assert lines[-1] == "18 parameters, 7 values in batch_stats"
   shapes = summary.list_shapes(variables).splitlines()
   assert "params/head/classifier/kernel\t(3, 5)\tfloat32" in shapes
   assert len(shapes) == 3
+
+
+def test_summary_has_six_rows_at_most():
+  # Nine modules at depth two, and one array that is in no module.
+  params = {f"part{i}": {"kernel": jnp.ones(10 + i)} for i in range(8)} | {"scale": jnp.ones(3)}
+  lines = summary.describe({"params": params}).splitlines()
+  assert [line.split() for line in lines] == [
+    *([f"part{i}", str(10 + i)] for i in range(3, 8)),
+    ["4", "other", "modules", "36"],
+    ["111", "parameters"],
+  ]
+  deep = {"params": {"a": {f"b{i}": {"c": {"kernel": jnp.ones(2)}} for i in range(7)}}}
+  assert summary.describe(deep).split() == ["a", "14", "14", "parameters"]
 
 
 def test_run_once_computes_what_jit_does():
