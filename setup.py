@@ -53,7 +53,7 @@ setuptools.setup(
     "tqdm",
   ),
   extras_require={
-    "test": ("pytest", "pytest-xdist", *REPORT),
+    "test": ("pyte", "pytest", "pytest-xdist", *REPORT),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
     "docs": ("mkdocs-material>=9.7", "mkdocstrings-python>=2"),
     "hub": ("huggingface_hub",),

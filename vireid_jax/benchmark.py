@@ -14,7 +14,7 @@ import json
 import pathlib
 
 from vireid_jax.cli import app
-from vireid_jax.common import files
+from vireid_jax.common import files, progress
 from vireid_jax.speed.benchmarks import BENCHMARKS
 
 
@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> dict:
   options = parse(arguments)
   if options.json:  # before minutes of measuring, not after
     files.check_file(options.json, "--json")
-  numbers = options.run(options)
+  with progress.show(f"benchmark {options.benchmark}"):
+    numbers = options.run(options)
   if options.json:
     with files.new_file(options.json, "--json") as file:
       file.write(json.dumps(numbers, indent=2).encode() + b"\n")

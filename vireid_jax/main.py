@@ -23,6 +23,8 @@ def main(argv: list[str]) -> int:
   if _PRINT_CONFIG.value and run_flags.MODE.value != "train":
     raise UserError(f"--print_config is for --mode=train; --mode is {run_flags.MODE.value}")
   if run_flags.MODE.value == "report":
+    if run_flags.VERBOSE.value:
+      raise UserError("--verbose is for --mode=train and evaluate; --mode is report")
     if config_flag.deferred_overrides():
       raise UserError(
         f"{config_flag.deferred_overrides()[0]}: a report reads no config; leave it out"
@@ -47,10 +49,11 @@ def main(argv: list[str]) -> int:
   if _PRINT_CONFIG.value:
     return modes.print_config()
   config, folder = run_flags.read_config(), run_flags.workdir()
+  verbose = run_flags.VERBOSE.value
   run_flags.prepare_devices()
   from vireid_jax.experiment import train
 
-  return modes.until_stopped(lambda: train.train(config, folder))
+  return modes.until_stopped(lambda: train.train(config, folder, verbose=verbose))
 
 
 if __name__ == "__main__":

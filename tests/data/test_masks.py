@@ -87,7 +87,7 @@ def test_rendered_data_sets_carry_the_truth_and_batches_follow_it(data_dir):
   images = source.Dataset("vireid_synthetic/smoke", data_dir).load("train", masks=True)
   sampler = {"name": "pairs", "num_identities": 3, "num_instances": 2}
   options = {"size": (48, 24), "resize": "lanczos", "seed": 0, "sampler_config": sampler}
-  data = TrainData(images, **options, progress=False)
+  data = TrainData(images, **options)
   batch, indices = data.batch(5), data.sampler.batch(5)
   for modality in ("visible", "infrared"):
     masks = batch[f"{modality}_mask"]
@@ -97,7 +97,7 @@ def test_rendered_data_sets_carry_the_truth_and_batches_follow_it(data_dir):
       key = int(identity), int(camera.removeprefix("cam")), int(file.split(".")[0])
       np.testing.assert_array_equal(mask[..., 0], synthetic.render(SPEC, *key).mask)
   plain = source.Dataset("vireid_synthetic/smoke", data_dir).load("train")
-  assert set(TrainData(plain, **options, progress=False).batch(5)) == {
+  assert set(TrainData(plain, **options).batch(5)) == {
     "visible",
     "infrared",
     "label",

@@ -30,7 +30,6 @@ def make(dataset, where, sampler="pairs"):
     resize="lanczos",
     seed=3,
     sampler_config={"name": sampler, "num_identities": 2, "num_instances": 2},
-    progress=False,
     placement=where,
   )
 
@@ -91,7 +90,6 @@ def test_a_broken_image_is_named_in_a_stream(regdb):
     resize="lanczos",
     seed=0,
     sampler_config={"name": "pairs", "num_identities": 2, "num_instances": 2},
-    progress=False,
     placement=placement.STREAM,
   )
   with pytest.raises(UserError, match=r"cannot decode .*_\d+\.bmp"):

@@ -35,7 +35,7 @@ def random_images(count=24, size=(6, 4), identities=4):
 
 def train_data(images, **changes):
   options = {"size": (6, 4), "resize": "lanczos", "seed": 0, "sampler_config": SAMPLER}
-  return pipeline.TrainData(images, **{**options, **changes}, progress=False)
+  return pipeline.TrainData(images, **{**options, **changes})
 
 
 @pytest.fixture(scope="module")

@@ -59,11 +59,11 @@ SLOW = (
   Case("first state", TRAIN, output="training images", earliest=0.5, delay=2),
   Case("evaluation at the start", TRAIN, output="every shape", delay=3),
   Case("first compile", (*TRAIN, "--config.eval.at_start=False"), output="every shape", delay=3),
-  Case("steps", TRAIN, output=r"train: .*\b\d\d+/", delay=3),
+  Case("steps", TRAIN, output=r"train .*\| \d\d+/", delay=3),
   Case(
     "steps and saving",
     (*TRAIN, "--config.checkpoint.every=1 step"),
-    output=r"train: .*\b([5-9]|\d\d+)/",
+    output=r"train .*\| ([5-9]|\d\d+)/",
   ),
   Case("evaluation", (*TRAIN, "--config.eval.every=2 steps"), file="run/eval/*2.json", delay=3),
   Case("restoring", EVALUATE, earliest=1.0, delay=2.0),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from vireid_jax.cli import names
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import files, interrupts, progress
 from vireid_jax.common.errors import UserError, nearest, printable
 
 EXIT_ERROR = 1
@@ -103,6 +103,7 @@ def start(main: Callable[[], int | None]) -> NoReturn:
     # Characters that the terminal cannot show are escaped.
     stream.reconfigure(errors="backslashreplace")
   code = guarded(lambda: _code_of(main))
+  progress.clear()
   if interrupts.requested() and not code:
     code = interrupts.EXIT_STOPPED  # a library swallowed the signal's exception
   interrupts.finish(code)
@@ -150,7 +151,8 @@ def run(
     parsed = options.parse_args(arguments)
     if compiles:
       _prepare()
-    return command(parsed)
+    with progress.show(options.prog.split()[-1].rpartition(".")[2]):
+      return command(parsed)
 
   return guarded(parse_and_call)
 

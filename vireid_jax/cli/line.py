@@ -37,7 +37,7 @@ COMMANDS = {
     "main",
     "print tables of runs; with --html write a page with figures",
     "report",
-    ("print_config",),
+    ("print_config", "verbose"),
   ),
   "prepare": Command("prepare", "convert a data set's original files for training"),
   "embed": Command("embed", "write the features of a folder of images"),

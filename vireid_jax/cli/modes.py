@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from vireid_jax import config as config_lib
 from vireid_jax.cli import config_flag
-from vireid_jax.cli.run_flags import STEP, prepare_devices, read_config, require, workdir
-from vireid_jax.common import files, interrupts
+from vireid_jax.cli.run_flags import STEP, VERBOSE, prepare_devices, read_config, require, workdir
+from vireid_jax.common import files, interrupts, progress
 from vireid_jax.common.errors import printable
 
 
@@ -39,7 +39,8 @@ def evaluate_checkpoint() -> int:
   prepare_devices()
   from vireid_jax.experiment import evaluate
 
-  evaluate.evaluate(config, folder, step=STEP.value, overrides=config_flag.deferred_overrides())
+  overrides = config_flag.deferred_overrides()
+  evaluate.evaluate(config, folder, step=STEP.value, overrides=overrides, verbose=VERBOSE.value)
   return 0
 
 
@@ -47,7 +48,9 @@ def print_report(items: list[str]) -> None:
   """Prints the tables of runs; see `report.render`."""
   from vireid_jax import report
 
-  print(report.render(items, step=STEP.value))
+  with progress.show("report"):
+    text = report.render(items, step=STEP.value)
+  print(text)
 
 
 def write_page(items: list[str], file: str) -> None:
@@ -56,5 +59,6 @@ def write_page(items: list[str], file: str) -> None:
 
   page.needs.check()  # before slow imports and compilation
   prepare_devices()
-  path = page.write(items, "" if file == "true" else file, step=STEP.value)
+  with progress.show("report"):
+    path = page.write(items, "" if file == "true" else file, step=STEP.value)
   print(f"{printable(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")

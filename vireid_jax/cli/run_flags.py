@@ -28,6 +28,7 @@ WORKDIR = flags.DEFINE_string(
 )
 MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint to evaluate; default the latest.")
+VERBOSE = flags.DEFINE_bool("verbose", False, "Print all ranks and counts of an evaluation.")
 # Boolean for the parser, so that it may be given without a value, which is then 'true'.
 HTML = flags.DEFINE_flag(
   flags.Flag(

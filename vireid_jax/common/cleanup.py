@@ -8,13 +8,14 @@ import os
 import pathlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 FLUSHING = 0.5  # seconds at most
 
 # Global, because they belong to the process.
 _left: set[pathlib.Path] = set()
 _children: list = []
+_last: list[Callable[[], None]] = []
 
 
 @contextlib.contextmanager
@@ -41,6 +42,11 @@ def child(process) -> Iterator[None]:
     _children.remove(process)
 
 
+def on_end(function: Callable[[], None]) -> None:
+  """Registers what is called before the process is ended by force, such as erasing a bar."""
+  _last.append(function)
+
+
 def end(code: int) -> None:
   """Ends the process and its children at once, and removes what `removing` registered."""
   try:
@@ -57,6 +63,9 @@ def end(code: int) -> None:
 
 
 def _flush() -> None:
+  for function in _last:
+    with contextlib.suppress(Exception):
+      function()
   for stream in (sys.stdout, sys.stderr):
     with contextlib.suppress(Exception):
       stream.flush()

@@ -87,7 +87,7 @@ class _State:
     self.code: int | None = None  # exit code of a process that has nothing left to do
     # Taken by the thread that writes the line; a lock, because acquiring it is atomic.
     self.lines = {again: threading.Lock() for again in (False, True)}
-    self.written = False
+    self.written = 0
 
 
 _state = _State()
@@ -162,6 +162,11 @@ def leave(code: int) -> None:
 def requested() -> bool:
   """Returns whether a signal has arrived; for threads, in which `Stopped` is not raised."""
   return bool(_state.request)
+
+
+def lines_written() -> int:
+  """Returns how many lines about signals were written past Python's streams."""
+  return _state.written
 
 
 def ending() -> bool:
@@ -258,7 +263,7 @@ def _acknowledge(number: int, *, again: bool) -> None:
     # To the file descriptor, because the main thread may hold the lock of Python's stream.
     with contextlib.suppress(OSError):
       os.write(2, f"\n{signal.Signals(number).name}: {words}\n".encode())
-    _state.written = True
+    _state.written += 1
   latest = time.monotonic() + 1
   while not _state.written and time.monotonic() < latest:  # the other thread is writing it
     time.sleep(0.001)

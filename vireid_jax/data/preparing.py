@@ -11,9 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-import tqdm
-
-from vireid_jax.common import cleanup, folders, hints, interrupts
+from vireid_jax.common import cleanup, folders, hints, interrupts, progress
 from vireid_jax.common import files as files_lib
 from vireid_jax.common.errors import UserError, choose, printable
 from vireid_jax.data import layout as layouts
@@ -125,8 +123,8 @@ def _checked_layout(builder_class, config, name, manual_dir, skip_corrupt) -> la
 
 
 def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layout:
-  with _progress(len(layout.images), "checking") as bar:
-    reasons = verify.corrupt_images(layout.images, on_image=bar.update)
+  with progress.show("checking", len(layout.images), "img") as activity:
+    reasons = verify.corrupt_images(layout.images, on_image=activity.advance)
   if not reasons:
     return layout
   listing = "".join(f"\n  {printable(file_name)} ({why})" for file_name, why in reasons.items())
@@ -203,8 +201,11 @@ def _build(builder_class, config, layout: layouts.Layout, staging: pathlib.Path)
     options = {"config": config} if config else {"masks": layout.has_masks}
     builder = builder_class(data_dir=str(staging), file_format="array_record", **options)
     builder.layout = layout
-    with _progress(len(layout.images), "storing") as bar, contextlib.redirect_stdout(io.StringIO()):
-      builder.on_image = bar.update
+    with (
+      progress.show("storing", len(layout.images), "img") as activity,
+      contextlib.redirect_stdout(io.StringIO()),
+    ):
+      builder.on_image = activity.advance
       builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(
           manual_dir=str(layout.root), try_download_gcs=False
@@ -227,11 +228,6 @@ def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None
     if not (target / "dataset_info.json").is_file():
       raise
     _say(f"another process has prepared {target} in the meantime; using its data set")
-
-
-def _progress(total: int, what: str) -> tqdm.tqdm:
-  interval = 0.2 if sys.stderr.isatty() else 20.0  # a log file needs no animation
-  return tqdm.tqdm(total=total, desc=what, unit=" images", mininterval=interval)
 
 
 def _say(text: str) -> None:

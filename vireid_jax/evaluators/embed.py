@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
@@ -61,31 +62,25 @@ class Embedder:
       for modality in MODALITIES
     }
 
-  def __call__(
-    self, variables: Variables, images: ImageSet, *, change=None, progress: bool = False
-  ) -> Features:
+  def __call__(self, variables: Variables, images: ImageSet, *, change=None) -> Features:
     """Embeds every image once.
 
     Args:
       variables: Variables of the method.
       images: Images to embed.
       change: Function to apply to each decoded image, as in `cache.fill`.
-      progress: Whether to show a progress bar.
 
     Returns:
       float32 [n, d] for each feature, in the order of the images.
     """
-    from tqdm import tqdm
-
     features = {}
-    hidden = None if progress else True  # None: hidden unless on a terminal
-    with tqdm(total=len(images), desc="embed", unit="img", disable=hidden) as bar:
+    with progress.part("embedding", len(images), "img") as activity:
       for modality, rows, pixels in self._batches(images, change):
         batch = self.embed_pixels(variables, MODALITIES[modality], pixels)
         for name, values in batch.items():
           whole = features.setdefault(name, np.empty((len(images), values.shape[1]), np.float32))
           whole[rows] = values[: len(rows)]
-        bar.update(len(rows))
+        activity.advance(len(rows))
     return features
 
   def _batches(self, images: ImageSet, change) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

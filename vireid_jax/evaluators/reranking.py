@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 
+from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators import checks
 from vireid_jax.evaluators.similarity import similarity_matrix
@@ -179,7 +180,7 @@ def _nearest(distances, count, near):
   """
   count, farthest = min(count, len(distances)), distances.max()
   found = np.empty((len(distances), count), np.int64)
-  for start in range(0, len(distances), BLOCK):
+  for start in progress.tracked(range(0, len(distances), BLOCK), "finding neighbours"):
     block = distances[start : start + BLOCK].copy()
     block[:, near:] = farthest
     limit = np.partition(block, count - 1, axis=1)[:, count - 1 : count]
@@ -197,7 +198,7 @@ def _encode(distances, scale, nearest, k1):
   wide, narrow = nearest[:, : k1 + 1], nearest[:, : round(k1 / 2) + 1]
   mutual, mutual_narrow = _mutual(wide), _mutual(narrow)
   rows, columns = [], []
-  for start in range(0, len(nearest), BLOCK):
+  for start in progress.tracked(range(0, len(nearest), BLOCK), "comparing neighbours"):
     block = slice(start, start + BLOCK)
     row, column = _expand(wide[block], mutual[block], narrow, mutual_narrow)
     rows.append(row + start)
@@ -245,7 +246,7 @@ def _jaccard_distance(query, gallery):
   """Returns float64 [q, g]: one minus sum of minima over sum of maxima; rows sum to 1."""
   overlap = np.zeros((query.shape[0], gallery.shape[0]))
   by_column = gallery.tocsc()
-  for start in range(0, len(overlap), BLOCK):
+  for start in progress.tracked(range(0, len(overlap), BLOCK), "comparing neighbourhoods"):
     rows = query[start : start + BLOCK].tocoo()
     counts = np.diff(by_column.indptr)[rows.col]
     pair = np.repeat(np.arange(len(counts)), counts)

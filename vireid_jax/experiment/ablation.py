@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import cleanup, files, interrupts
+from vireid_jax.common import cleanup, files, interrupts, progress
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.workdir_files import ABLATION_TABLE, LOG, seed_folder
 from vireid_jax.config import checks
@@ -26,6 +26,7 @@ from vireid_jax.runtime import workdir_lock
 FULL = "full"
 MOST_LETTERS = 200  # in a folder's name; file systems allow 255
 TICK = 0.2  # seconds between checks for a signal
+TAIL = 1000  # bytes of a log that have its last line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,8 @@ def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list
     # Seed by seed, so that a table of all rows exists early, and machine drift affects rows
     # equally.
     waiting = [pool.submit(work, row, seed) for seed in seeds for row in rows]
-    return [message for message in (future.result() for future in waiting) if message]
+    messages = [future.result() for future in progress.tracked(waiting, "runs")]
+  return [message for message in messages if message]
 
 
 def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int], wanted) -> str:
@@ -200,12 +202,13 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
 
 
 def _spawn(command: list[str], cores: set[int], log) -> int:
-  """Runs a command, and forwards a signal to it once."""
+  """Runs a command, shows the last line of its log, and forwards a signal to it once."""
   # In a separate process group: Ctrl-C reaches it through us, and the terminal does not kill it
   # twice.
   process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
-  forwarded = False
-  with cleanup.child(process):
+  forwarded, path = False, pathlib.Path(log.name)
+  name = "/".join(path.parent.parts[-2:])
+  with cleanup.child(process), progress.show(name) as activity:
     if cores:
       # Early, before the runtime counts the cores and starts its threads.
       with contextlib.suppress(ProcessLookupError):
@@ -216,6 +219,15 @@ def _spawn(command: list[str], cores: set[int], log) -> int:
         forwarded = True
       with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(TICK)
+      activity.what = f"{name}: {_last_line(path)}"
+
+
+def _last_line(log: pathlib.Path) -> str:
+  """Returns the last line of a log that is being written."""
+  with log.open("rb") as file:
+    file.seek(max(log.stat().st_size - TAIL, 0))
+    lines = file.read().decode(errors="replace").splitlines()
+  return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _share_cores(jobs: int) -> list[set[int]]:

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
 from vireid_jax import methods
+from vireid_jax.common import progress
 from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import parts
@@ -75,8 +76,9 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
   mesh = mesh_lib.make_mesh()
   pairs = config.sampler.num_identities * config.sampler.num_instances
   mesh_lib.check_divisible(pairs // config.train.accumulate, mesh)
-  dataset = open_dataset(config)
-  data = _load_train_data(config, dataset)
+  with progress.part("reading data"):
+    dataset = open_dataset(config)
+    data = _load_train_data(config, dataset)
   _check_same_data(checkpoints, data, dataset)
   clock = parts.make_clock(config, data.steps_per_epoch)
   for key in ("checkpoint", "eval", "log"):  # refuses bad durations early
@@ -86,9 +88,11 @@ def build(config: ConfigDict, workdir: pathlib.Path) -> Run:
     config, num_classes=len(data.identities), steps_per_epoch=clock.steps_per_epoch
   )
   schedule, optimizer = parts.make_optimizer(config, method, clock)
-  abstract = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)
+  with progress.part("building the network"):
+    abstract = first_state.abstract(config.data.image_size, config.seed, method, optimizer, mesh)
   optim.check_names(config.optim, abstract.params)
-  evaluation = evaluate.Evaluation(config, dataset, method, mesh)
+  with progress.part("reading test data"):
+    evaluation = evaluate.Evaluation(config, dataset, method, mesh)
   evaluation.check_metric(config.checkpoint.keep_best)
   run = Run(
     config=config,
@@ -126,7 +130,6 @@ def _load_train_data(config: ConfigDict, dataset: Dataset) -> TrainData:
     resize=config.data.resize,
     seed=config.seed,
     sampler_config=config.sampler.to_dict(),
-    progress=jax.process_index() == 0,
     placement=chosen.name,
   )
 

@@ -1,18 +1,20 @@
 """Evaluates a checkpoint under its data set's protocol; prints a table and writes a record."""
 
 import pathlib
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 from ml_collections import ConfigDict
 
-from vireid_jax.common import files, tree_paths
+from vireid_jax.common import files, progress, terminal, tree_paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.types import Variables
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config.images import open_dataset
-from vireid_jax.evaluators.results import format_table
+from vireid_jax.evaluators.headline import headline
+from vireid_jax.evaluators.results import WIDTH, format_table
 from vireid_jax.experiment import evaluation_config, evaluation_record, notices
 from vireid_jax.experiment.evaluation import Evaluation, Results
 from vireid_jax.methods.base import Method
@@ -27,6 +29,7 @@ def evaluate(
   *,
   step: int | None = None,
   overrides: Sequence[str] = (),
+  verbose: bool = False,
 ) -> Results:
   """Restores a checkpoint and evaluates it.
 
@@ -36,6 +39,7 @@ def evaluate(
     workdir: Folder with the checkpoints.
     step: Step of the checkpoint; the latest if None.
     overrides: Overrides of the checkpoint's config, such as '--config.eval.flip=True'.
+    verbose: Whether to print every metric.
 
   Returns:
     The results by setting. They are also printed, and written to `workdir/eval/step_<step>.json`,
@@ -45,25 +49,33 @@ def evaluate(
     UserError: There is no such checkpoint, the network's inputs would differ from those in
       training, test identities were trained on, or the workdir cannot be written.
   """
+  with progress.show("evaluate"):
+    return _evaluate(config, workdir, step, overrides, verbose)
+
+
+def _evaluate(config, workdir: pathlib.Path, step: int | None, overrides, verbose) -> Results:
   started = time.time()
   stored = find_checkpoint(workdir, step=step)
-  evaluation, method = _make(stored, config, overrides)
-  variables = stored.read(evaluation.mesh)
+  with progress.part("reading data"):
+    evaluation, method = _make(stored, config, overrides)
+  with progress.part("restoring"):
+    variables = stored.read(evaluation.mesh)
   if evaluation.mismatch:
     _check_fits(method, evaluation.config, variables)
   files.make_workdir(workdir / EVALUATIONS)  # fails before minutes of work
-  features = evaluation.embed(variables, progress=True)
-  results = evaluation(variables, features=features, progress=True)
+  features = evaluation.embed(variables)
+  results = evaluation(variables, features=features)
   facts = {"selection": stored.meta.get("best")}
   if evaluation.config.eval.verification:
-    facts["verification"] = evaluation.verification(features)
+    with progress.part("verifying"):
+      facts["verification"] = evaluation.verification(features)
   notice = evaluation.chance(results)
   if notice:
     notices.show("chance_level", notice)
     facts["notices"] = [notice]
   seconds = time.time() - started
   facts |= {"trained": stored.meta["config"], "seconds": seconds}
-  report(evaluation, results, workdir, stored.step, **facts)
+  report(evaluation, results, workdir, stored.step, verbose=verbose, **facts)
   return results
 
 
@@ -87,9 +99,17 @@ def _make(
 
 
 def report(
-  evaluation: Evaluation, results: Results, workdir, step: int, *, trained, seconds: float, **facts
+  evaluation: Evaluation,
+  results: Results,
+  workdir: pathlib.Path,
+  step: int,
+  *,
+  trained,
+  seconds: float,
+  verbose: bool,
+  **facts,
 ) -> pathlib.Path | None:
-  """Prints the table of a step and writes its record, on the first process.
+  """Prints the results of a step and writes their record, on the first process.
 
   Args:
     evaluation: Evaluation that computed the results.
@@ -98,6 +118,7 @@ def report(
     step: Step of the checkpoint.
     trained: Config of the training run, plain values.
     seconds: Wall time of the evaluation.
+    verbose: Whether to print every metric.
     **facts: Further entries of the record; 'quick' for an evaluation of trial 0 only.
 
   Returns:
@@ -107,11 +128,28 @@ def report(
     return None
   facts["seconds"] = round(seconds, 2)
   record = evaluation.record(results, trained=trained, step=step, **facts)
-  print(f"\n{format_table(results, record['title'])}", flush=True)
+  print(f"\n{text_of(results, record, workdir, verbose=verbose)}", flush=True)
   path = evaluation_record.write(workdir, record)
   where = printable(str(path)) if path else "the record of all trials is kept"
   print(f"{where}\n", flush=True)
   return path
+
+
+def text_of(
+  results: Results, record: Mapping, workdir: pathlib.Path, *, verbose: bool = False
+) -> str:
+  """Returns an evaluation's results for a person: one line, then a table.
+
+  Args:
+    results: Results by setting.
+    record: Record of the evaluation.
+    workdir: Folder of the run, which may have a record of the untrained network.
+    verbose: Whether to show every metric.
+  """
+  untrained = evaluation_record.rates_before(workdir, record) if record["step"] else {}
+  width = min(terminal.size(sys.stdout)[0], WIDTH) if terminal.draws_lines(sys.stdout) else WIDTH
+  table = format_table(results, record["title"], verbose=verbose, width=width)
+  return f"{headline(results, untrained)}\n\n{table}"
 
 
 def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> None:

@@ -110,7 +110,6 @@ class Evaluation:
     *,
     features: Features | None = None,
     quick: bool = False,
-    progress: bool = False,
   ) -> Results:
     """Embeds each test image once and runs the protocol.
 
@@ -118,22 +117,21 @@ class Evaluation:
       variables: Variables of the method.
       features: Result of `embed` for these variables, if already computed.
       quick: Evaluate only trial 0 of the plain settings.
-      progress: Show a progress bar.
     """
-    features = features or self.embed(variables, progress=progress)
+    features = features or self.embed(variables)
     if quick:
       return self._suite.quick().evaluate(features, self.records, self._dataset.metadata)
     results = self._suite.evaluate(features, self.records, self._dataset.metadata)
-    return results | self._corrupted(variables, features, progress)
+    return results | self._corrupted(variables, features)
 
   @property
   def records(self):
     """Records of the test images."""
     return self._images.records
 
-  def embed(self, variables: Variables, *, progress: bool = False) -> Features:
+  def embed(self, variables: Variables) -> Features:
     """Returns the features of all test images by name, float32 [n, d]."""
-    return self._embedder(variables, self._images, progress=progress)
+    return self._embedder(variables, self._images)
 
   def verification(self, features: Features) -> dict[str, dict]:
     """Returns ROC, TAR at FAR and distances by feature."""
@@ -143,7 +141,7 @@ class Evaluation:
       for name, matrix in features.items()
     }
 
-  def _corrupted(self, variables: Variables, features: Features, progress: bool) -> Results:
+  def _corrupted(self, variables: Variables, features: Features) -> Results:
     """Evaluates the corrupted copies; infrared images and their features are unchanged."""
     if not self._corruptions:
       return {}
@@ -151,7 +149,7 @@ class Evaluation:
     visible = self._images.take(rows)
     draws = []
     for corruption in self._corruptions:
-      changed = self._embedder(variables, visible, change=corruption, progress=progress)
+      changed = self._embedder(variables, visible, change=corruption)
       replaced = suite_lib.with_visible(features, changed, self.records)
       draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
     return suite_lib.join_draws(draws, config_lib.to_dict(self.config)["eval"]["corruption"])

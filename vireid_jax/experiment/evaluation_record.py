@@ -118,6 +118,24 @@ def write(workdir: pathlib.Path, record: Mapping) -> pathlib.Path | None:
   return path
 
 
+def rates_before(workdir: pathlib.Path, record: Mapping) -> dict[str, dict[str, float]]:
+  """Returns the rates of the untrained network under the conditions of a record, by setting.
+
+  Args:
+    workdir: Folder of the run.
+    record: Record of an evaluation.
+
+  Returns:
+    {setting: {metric: mean in [0, 1]}}; empty if the untrained network was not evaluated like this.
+  """
+  options = record["name"].removeprefix(f"step_{record['step']:07d}")
+  stored = _read(workdir / EVALUATIONS / f"step_{0:07d}{options}.json") or {}
+  try:
+    return {name: dict(result["mean"]) for name, result in stored["results"].items()}
+  except (KeyError, TypeError, AttributeError, ValueError):
+    return {}
+
+
 def _same(old: Mapping, new: Mapping) -> bool:
   try:
     same = conditions(old["config"]) == conditions(new["config"])

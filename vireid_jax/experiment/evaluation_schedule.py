@@ -7,6 +7,7 @@ checkpoint noted, or repeats it from the same state with the same results.
 """
 
 import json
+import math
 import pathlib
 import sys
 import time
@@ -15,10 +16,11 @@ import jax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files
-from vireid_jax.common.workdir_files import EVALUATED
+from vireid_jax.common import files, progress
+from vireid_jax.common.errors import printable
+from vireid_jax.common.workdir_files import BEST, EVALUATED
 from vireid_jax.config.parts import make_clock
-from vireid_jax.evaluators.results import SettingResult, format_table
+from vireid_jax.evaluators.results import SettingResult
 from vireid_jax.experiment import evaluate
 from vireid_jax.experiment.build import Run
 from vireid_jax.experiment.recorder import Recorder
@@ -36,14 +38,15 @@ SAME = (
 class Evaluations:
   """Evaluates a run when due, and notes the last evaluation."""
 
-  def __init__(self, run: Run, recorder: Recorder):
+  def __init__(self, run: Run, recorder: Recorder, *, verbose: bool = False):
     """Reads the note of earlier starts.
 
     Args:
       run: Run to evaluate.
       recorder: Recorder of the scalars.
+      verbose: Whether to print every metric.
     """
-    self._run, self._recorder = run, recorder
+    self._run, self._recorder, self._verbose = run, recorder, verbose
     self._every, self._noted = run.every("eval"), _read_note(run.workdir)
 
   def is_due(self, step: int) -> bool:
@@ -62,14 +65,15 @@ class Evaluations:
   def __call__(self, state: TrainState, step: int) -> evaluate.Results:
     """Evaluates a state, offers it to `best/`, writes the results and notes completion."""
     run, started, quick = self._run, time.time(), self._is_quick(step)
-    with run.timer.measure(EVALUATION):
+    with run.timer.measure(EVALUATION), progress.part("evaluating"):
       results = run.evaluation(state.variables, quick=quick)
     seconds = time.time() - started
-    with run.timer.measure(CHECKPOINT):
-      run.best.offer(step, state, results, run.meta)
+    with run.timer.measure(CHECKPOINT), progress.part("saving"):
+      best, is_best = run.best.value, run.best.offer(step, state, results, run.meta)
       run.best.wait()
     self._recorder.write(step, run.evaluation.scalars(results))
     facts = {"trained": run.meta["config"], "seconds": seconds, "quick": quick}
+    facts["verbose"] = self._verbose
     if 0 < step >= run.total_steps and (text := run.evaluation.chance(results)):
       run.notices.step = step
       run.notices("chance_level", text)
@@ -77,6 +81,8 @@ class Evaluations:
     with files.user_errors_for_writes(run.workdir):
       path = evaluate.report(run.evaluation, results, run.workdir, step, **facts)
       self._note(step, path, quick=quick)
+    if is_best and jax.process_index() == 0:
+      print(_describe_best(run, best), flush=True)
     return results
 
   def _is_quick(self, step: int) -> bool:
@@ -90,12 +96,22 @@ class Evaluations:
       files.write_json(self._run.workdir / EVALUATED, self._noted)
 
 
-def finished(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results | None:
-  """Returns the results of a finished run, and prints their table again.
+def _describe_best(run: Run, before: float) -> str:
+  """Returns the line that announces a new best checkpoint, in percent."""
+  said = "" if math.isinf(before) else f" (before {100 * before:.2f} %)"
+  place = printable(str(run.workdir / BEST))
+  return f"new best checkpoint: {run.best.metric} {100 * run.best.value:.2f} %{said}, in {place}"
+
+
+def finished(
+  config: ConfigDict, workdir: pathlib.Path, *, verbose: bool = False
+) -> evaluate.Results | None:
+  """Returns the results of a finished run, and prints them again.
 
   Args:
     config: Config of the command.
     workdir: Folder of the run.
+    verbose: Whether to print every metric.
 
   Returns:
     The final evaluation's results by setting; None if the run is not known to be finished.
@@ -107,7 +123,8 @@ def finished(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results | No
   try:
     record = json.loads(path.read_bytes())
     stored = {name: SettingResult.from_json(value) for name, value in record["results"].items()}
-    text = f"{workdir} is finished\n\n{format_table(stored, record['title'])}\n{path}\n"
+    table = evaluate.text_of(stored, record, workdir, verbose=verbose)
+    text = f"{workdir} is finished\n\n{table}\n{path}\n"
   except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
     return None  # truncated or moved away: the evaluation is repeated
   if jax.process_index() == 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 
+from vireid_jax.common import terminal
 from vireid_jax.experiment import manifest
 
 # (key, text): the key is the kind of notice; a run shows one of each kind.
@@ -16,7 +17,7 @@ def show(key: str, text: str) -> None:
   """Prints a notice to standard error on the first process, without storing it."""
   del key
   if jax.process_index() == 0:
-    print(f"notice: {text}", file=sys.stderr, flush=True)
+    print(terminal.fitted(f"notice: {text}", sys.stderr), file=sys.stderr, flush=True)
 
 
 class Notices:

@@ -1,13 +1,15 @@
 """Checks, shows and writes the scalars of a run."""
 
+import contextlib
+
 import jax
 
-from vireid_jax.common import files, workdir_files
+from vireid_jax.common import files, progress, workdir_files
 from vireid_jax.experiment.build import Run
 from vireid_jax.experiment.stagnation import Stagnation
 from vireid_jax.training import finite, metrics
 from vireid_jax.training.metrics import MetricWriter
-from vireid_jax.training.progress import Progress
+from vireid_jax.training.progress import StepProgress
 
 
 class Recorder:
@@ -15,7 +17,7 @@ class Recorder:
 
   def __init__(self, run: Run):
     """Opens the workdir's metrics for appending."""
-    self._run, self._checked, self._progress = run, 0, None
+    self._run, self._checked, self._bar = run, 0, contextlib.ExitStack()
     self._rate = jax.jit(
       run.schedule
     )  # one program instead of an operation and a transfer per constant
@@ -35,8 +37,13 @@ class Recorder:
     """Starts timing and progress; the next step follows `first` completed ones."""
     images = self._run.clock.batch_images
     self._run.timer.begin_steps(first, images=images, logged=self._logged)
-    self._progress = Progress(self._run.total_steps, first, images)
-    self._checked = first
+    self._checked, total = first, self._run.total_steps
+    steps = progress.part("train", total, "img", done=first, scale=images)
+    self._steps = StepProgress(self._bar.enter_context(steps))
+
+  def finish(self, step: int) -> None:
+    """Notes that the devices have finished a step."""
+    self._steps.finish(step)
 
   def check(self, step: int, watch: finite.NonFiniteMonitor, scalars: dict[str, jax.Array]) -> None:
     """Raises UserError if a scalar of any step so far was not finite."""
@@ -53,7 +60,7 @@ class Recorder:
     values["epoch"] = step / self._run.clock.steps_per_epoch
     values |= self._run.timer.line(step)
     self.write(step, values)
-    self._progress.show(step, values)
+    self._steps.show(step, values)
     self._run.notices.step = step
     self._stagnation.see(step, values)
 
@@ -72,7 +79,6 @@ class Recorder:
       self._writer.sync()
 
   def close(self) -> None:
-    """Closes the progress bar and the files."""
-    if self._progress:
-      self._progress.close()
+    """Ends the progress bar and closes the files."""
+    self._bar.close()
     self._writer.close()

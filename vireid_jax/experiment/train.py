@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files, interrupts, workdir_files
+from vireid_jax.common import files, interrupts, progress, workdir_files
 from vireid_jax.common.types import Batch
 from vireid_jax.config import checks
 from vireid_jax.config.parts import build_step
@@ -39,7 +39,7 @@ class Preempted(interrupts.Stopped):
     return self._message
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
+def train(config: ConfigDict, workdir: pathlib.Path, *, verbose: bool = False) -> evaluate.Results:
   """Trains from the workdir's latest checkpoint, if any, and evaluates the last step.
 
   A finished run only prints its results again.
@@ -47,6 +47,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
   Args:
     config: Config of the run; see `vireid_jax.config`.
     workdir: Folder for checkpoints, metrics and results; created if missing.
+    verbose: Whether to print every metric of the evaluations.
 
   Returns:
     The final evaluation's results by setting.
@@ -62,9 +63,11 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> evaluate.Results:
     _preempted_by_signals(workdir),
     preemption.receiving_signals(),
     workdir_lock.hold_together(workdir),
+    progress.show("train"),
   ):
     clean(workdir)
-    return evaluation_schedule.finished(config, workdir) or _train(build(config, workdir))
+    done = evaluation_schedule.finished(config, workdir, verbose=verbose)
+    return done or _train(build(config, workdir), verbose)
 
 
 def clean(workdir: pathlib.Path) -> None:
@@ -78,17 +81,18 @@ def clean(workdir: pathlib.Path) -> None:
     files.remove_partial(root, root / workdir_files.EVALUATIONS, *folders)
 
 
-def _train(run: Run) -> evaluate.Results:
+def _train(run: Run, verbose: bool) -> evaluate.Results:
   state = _restore(run) or _initial_state(run)
   step = int(state.step)
   _describe(run, step)
   with contextlib.closing(Recorder(run)) as recorder:
-    evaluate_step = Evaluations(run, recorder)
+    evaluate_step = Evaluations(run, recorder, verbose=verbose)
     if step < run.total_steps:
       if evaluate_step.is_missing(step):
         evaluate_step(state, step)
       state = _loop(run, state, recorder, evaluate_step)
-    run.checkpoints.close()
+    with progress.part("saving"):
+      run.checkpoints.close()
     results = evaluate_step(state, int(state.step))
   run.best.close()
   return results
@@ -118,7 +122,8 @@ def make_step(run: Run) -> compilation.CompiledStep:
 
 
 def _initial_state(run: Run) -> TrainState:
-  state = warm_start.draw(run.config, run.method, run.optimizer, run.mesh, run.notices)
+  with progress.part("initialising"):
+    state = warm_start.draw(run.config, run.method, run.optimizer, run.mesh, run.notices)
   if jax.process_index() == 0:
     print(summary.describe(state.variables), flush=True)
     shapes = run.workdir / workdir_files.PARAMETERS
@@ -139,7 +144,8 @@ def _restore(run: Run) -> TrainState | None:
   step = run.checkpoints.latest()
   if step is None:
     return None
-  state = run.checkpoints.restore(step, run.abstract)
+  with progress.part("restoring"):
+    state = run.checkpoints.restore(step, run.abstract)
   if jax.process_index() == 0:
     print(f"continuing {run.workdir} at step {step} of {run.total_steps}", flush=True)
   return state
@@ -150,7 +156,7 @@ def _loop(
 ) -> TrainState:
   first = int(state.step)
   recorder.begin_steps(first)
-  advance, watch, batches = _prepare(run, state)
+  advance, watch, batches = _prepare(run, state, recorder)
   with preemption.listen() as stop, _saves_complete(run):
     for step, batch in enumerate(batches, first + 1):
       state, watch, scalars = advance(state, watch, batch)
@@ -163,7 +169,8 @@ def _loop(
         recorder.sync()
         _save(run, step, state)
       if "stop" in due:
-        run.checkpoints.wait()
+        with progress.part("saving"):
+          run.checkpoints.wait()
         raise Preempted(f"stopped by {stop.name} at step {step}; the state is saved", stop.name)
       if "eval" in due:
         with stop.interruptible():
@@ -171,24 +178,29 @@ def _loop(
   return state
 
 
-def _prepare(run: Run, state: TrainState) -> tuple[Callable, finite.NonFiniteMonitor, Iterator]:
+def _prepare(
+  run: Run, state: TrainState, recorder: Recorder
+) -> tuple[Callable, finite.NonFiniteMonitor, Iterator]:
   """Compiles the step. A signal stops it at once, since nothing can be lost yet.
 
   Returns:
     The step (state, watch, batch) -> (state, watch, scalars), the initial monitor, and the batches.
   """
   step_function = make_step(run)
-  placed = run.data.place(run.mesh)
-  watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
-  batches = run.timer.waiting(run.data.batches(int(state.step), run.total_steps, run.mesh))
-  batch = next(batches)
+  first = int(state.step)
+  with progress.part("placing the images"):
+    placed = run.data.place(run.mesh)
+    watch = compilation.run_once(finite.start, out_shardings=mesh_lib.replicated(run.mesh))
+    batches = run.timer.waiting(run.data.batches(first, run.total_steps, run.mesh))
+    batch = next(batches)
   step_function.compile(state, watch, batch, *placed)
-  in_flight = collections.deque()
+  in_flight, finished = collections.deque(), itertools.count(first + 1)
 
   def advance(state: TrainState, watch: finite.NonFiniteMonitor, batch: Batch):
     # If the host ran far ahead of the devices, it would save long after a signal.
     if len(in_flight) == IN_FLIGHT:
       jax.block_until_ready(in_flight.popleft())
+      recorder.finish(next(finished))
     state, watch, scalars = step_function(state, watch, batch, *placed)
     in_flight.append(scalars)
     return state, watch, scalars
@@ -219,10 +231,11 @@ def _saves_complete(run: Run) -> Iterator[None]:
   try:
     yield
   finally:
-    run.checkpoints.wait()
-    run.best.wait()
+    with progress.part("saving"):
+      run.checkpoints.wait()
+      run.best.wait()
 
 
 def _save(run: Run, step: int, state: TrainState) -> None:
-  with run.timer.measure(CHECKPOINT):
+  with run.timer.measure(CHECKPOINT), progress.part("saving"):
     run.checkpoints.save(step, state, run.meta)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from vireid_jax.common import progress as progress_lib
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.similarity import l2_normalize
@@ -150,18 +151,16 @@ class Model:
     Returns:
       float32 [m, d], in order, of the pictures; and the reason by position of each skipped file.
     """
-    from tqdm import tqdm
-
     paths = [pathlib.Path(path).expanduser() for path in paths]
     size, found, skipped = self._size(len(paths)), [], {}
     batches = pictures_lib.read_batches(paths, self.image_size, self._resize, size)
-    hidden = None if progress else True  # None: hidden unless on a terminal
-    with tqdm(total=len(paths), desc="embed", unit="file", disable=hidden) as bar:
+    shown = progress_lib.show if progress else progress_lib.part
+    with shown("embedding", len(paths), "file") as activity:
       for rows, pixels, reasons in batches:
         if pixels:
           found.append(self._embed(pixels, modality, len(paths)))
         skipped |= reasons
-        bar.update(len(rows) + len(reasons))
+        activity.advance(len(rows) + len(reasons))
     return self._join(found), skipped
 
   def rank(self, query_features, gallery_features, *, top: int = 10) -> Ranking:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from vireid_jax.common import progress
+from vireid_jax.runtime import compile_times, platform
 from vireid_jax.runtime import mesh as mesh_lib
-from vireid_jax.runtime import platform
 from vireid_jax.runtime.timing import COMPILE, Stopwatch
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -70,7 +71,10 @@ class CompiledStep:
   def compile(self, *arguments) -> None:
     """Compiles for the shapes, dtypes and shardings of these arguments; runs nothing."""
     with self._timer.measure(COMPILE), jax.set_mesh(self._mesh):
-      self._compiled = self._jitted.lower(*arguments).compile()
+      with progress.part("tracing the step"):
+        lowered = self._jitted.lower(*arguments)
+      with compile_times.timed(lowered, "the step"):
+        self._compiled = lowered.compile()
 
   def __call__(self, *arguments):
     """Runs the step.

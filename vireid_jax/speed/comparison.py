@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from vireid_jax.common import table
+from vireid_jax.common import progress, table
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import arguments
 from vireid_jax.speed import device, setting
@@ -51,7 +51,8 @@ def compare(
   if options.repeats < 1:
     raise UserError(f"--repeats is {options.repeats}; it must be at least 1")
   sides = _baselines(options, baseline)
-  sides += [prepare(path, options) for path in arguments.configs(options)]
+  paths = arguments.configs(options)
+  sides += [prepare(path, options) for path in progress.tracked(paths, "compiling")]
   products = {name: device.product_side(jnp.dtype(name)) for name in _dtypes(sides)}
   copy = device.copy_side()
   take_turns([*sides, *products.values(), copy], options.repeats)

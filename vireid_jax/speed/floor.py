@@ -10,7 +10,7 @@ import argparse
 
 import jax
 
-from vireid_jax.common import table
+from vireid_jax.common import progress, table
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import arguments
 from vireid_jax.runtime import mesh as mesh_lib
@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> dict:
   if options.peaks and min(options.peaks) <= 0:
     raise UserError(f"--peaks are {options.peaks}; both must be above 0")
   peaks = {"this machine": tuple(options.peaks)} if options.peaks else {}
-  numbers = {path: count(path, options) for path in arguments.configs(options)}
+  paths = arguments.configs(options)
+  numbers = {path: count(path, options) for path in progress.tracked(paths, "counting")}
   for found in numbers.values():
     found["floor_seconds"] = {
       device: found["images"] * floor(found["flops"], found["bytes"], *peak)

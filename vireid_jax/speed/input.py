@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vireid_jax.common import table
+from vireid_jax.common import progress, table
 from vireid_jax.common.records import VISIBLE, Records
 from vireid_jax.data.prepared.source import ImageSet
 
@@ -42,9 +42,8 @@ def run(options: argparse.Namespace) -> dict:
   """
   images = _encoded_images(options.images, tuple(options.size))
   sides, rates = _sides(images, options), {}
-  for _ in range(options.repeats):
-    for name, side in sides.items():
-      rates.setdefault(name, []).append(_rate(side, options.seconds))
+  for name, side in progress.tracked(list(sides.items()) * options.repeats, "timing"):
+    rates.setdefault(name, []).append(_rate(side, options.seconds))
   print(f"{options.size[0]}x{options.size[1]}, batches of {options.batch}, images per second:")
   rows = [(name, f"{max(x):,.0f}", f"{np.median(x):,.0f}") for name, x in rates.items()]
   print(table.plain(("", "best", "median"), rows, "lrr", indent="  "))

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators.protocols import sysu_mm01
@@ -43,12 +44,11 @@ def run(options: argparse.Namespace) -> dict:
   if options.reference:
     sides["plain loop"] = evaluate_plainly
   seconds, found, memory = {name: [] for name in sides}, {}, None
-  for _ in range(options.repeats):
-    for name, side in sides.items():
-      start = time.perf_counter()
-      found[name] = [side(matrix, records, options.trials) for matrix in features]
-      seconds[name].append(round(time.perf_counter() - start, 3))
-      memory = memory or peak_memory_gb()
+  for name, side in progress.tracked(list(sides.items()) * options.repeats, "timing"):
+    start = time.perf_counter()
+    found[name] = [side(matrix, records, options.trials) for matrix in features]
+    seconds[name].append(round(time.perf_counter() - start, 3))
+    memory = memory or peak_memory_gb()
   numbers = {
     "queries": int((records.modality == INFRARED).sum()),
     "visible_images": int((records.modality == VISIBLE).sum()),

@@ -5,6 +5,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+from vireid_jax.common import progress
+
 
 @dataclasses.dataclass
 class Side:
@@ -36,11 +38,10 @@ class Side:
 
 def take_turns(sides: Sequence[Side], repeats: int) -> None:
   """Calls each side once to warm up, then all of them in turn, `repeats` times."""
-  for side in sides:
+  for side in progress.tracked(sides, "warming up"):
     side.warm_up = _seconds(side.call)
-  for _ in range(repeats):
-    for side in sides:
-      side.seconds.append(_seconds(side.call))
+  for side in progress.tracked(list(sides) * repeats, "timing"):
+    side.seconds.append(_seconds(side.call))
 
 
 def ratio(side: Side, baseline: Side) -> float:

@@ -14,7 +14,12 @@ from vireid_jax.training.state import TrainState
 
 
 class BestCheckpoint:
-  """Saves each state whose metric is better than all before."""
+  """Saves each state whose metric is better than all before.
+
+  Attributes:
+    metric: 'setting/metric'; '' keeps nothing.
+    value: Best value so far, in [0, 1]; minus infinity before the first.
+  """
 
   def __init__(self, workdir: pathlib.Path, metric: str, *, first_trial: bool):
     """Opens the folder and reads the best value so far.
@@ -27,14 +32,14 @@ class BestCheckpoint:
     Raises:
       UserError: The folder holds a checkpoint chosen by another metric.
     """
-    self._metric, self._first_trial = metric, first_trial
+    self.metric, self._first_trial = metric, first_trial
     self._checkpoints = Checkpoints(workdir / BEST, keep=1) if metric else None
-    self._step, self._value = -1, float("-inf")
+    self._step, self.value = -1, float("-inf")
     latest = self._checkpoints.latest() if metric else None
     if latest is not None:
       best = self._checkpoints.meta(latest).get("best")
       _check_metric(workdir, best["metric"] if best else "no metric", metric)
-      self._step, self._value = latest, best["value"]
+      self._step, self.value = latest, best["value"]
 
   def offer(self, step: int, state: TrainState, results, meta: dict) -> bool:
     """Saves the state if its results are the best so far; returns whether it did.
@@ -42,14 +47,14 @@ class BestCheckpoint:
     Raises:
       UserError: The evaluation has no such setting or metric.
     """
-    if not self._metric:
+    if not self.metric:
       return False
     value = self._read(results)
     # A resumed run repeats evaluations; a repeated step can only tie with itself.
-    if value <= self._value or step <= self._step:
+    if value <= self.value or step <= self._step:
       return False
-    self._step, self._value = step, value
-    best = {"metric": self._metric, "value": value, "step": step}
+    self._step, self.value = step, value
+    best = {"metric": self.metric, "value": value, "step": step}
     self._checkpoints.save(step, state, {**meta, "best": best})
     return True
 
@@ -64,11 +69,11 @@ class BestCheckpoint:
       self._checkpoints.close()
 
   def _read(self, results) -> float:
-    setting, _, metric = self._metric.rpartition("/")
+    setting, _, metric = self.metric.rpartition("/")
     ran = {name for name, result in results.items() if result.trials}
     known = [f"{name}/{each}" for name in ran for each in METRICS]
-    said = f"config.checkpoint.keep_best = {self._metric!r} is not a metric of the evaluation"
-    choose(self._metric, known, said=said)
+    said = f"config.checkpoint.keep_best = {self.metric!r} is not a metric of the evaluation"
+    choose(self.metric, known, said=said)
     result = results[setting]
     return result.trials[0][metric] if self._first_trial else result.mean[metric]
 

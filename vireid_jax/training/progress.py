@@ -1,45 +1,37 @@
-"""Progress of a run on the terminal."""
+"""Progress of a run's steps."""
 
 import datetime
-import sys
 from collections.abc import Mapping
 
 import jax
 
+from vireid_jax.common import progress
+from vireid_jax.common.progress_text import Activity
 
-class Progress:
-  """A bar on a terminal, otherwise a line per log interval; only on the first process."""
 
-  def __init__(self, total: int, first: int, images_per_step: int):
-    """Starts the bar of a run of `total` steps that begins after step `first`."""
-    from tqdm import tqdm  # benchmarks of a step do not need it
+class StepProgress:
+  """The finished steps of a run: a bar on a terminal, elsewhere a line per log interval."""
 
-    self._total, self._images = total, images_per_step
-    self._visible = jax.process_index() == 0
-    self._bar = tqdm(
-      total=total,
-      initial=first,
-      unit="step",
-      desc="train",
-      disable=not (self._visible and sys.stderr.isatty()),
-    )
+  def __init__(self, activity: Activity):
+    """Takes the activity whose pieces are the steps, with a number of images each."""
+    self._activity = activity
+    self._plain = jax.process_index() == 0 and not progress.draws()
+
+  def finish(self, step: int) -> None:
+    """Notes that the devices have finished a step; called for each, so it must be cheap."""
+    if step > self._activity.done:
+      self._activity.reach(step)
 
   def show(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Shows losses, speed and time left, which does not include evaluations."""
+    """Shows the scalars of a finished step: losses, speed and time left, from steps alone."""
+    self.finish(step)
+    losses = [f"{name} {x:.3f}" for name, x in scalars.items() if name.startswith("loss")]
+    self._activity.notes = losses
+    if not self._plain:
+      return
     rate = scalars["images_per_second"]
-    losses = {name: f"{value:.3f}" for name, value in scalars.items() if name.startswith("loss")}
-    if not self._bar.disable:
-      self._bar.set_postfix({**losses, "img/s": f"{rate:.0f}"}, refresh=False)
-      self._bar.update(step - self._bar.n)
-    elif self._visible:
-      left = (self._total - step) * self._images / max(rate, 1e-9)
-      text = ", ".join(f"{name} {value}" for name, value in losses.items())
-      print(
-        f"step {step}/{self._total}: {text}, {rate:.0f} img/s, "
-        f"{datetime.timedelta(seconds=round(left))} left",
-        flush=True,
-      )
-
-  def close(self) -> None:
-    """Ends the bar."""
-    self._bar.close()
+    seconds = (self._activity.total - step) * self._activity.scale / max(rate, 1e-9)
+    left = datetime.timedelta(seconds=round(seconds))
+    text = f"step {step}/{self._activity.total}: {', '.join(losses)}, {rate:.0f} img/s"
+    print(f"{text}, {left} left", flush=True)
+    progress.spoken()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data.prepared.source import ImageSet, decode, decode_mask
 
@@ -19,7 +20,6 @@ def fill(
   resize: str,
   *,
   change: Callable[[str, np.ndarray], np.ndarray] | None = None,
-  progress: bool = False,
 ) -> np.ndarray:
   """Decodes all images with one thread per core (the decoder releases Python's lock).
 
@@ -28,7 +28,6 @@ def fill(
     size: (height, width) in pixels.
     resize: Resampling filter, see `source.decode`.
     change: Function (name, decoded image) -> image applied before the resize, such as a corruption.
-    progress: Whether to show a progress bar.
 
   Returns:
     uint8 [n, height, width, 3].
@@ -39,17 +38,15 @@ def fill(
   return _fill(
     np.empty((len(images), *size, 3), np.uint8),
     lambda row: decode_row(images, row, size, resize, change),
-    progress,
   )
 
 
-def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = False) -> np.ndarray:
+def fill_masks(images: ImageSet, size: tuple[int, int]) -> np.ndarray:
   """Decodes all masks with one thread per core.
 
   Args:
     images: The n images, with masks.
     size: (height, width) in pixels.
-    progress: Whether to show a progress bar.
 
   Returns:
     uint8 [n, height, width, 1].
@@ -57,20 +54,22 @@ def fill_masks(images: ImageSet, size: tuple[int, int], *, progress: bool = Fals
   return _fill(
     np.empty((len(images), *size, 1), np.uint8),
     lambda row: _decode_mask_row(images, row, size),
-    progress,
   )
 
 
-def _fill(cache: np.ndarray, decode_row: Callable[[int], np.ndarray], progress: bool) -> np.ndarray:
+def _fill(cache: np.ndarray, decode_row: Callable[[int], np.ndarray]) -> np.ndarray:
   def fill_chunk(start: int) -> int:
     stop = min(start + CHUNK, len(cache))
     for row in range(start, stop):
       cache[row] = decode_row(row)
     return stop - start
 
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    done = pool.map(fill_chunk, range(0, len(cache), CHUNK))
-    _drain(done, len(cache), progress)
+  with (
+    progress.part("decoding", len(cache), "img") as activity,
+    concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+  ):
+    for count in pool.map(fill_chunk, range(0, len(cache), CHUNK)):
+      activity.advance(count)
   return cache
 
 
@@ -101,12 +100,3 @@ def _decode_mask_row(images: ImageSet, row: int, size: tuple[int, int]) -> np.nd
       f"cannot decode the mask of {printable(str(images.records.name[row]))}: {error}. Prepare the "
       "data set again; it checks every mask"
     ) from error
-
-
-def _drain(done, total: int, progress: bool) -> None:
-  from tqdm import tqdm
-
-  hidden = None if progress else True  # None: hidden off a terminal
-  with tqdm(total=total, desc="decode", unit="img", disable=hidden) as bar:
-    for count in done:
-      bar.update(count)

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> str:
     if rows < 1:
       raise UserError(f"--identities must be at least 1, got {rows}")
     return f"wrote {write_contact_sheet(arguments.out, spec, identities=rows)}"
-  options = {"masks": arguments.masks, "workers": arguments.workers, "progress": True}
+  options = {"masks": arguments.masks, "workers": arguments.workers}
   if arguments.what == "regdb" and arguments.images_per_camera is not None:
     options["images_per_camera"] = arguments.images_per_camera
   root = WRITERS[arguments.what](arguments.out, spec, **options)

@@ -7,9 +7,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 
-import tqdm
-
-from vireid_jax.common import files, interrupts
+from vireid_jax.common import files, interrupts, progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.stream import Key, render_encoded
 from vireid_jax.data.synthetic.world import WorldSpec
@@ -97,7 +95,6 @@ def write_images(
   *,
   masks: bool = False,
   workers: int = 1,
-  progress: bool = False,
 ) -> None:
   """Renders and writes image files.
 
@@ -107,7 +104,6 @@ def write_images(
     jobs: Files to write, all with the same suffix.
     masks: Whether to write the masks too, as PNG under the same paths in `masks/`.
     workers: Number of rendering processes.
-    progress: Whether to show a progress bar.
   """
   for parent in sorted({pathlib.PurePosixPath(job.path).parent for job in jobs}):
     (root / parent).mkdir(parents=True, exist_ok=True)
@@ -116,11 +112,12 @@ def write_images(
   suffix = pathlib.PurePosixPath(jobs[0].path).suffix
   keys = [job.key for job in jobs]
   rendered = render_encoded(spec, keys, suffix=suffix, masks=masks, workers=workers)
-  bar = tqdm.tqdm(rendered, total=len(jobs), unit="img", desc="rendering", disable=not progress)
-  for job, encoded in zip(jobs, bar, strict=True):
-    (root / job.path).write_bytes(encoded.image)
-    if masks:
-      (root / MASKS / job.path).with_suffix(".png").write_bytes(encoded.mask)
+  with progress.part("rendering", len(jobs), "img") as activity:
+    for job, encoded in zip(jobs, rendered, strict=True):
+      (root / job.path).write_bytes(encoded.image)
+      if masks:
+        (root / MASKS / job.path).with_suffix(".png").write_bytes(encoded.mask)
+      activity.advance()
 
 
 def write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ def write_sysu_mm01(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) ->
   Args:
     out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
     spec: The world; its camera setup is replaced by SYSU-MM01's.
-    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
+    **rendering: `masks` and `workers` of `tree.write_images`.
 
   Returns:
     The folder.
@@ -79,7 +79,7 @@ def write_regdb(
     out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
     spec: The world; its camera setup is replaced by RegDB's, and all its identities are used.
     images_per_camera: Images of each identity per modality, 10 in RegDB.
-    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
+    **rendering: `masks` and `workers` of `tree.write_images`.
 
   Returns:
     The folder.
@@ -128,7 +128,7 @@ def write_llcm(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> path
   Args:
     out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
     spec: The world; its camera setup is replaced by LLCM's nine cameras.
-    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
+    **rendering: `masks` and `workers` of `tree.write_images`.
 
   Returns:
     The folder. The camera of a training image is the `c01`..`c09` in its file name.
@@ -170,7 +170,7 @@ def write_own(out_dir: str | os.PathLike, spec: WorldSpec, **rendering) -> pathl
   Args:
     out_dir: Output folder; must be empty, or hold an earlier synthetic data set.
     spec: The world; its camera setup is replaced by SYSU-MM01's.
-    **rendering: `masks`, `workers` and `progress` of `tree.write_images`.
+    **rendering: `masks` and `workers` of `tree.write_images`.
 
   Returns:
     The folder.

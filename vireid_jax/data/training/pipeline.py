@@ -38,7 +38,6 @@ class TrainData:
     resize: str,
     seed: int,
     sampler_config,
-    progress,
     placement: str = HOST,
   ):
     index = sampler.IdentityIndex(images.records)
@@ -51,9 +50,9 @@ class TrainData:
     if placement == STREAM:
       self._stream = streaming.Stream(images, size, resize, self.sampler)
     else:
-      self._images = cache.fill(images, size, resize, progress=progress)
+      self._images = cache.fill(images, size, resize)
       has_masks = images.masks is not None
-      self._masks = cache.fill_masks(images, size, progress=progress) if has_masks else None
+      self._masks = cache.fill_masks(images, size) if has_masks else None
 
   @property
   def steps_per_epoch(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from vireid_jax.common import progress
 from vireid_jax.common.records import Records
 from vireid_jax.evaluators import checks, results
 from vireid_jax.evaluators.protocols import draws
@@ -96,11 +97,14 @@ class Scored:
       UserError: There is nothing to evaluate, or a feature is not finite.
     """
     features = checks.rows_match(features, records)
-    similarities = _Similarities(features, self.sides(records), normalize, rerank)
-    found = {
-      name: _result(setting, records, similarities, {"normalize": normalize})
-      for name, setting in self.settings(records, metadata).items()
-    }
+    settings = self.settings(records, metadata)
+    galleries = sum(len(each.galleries) for each in settings.values() if not each.not_run)
+    with progress.part("re-ranking" if rerank else "ranking", galleries) as activity:
+      similarities = _Similarities(features, self.sides(records), normalize, rerank)
+      found = {
+        name: _result(setting, records, similarities, {"normalize": normalize}, activity)
+        for name, setting in settings.items()
+      }
     return results.refuse_if_empty(found)
 
   def trial_scores(
@@ -122,13 +126,16 @@ class Scored:
     return {name: next(one.comparisons()) for name, one in settings if not one.not_run}
 
 
-def _result(setting, records, similarities, conditions):
+def _result(setting, records, similarities, conditions, activity):
   conditions = {**setting.conditions, **conditions}
   if setting.not_run:
     return results.SettingResult(conditions=conditions, not_run=setting.not_run)
-  sizes = setting.sizes()
+  sizes, summaries = setting.sizes(), []
+  for each in setting.comparisons():
+    summaries.append(similarities.scores(each, records).summary())
+    activity.advance()
   return results.from_summaries(
-    [similarities.scores(each, records).summary() for each in setting.comparisons()],
+    summaries,
     queries=sizes[0][0],
     gallery_sizes=[size for _, size in sizes],
     same_gallery=draws.are_same(setting.galleries),

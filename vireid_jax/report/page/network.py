@@ -102,7 +102,7 @@ def _features(
   if kept is not None:
     return kept
   embedder = trained.embedder(dict([chosen]), batch=trained.config["eval"]["batch"], flip=flip)
-  (features,) = embedder(trained.variables, images, progress=True).values()
+  (features,) = embedder(trained.variables, images).values()
   files.make_workdir(path.parent)
   with files.user_errors_for_writes(workdir), files.replacing(path) as file:
     np.savez(file, features=features, key=np.array(key))
