@@ -6,6 +6,7 @@ import setuptools
 
 HERE = pathlib.Path(__file__).parent
 REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
+CUDA_13 = ("jax[cuda13]>=0.10.2",)
 CONFIGS = "vireid_jax.configs"
 
 setuptools.setup(
@@ -59,8 +60,11 @@ setuptools.setup(
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),
-    "cuda": ("jax[cuda13]>=0.10.2",),
+    "cuda": CUDA_13,
+    "cuda12": ("jax[cuda12]>=0.10.2",),  # for drivers older than 580, and GPUs older than Turing
+    "cuda13": CUDA_13,
     "torch": ("torch",),  # the benchmarks' baseline
+    "wandb": ("wandb",),
     "tpu": ("jax[tpu]>=0.10.2",),
   },
   classifiers=(
