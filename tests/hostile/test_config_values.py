@@ -120,6 +120,7 @@ REFUSED = {
   "eval.protocol": (None, {}, "regdb"),
   "log.every": ("x", 50, None),
   "log.tensorboard": (1, None),
+  "log.wandb": (1, "online", None),
   "log": (None, {}, 3),
 }
 OF_METHODS = {

@@ -13,6 +13,7 @@ DIGESTS = "digests.json"  # in each checkpoint
 BEST = "best"  # itself a workdir
 EVALUATIONS = "eval"
 TENSORBOARD = "tensorboard"
+WANDB_ID = "wandb_id.txt"  # name of the run of Weights & Biases
 
 REPORT = "report"  # cached results of a page
 PAGE = "report.html"

@@ -40,6 +40,7 @@ from vireid_jax.models import convert
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.weights import hub
 from vireid_jax.training import gradients, optim
+from vireid_jax.training.hooks import weights_and_biases
 
 
 class SplitName(Text):
@@ -123,6 +124,8 @@ def validate(config: ConfigDict) -> None:
   _check_augmentations(config)
   _check_second_view(config, method)
   _check_rendered(config)
+  if config.log.wandb:
+    weights_and_biases.check()
 
 
 def check_keys(config: ConfigDict) -> None:

@@ -52,7 +52,7 @@ def default_config(method: str, dataset: str) -> ConfigDict:
     }
   )
   config.eval = evaluation_defaults()
-  config.log = ConfigDict({"every": "50 steps", "tensorboard": True})
+  config.log = ConfigDict({"every": "50 steps", "tensorboard": True, "wandb": False})
   DATASETS[dataset](config)
   return config
 

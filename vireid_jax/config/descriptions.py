@@ -92,5 +92,6 @@ DESCRIPTIONS = {
   ),
   "eval.protocol.name": "Name of the protocol, as `vireid list` prints it.",
   "log.every": "Duration between lines of metrics.jsonl.",
-  "log.tensorboard": "Also write TensorBoard event files.",
+  "log.tensorboard": "Also write TensorBoard event files, if tensorboardX is installed.",
+  "log.wandb": "Also log to Weights & Biases, which needs the extra `wandb`.",
 }

@@ -19,7 +19,7 @@ from vireid_jax.evaluators import chance, verification
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
 from vireid_jax.evaluators.results import SettingResult
-from vireid_jax.experiment import evaluation_config, evaluation_record, unseen
+from vireid_jax.experiment import evaluation_config, evaluation_record, ranked_sheet, unseen
 from vireid_jax.methods.base import Method
 
 RECORD_FORMAT = 1
@@ -153,6 +153,18 @@ class Evaluation:
       replaced = suite_lib.with_visible(features, changed, self.records)
       draws.append(self._suite.evaluate(replaced, self.records, self._dataset.metadata))
     return suite_lib.join_draws(draws, config_lib.to_dict(self.config)["eval"]["corruption"])
+
+  def ranked_lists(self, features: Features) -> dict[str, np.ndarray]:
+    """Draws ranked lists of trial 0 by name, uint8 [h, w, 3]; see `ranked_sheet`."""
+    if not hasattr(self._suite.protocol, "comparisons"):  # a user's protocol may not list them
+      return {}
+    comparisons = self._suite.protocol.comparisons(self.records, self._dataset.metadata)
+    return {
+      f"ranked/{self._dataset.name}/{name}": ranked_sheet.draw(
+        comparison, next(iter(features.values())), self._images, self.config
+      )
+      for name, comparison in ranked_sheet.one_per_modality(comparisons, self.records).items()
+    }
 
   def chance(self, results: Results) -> str | None:
     """Returns a notice if results are at chance level, else None; see `chance`."""

@@ -66,12 +66,14 @@ class Evaluations:
     """Evaluates a state, offers it to `best/`, writes the results and notes completion."""
     run, started, quick = self._run, time.time(), self._is_quick(step)
     with run.timer.measure(EVALUATION), progress.part("evaluating"):
-      results = run.evaluation(state.variables, quick=quick)
+      features = run.evaluation.embed(state.variables)
+      results = run.evaluation(state.variables, features=features, quick=quick)
     seconds = time.time() - started
     with run.timer.measure(CHECKPOINT), progress.part("saving"):
       best, is_best = run.best.value, run.best.offer(step, state, results, run.meta)
       run.best.wait()
     self._recorder.write(step, run.evaluation.scalars(results))
+    self._recorder.draw(step, lambda: run.evaluation.ranked_lists(features))
     facts = {"trained": run.meta["config"], "seconds": seconds, "quick": quick}
     facts["verbose"] = self._verbose
     if 0 < step >= run.total_steps and (text := run.evaluation.chance(results)):

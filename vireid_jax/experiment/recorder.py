@@ -1,8 +1,10 @@
 """Checks, shows and writes the scalars of a run."""
 
 import contextlib
+from collections.abc import Callable
 
 import jax
+import numpy as np
 
 from vireid_jax.common import files, progress, workdir_files
 from vireid_jax.experiment.build import Run
@@ -24,8 +26,10 @@ class Recorder:
     first = jax.process_index() == 0
     with files.user_errors_for_writes(run.workdir):
       past = metrics.read(run.workdir) if (run.workdir / workdir_files.METRICS).exists() else []
-      tensorboard = run.config.log.tensorboard
-      self._writer = MetricWriter(run.workdir, tensorboard=tensorboard, enabled=first)
+      log = run.config.log
+      self._writer = MetricWriter(
+        run.workdir, tensorboard=log.tensorboard, wandb=log.wandb, enabled=first
+      )
     self._logged = max((line["step"] for line in past), default=0)
     self._stagnation = Stagnation(
       getattr(run.method, "trivial_values", {}), run.clock.steps_per_epoch, run.notices
@@ -72,6 +76,11 @@ class Recorder:
     """
     with files.user_errors_for_writes(self._run.workdir):
       self._writer.write(step, values)
+
+  def draw(self, step: int, draw: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Passes pictures of an evaluation on to hooks; `draw` is called only if there are any."""
+    with files.user_errors_for_writes(self._run.workdir):
+      self._writer.draw(step, draw)
 
   def sync(self) -> None:
     """Syncs metrics to disk before each save, so that no checkpoint outlives its metrics."""

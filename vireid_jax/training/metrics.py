@@ -1,28 +1,39 @@
-"""Scalars of a run, as JSON lines and, if installed, in TensorBoard."""
+"""Scalars and pictures of a run: scalars as JSON lines, and both to hooks."""
 
 import json
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
+import numpy as np
+
 from vireid_jax.common import workdir_files
+from vireid_jax.training import hooks
 
 MOST_NAMED = 5
 
 
 class MetricWriter:
-  """Appends scalars to `workdir/metrics.jsonl` and to TensorBoard's event files.
+  """Appends scalars to `workdir/metrics.jsonl`, and passes scalars and pictures on to hooks.
 
   Each line holds 'step', 'time' (seconds since the epoch) and the scalars.
   """
 
-  def __init__(self, workdir: pathlib.Path, *, tensorboard: bool = True, enabled: bool = True):
-    """Opens the files for appending; writes nothing unless `enabled`."""
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    *,
+    tensorboard: bool = True,
+    wandb: bool = False,
+    enabled: bool = True,
+  ):
+    """Opens the file for appending and the hooks; writes nothing unless `enabled`."""
     self._file = _open_lines(workdir / workdir_files.METRICS) if enabled else None
-    self._board = _open_tensorboard(workdir) if enabled and tensorboard else None
+    wanted = {"tensorboard": tensorboard, "wandb": wandb}
+    self._hooks = hooks.open_all(workdir, **wanted) if enabled else []
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Appends the scalars of a step and flushes."""
@@ -31,10 +42,19 @@ class MetricWriter:
     line = {"step": step, "time": round(time.time(), 3), **scalars}
     self._file.write(json.dumps(line) + "\n")
     self._file.flush()
-    if self._board:
-      for name, value in scalars.items():
-        self._board.add_scalar(name, value, step)
-      self._board.flush()
+    for hook in self._hooks:
+      hook.scalars(step, scalars)
+
+  def draw(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    """Passes pictures of a step on.
+
+    Args:
+      step: Number of completed steps.
+      draw: Function that returns pictures by name, uint8 [h, w, 3]; called only for hooks.
+    """
+    pictures = draw() if self._hooks else {}
+    for hook in self._hooks:
+      hook.pictures(step, pictures)
 
   def sync(self) -> None:
     """Syncs written lines to disk, so that they survive a power loss."""
@@ -42,8 +62,8 @@ class MetricWriter:
       os.fsync(self._file.fileno())
 
   def close(self) -> None:
-    """Closes the files."""
-    for sink in (self._file, self._board):
+    """Closes the file and the hooks."""
+    for sink in (self._file, *self._hooks):
       if sink:
         sink.close()
 
@@ -94,11 +114,3 @@ def _open_lines(path: pathlib.Path) -> TextIO:
       if file.read() != b"\n":
         file.write(b"\n")
   return path.open("a")
-
-
-def _open_tensorboard(workdir: pathlib.Path):
-  try:
-    from tensorboardX import SummaryWriter
-  except ImportError:
-    return None
-  return SummaryWriter(str(workdir / workdir_files.TENSORBOARD))

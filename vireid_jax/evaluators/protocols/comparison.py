@@ -26,6 +26,11 @@ class Comparison:
   exclude: np.ndarray | None
   unique_identities: bool
 
+  def of_queries(self, rows: np.ndarray) -> "Comparison":
+    """Returns the comparison of some queries, int [r], positions in `queries`."""
+    exclude = None if self.exclude is None else self.exclude[rows]
+    return dataclasses.replace(self, queries=self.queries[rows], exclude=exclude)
+
   def similarity(self, features: np.ndarray, *, normalize: bool = True) -> np.ndarray:
     """Returns similarities float [q, g] from the features [n, d] of all records."""
     sides = (features[self.queries], features[self.gallery])
