@@ -56,7 +56,7 @@ setuptools.setup(
   extras_require={
     "test": ("pyte", "pytest", "pytest-xdist", *REPORT),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
-    "docs": ("mkdocs-material>=9.7", "mkdocstrings-python>=2"),
+    "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),

@@ -1,5 +1,6 @@
-"""The documentation site: files of the repository's root as pages, and links out of docs/."""
+"""The documentation site: root files and the notebook as pages, and links out of docs/."""
 
+import json
 import pathlib
 import posixpath
 import re
@@ -16,11 +17,30 @@ NAMES = {source: name for name, source in PAGES.items()}
 
 
 def on_files(files, *, config):
-  """Adds the pages that are files of the repository's root."""
+  """Adds the pages that are other files of the repository."""
   for name, source in PAGES.items():
     text = (ROOT / source).read_text(encoding="utf-8")
-    files.append(File.generated(config, name, content=text))
+    content = notebook_page(json.loads(text)) if source.endswith(".ipynb") else text
+    files.append(File.generated(config, name, content=content))
   return files
+
+
+def notebook_page(notebook):
+  """Returns a notebook as Markdown, whose links are checked like those of other pages."""
+  parts = []
+  for cell in notebook["cells"]:
+    source = "".join(cell["source"])
+    parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+    parts += [_output(output) for output in cell.get("outputs", ())]
+  return "\n\n".join(parts)
+
+
+def _output(output):
+  if "image/jpeg" in output.get("data", ()):
+    encoded = "".join(output["data"]["image/jpeg"].split())
+    return f"![output of this cell](data:image/jpeg;base64,{encoded})"
+  text = output.get("text") or output.get("data", {}).get("text/plain", "")
+  return f"```text\n{''.join(text)}\n```"
 
 
 def on_page_markdown(markdown, *, page, config, files):
@@ -34,9 +54,8 @@ def on_page_markdown(markdown, *, page, config, files):
     if "://" in target or not path:
       return match[0]
     place = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-    inside = place.startswith("docs/")
-    name = place.removeprefix("docs/") if inside else NAMES.get(place)
-    if name is None:
+    name = NAMES.get(place) or (place.removeprefix("docs/") if place.startswith("docs/") else "")
+    if not name:
       return text
     return f"[{text}]({posixpath.relpath(name, posixpath.dirname(here))}{hash_}{anchor})"
 

@@ -13,8 +13,8 @@ from vireid_jax.cli import app
 from vireid_jax.cli.line import COMMANDS
 from vireid_jax.config import checks, keys
 
-DOCS = sorted((guides.ROOT / "docs").glob("*.md"))
-PAGES = ["README.md", *(f"docs/{path.name}" for path in DOCS)]
+DOCS = sorted((guides.ROOT / "docs").rglob("*.md"))
+PAGES = ["README.md", *(str(path.relative_to(guides.ROOT)) for path in DOCS)]
 BY_FLAGS = ("main", "splits", "import_weights")
 GUIDE = "adding_a_method.md"
 
@@ -33,18 +33,34 @@ def as_module(line):
   return f"python -m vireid_jax.{command.door}{mode}{said[2]}"
 
 
-def commands(page):
-  """Returns the arguments behind `python -m` of every command of a page, in blocks and in lines."""
-  pieces = re.split(r"^```(.*)\n", (guides.ROOT / page).read_text("utf-8"), flags=re.MULTILINE)
-  lines = []
+def pieces_of(page):
+  """Returns [prose, language, block, '', prose, ...] of a page."""
+  return re.split(r"^```(.*)\n", (guides.ROOT / page).read_text("utf-8"), flags=re.MULTILINE)
+
+
+def typed_lines(page):
+  """Returns the lines of all blocks that a reader types into a shell; a block of text says so."""
+  pieces, lines = pieces_of(page), []
   for opening, content in zip(pieces[1::4], pieces[2::4], strict=True):
     lines += content.replace("\\\n", " ").splitlines() if opening in ("", "sh", "bash") else []
+  return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def commands(page):
+  """Returns the arguments behind `python -m` of every command of a page, in blocks and in lines."""
+  pieces, lines = pieces_of(page), typed_lines(page)
   for prose in pieces[0::4]:
     lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
   found = [as_module(line).partition("python -m vireid_jax.")[2] for line in lines]
   # A command for other hosts stands in quotes.
   found = [line.removesuffix('"') if line.count('"') % 2 else line for line in found]
   return [shlex.split(line, comments=True) for line in found if line and "..." not in line]
+
+
+def shell_lines(page):
+  """Returns the other lines that a reader types: those of pip, pytest, git and the like."""
+  lines = [" ".join(line.split(" #")[0].split()) for line in typed_lines(page)]
+  return [line for line in lines if "python -m vireid_jax." not in as_module(line)]
 
 
 FOUND = [(page, arguments) for page in PAGES for arguments in commands(page)]

@@ -11,15 +11,19 @@ import config_files
 import guides
 import pytest
 from PIL import Image
-from test_commands import FOUND
+from test_commands import FOUND, PAGES, shell_lines
 
 LIST = pathlib.Path(__file__).with_name("documented_commands.txt")
 KINDS = r"run|name|test tests/\S+|\d{4}-\d\d-\d\d|not run: .+"
 
 
+def listed():
+  return [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+
+
 def entries():
   """Returns (how, arguments) of every line of the list."""
-  lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+  lines = [line for line in listed() if not line.startswith("shell ")]
   split = [line.partition(" | ") for line in lines]
   return [(how, tuple(shlex.split(command))) for how, _, command in split]
 
@@ -34,6 +38,14 @@ def test_every_documented_command_is_listed_once():
   missing = [shlex.join(arguments) for arguments in documented - set(listed)]
   stale = [shlex.join(arguments) for arguments in set(listed) - documented]
   assert not missing and not stale, (missing, stale)
+
+
+def test_every_other_line_that_is_typed_is_listed_once():
+  given = [line.removeprefix("shell ") for line in listed() if line.startswith("shell ")]
+  known = [line.partition(" | ")[2] for line in given]
+  assert all(re.fullmatch(rf"CI|{KINDS}", line.partition(" | ")[0]) for line in given)
+  typed = {line for page in (*PAGES, "CONTRIBUTING.md") for line in shell_lines(page)}
+  assert len(set(known)) == len(known) and set(known) == typed
 
 
 @pytest.mark.parametrize("how, arguments", ENTRIES, ids=lambda value: str(value)[:60])

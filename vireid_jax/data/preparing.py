@@ -131,8 +131,8 @@ def _without_corrupt(layout: layouts.Layout, skip_corrupt: bool) -> layouts.Layo
   count = f"{len(reasons)} of {len(layout.images)} images in {layout.root} cannot be decoded"
   if not skip_corrupt:
     raise UserError(
-      f"{count}:{listing}\nNothing was written. Restore these files from the owner's archive, or "
-      "pass --skip_corrupt to leave them out."
+      f"{count}:{listing}\nNothing was written. Save these files again with 8 bits per "
+      "channel or copy them from their archive, or pass --skip_corrupt to leave them out."
     )
   _say(f"warning: {count} and are left out:{listing}")
   common.refuse_empty_splits(layout.without(reasons).images, layout.splits)
