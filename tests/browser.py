@@ -45,7 +45,7 @@ _LOST = """() => [...document.querySelectorAll('*')].filter(element => {
   const style = getComputedStyle(element);
   return ['auto', 'scroll'].includes(style.overflowX)
     && element.scrollWidth > element.clientWidth && element.tabIndex < 0
-    && element.tagName !== 'TEXTAREA';
+    && element.tagName !== 'TEXTAREA' && !element.querySelector('a, button, input, [tabindex]');
 }).map(element => element.outerHTML.slice(0, 80))"""
 
 

@@ -78,11 +78,12 @@ def embedded():
   return network.Embedded(
     trained=trained,
     method=Looking(),
-    dataset=types.SimpleNamespace(is_synthetic=True),
+    dataset=types.SimpleNamespace(is_synthetic=True, metadata={}),
     images=ImageSet(known, pictures),
     features=features,
     normalize=True,
     comparisons=protocol.comparisons(known, {}),
+    protocol=protocol,
   )
 
 

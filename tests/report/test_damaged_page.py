@@ -110,4 +110,5 @@ def test_tables_on_the_page_lead_with_the_run(tmp_path):
   write(tmp_path / "high", plain(0.25), optim__lr=0.2)
   items = [str(tmp_path / name) for name in ("low", "high")]
   text = page.write(items, str(tmp_path / "page.html")).read_text(encoding="utf-8")
-  assert "<td>low (optim.lr 0.1)</td>" in text and "<td>high (optim.lr 0.2)</td>" in text
+  assert '<th scope="row">low (optim.lr 0.1)<' in text
+  assert '<th scope="row">high (optim.lr 0.2)<' in text

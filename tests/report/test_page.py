@@ -30,7 +30,10 @@ from vireid_jax.report.page import (
   runs,
 )
 
-SECTIONS = ("tables", "curves", "cmc", "lists", "similarity", "projection", "attention", "about")
+SECTIONS = (
+  *("runs", "tables", "curves", "cmc", "verification", "queries"),
+  *("lists", "similarity", "projection", "attention", "about"),
+)
 
 
 class Reader(html.parser.HTMLParser):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from collections.abc import Mapping
 
 from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable
@@ -97,12 +98,12 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
   for item, all_runs in found.items():
     for runs in _by_suffix(all_runs):
       records.check_alike(runs)
-      for head, label, block, kind, cell in _place(runs):
+      for head, label, block, ranked, cell in _place(runs):
         rows = tables.setdefault(head, {})
-        place = (names[item], label, _count(runs), item, kind)
+        place = (names[item], label, _count(runs), item, ranked)
         if _differ(rows.get(place, {}).get(block), cell):
           label = f"{label} [{records.suffix(runs[0]) or 'plain'}]"
-          place = (names[item], label, _count(runs), item, kind)
+          place = (names[item], label, _count(runs), item, ranked)
         cells = rows.setdefault(place, {})
         _check_same_trials(cells.setdefault(block, cell), cell, f"{item}, {label}, {block}")
   if not tables:
@@ -148,8 +149,8 @@ def _place(runs: list[Run]):
     block, *variant = result.conditions.get("setting", name).split("/")
     title = _title(runs[0], variant, result.conditions)
     cell = _average(runs, [results[name] for results in stored]) if result.trials else None
-    label, kind = _label(runs[0], result.conditions), _kind(result.conditions)
-    yield (title, ", ".join(variant)), label, block, kind, cell
+    label = _label(runs[0], result.conditions)
+    yield (title, ", ".join(variant)), label, block, kind(result.conditions), cell
 
 
 def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> None:
@@ -169,7 +170,8 @@ def _title(run: Run, variant, conditions) -> str:
   return ", ".join(word for word in words if word)
 
 
-def _kind(conditions) -> str:
+def kind(conditions: Mapping) -> str:
+  """Returns how the images of a result were ranked, as `Row.kind`."""
   if conditions.get("corruption"):
     return "corrupted"
   if conditions.get("rerank"):
@@ -240,8 +242,8 @@ def _table(title: str, variant: str, rows: dict) -> Table:
     title,
     blocks,
     tuple(
-      Row(run, label, count, {block: cell for block, cell in cells.items() if cell}, item, kind)
-      for (run, label, count, item, kind), cells in rows.items()
+      Row(run, label, count, {block: cell for block, cell in cells.items() if cell}, item, ranked)
+      for (run, label, count, item, ranked), cells in rows.items()
     ),
     variant,
   )

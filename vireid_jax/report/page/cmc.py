@@ -1,4 +1,4 @@
-"""CMC curves of trial 0 of each setting."""
+"""CMC curves: mean over the trials of each setting, with a band."""
 
 import numpy as np
 
@@ -8,41 +8,46 @@ from vireid_jax.report.page.network import Embedded
 MAX_RANK = 20
 
 
-def curve(embedded: Embedded, setting: str) -> np.ndarray:
-  """Returns float64 [20] in [0, 1], the fraction of queries with a match among the first k."""
-  comparison = embedded.comparisons[setting]
-  similarity = comparison.similarity(embedded.features, normalize=embedded.normalize)
-  return comparison.scores(similarity, embedded.records).summary(MAX_RANK)["cmc"]
+def curves(embedded: Embedded, setting: str) -> np.ndarray:
+  """Returns float64 [trials, 20] in [0, 1], the share of queries with a match among the first k."""
+  return np.stack([scores.summary(MAX_RANK)["cmc"] for scores in embedded.scores[setting]])
 
 
 def draw(runs: dict[str, Embedded], folder: figures.Folder) -> list[figures.Drawn]:
-  """Draws a figure per setting, with a line for each run that has it.
+  """Draws a figure per setting, with a line for each run that has it; all share one y-axis.
 
   Args:
     runs: Runs by label.
     folder: Folder for the figures.
   """
-  settings = dict.fromkeys(name for embedded in runs.values() for name in embedded.comparisons)
-  return [_draw(setting, runs, folder) for setting in settings]
+  panels: dict[str, dict[str, np.ndarray]] = {}
+  for label, embedded in runs.items():
+    for setting in embedded.scores:
+      panels.setdefault(setting, {})[label] = 100 * curves(embedded, setting)
+  lowest = min((lines.min() for panel in panels.values() for lines in panel.values()), default=0)
+  limits = (max(0, 10 * np.floor((lowest - 1) / 10)), 101)
+  colors = figures.colors(runs)
+  return [_draw(setting, lines, limits, colors, folder) for setting, lines in panels.items()]
 
 
-def _draw(setting: str, runs: dict[str, Embedded], folder: figures.Folder) -> figures.Drawn:
-  lines = {
-    label: 100 * curve(embedded, setting)
-    for label, embedded in runs.items()
-    if setting in embedded.comparisons
-  }
+def _draw(setting, lines: dict[str, np.ndarray], limits, colors, folder) -> figures.Drawn:
+  ranks = np.arange(1, MAX_RANK + 1)
   with figures.style():
     figure, axes = figures.new()
-    ranks = np.arange(1, MAX_RANK + 1)
-    for label, rates in lines.items():
-      words = f"{figures.short(label)}: {rates[0]:.1f} at 1"
-      axes.plot(ranks, rates, marker="o", markersize=3, label=words)
-    axes.set(title=setting, xlabel="rank", ylabel="queries with a match, %")
+    for label, trials in lines.items():
+      mean, low, high = trials.mean(axis=0), trials.min(axis=0), trials.max(axis=0)
+      words = f"{figures.short(label)}: rank-1 {mean[0]:.2f}"
+      axes.plot(ranks, mean, marker="o", markersize=3, label=words, color=colors[label])
+      axes.fill_between(ranks, low, high, color=colors[label], alpha=0.2, linewidth=0)
+    axes.set(title=setting, xlabel="rank", ylabel="queries with a match, %", ylim=limits)
     axes.set_xticks([1, 5, 10, 15, 20])
-    axes.set_ylim(max(0, min(rates[0] for rates in lines.values()) - 10), 101)
-    axes.legend(loc="lower right")
+    figures.legend_below(figure, axes)
   text = f"CMC, {setting}: " + "; ".join(
-    f"{label} rank-1 {rates[0]:.2f} %, rank-10 {rates[9]:.2f} %" for label, rates in lines.items()
+    f"{label} rank-1 {mean[0]:.2f} %, rank-10 {mean[9]:.2f} %"
+    for label, mean in ((label, trials.mean(axis=0)) for label, trials in lines.items())
   )
-  return folder.save(figure, f"cmc {setting}", text=text)
+  counts = sorted({len(trials) for trials in lines.values()})
+  caption = f"mean of {', '.join(map(str, counts))} trials; band: lowest to highest"
+  return folder.save(
+    figure, f"cmc {setting}", text=text, caption=caption if max(counts) > 1 else "one trial"
+  )

@@ -1,16 +1,34 @@
 """Curves of everything that a run logged."""
 
+import itertools
 import json
 import math
 import pathlib
+import re
 
 from vireid_jax.common.workdir_files import METRICS
+from vireid_jax.report import tables
 from vireid_jax.report.page import figures, runs
 
 Series = dict[int, float]  # step -> value
 # Wall clock, and other forms of the step.
 SKIPPED = ("step", "time", "epoch")
 RATES = ("rank-1", "mAP", "mINP")
+HEALTH = ("goodput", "seconds", "images_per_second")
+PERCENT = ("eval", "accuracy", "goodput")  # logged as rates
+UNITS = {
+  "eval": "%",
+  "accuracy": "%",
+  "goodput": "% of the time since the start",
+  "images_per_second": "images per second",
+  "seconds": "seconds",
+  "lr": "learning rate",
+  "loss": "loss",
+  "grad_norm": "norm of the gradient",
+}
+SINCE_START = ("seconds/compile", "seconds/evaluation", "seconds/checkpoint")  # sums
+PER_STEP = ("seconds/step", "seconds/data_wait")
+WITH_EVALUATIONS = ("loss", "accuracy")  # figures that mark the evaluated steps
 LINES = 8  # at most, in one figure
 SPAN = 50  # lines whose peak is this many times smaller than the largest get a separate figure
 
@@ -62,24 +80,80 @@ def group(name: str) -> str:
   """Returns the title of a scalar's figure: 'loss', 'ratio', ..."""
   if name.startswith("eval/"):
     return f"evaluation, {name.rsplit('/', 1)[1]}"
+  if name in SINCE_START:
+    return "seconds, since the start"
+  if name in PER_STEP:
+    return "seconds, per step"
   return name.split("/", 1)[0]
 
 
-def draw(found: list[runs.PageRun], folder: figures.Folder) -> list[figures.Drawn]:
+def seconds(workdir: pathlib.Path, starts: int) -> float | None:
+  """Returns the seconds between a run's first and last logged line, without the longest pauses.
+
+  Args:
+    workdir: Folder of the run.
+    starts: Number of times the run was started; a pause is left out for each continuation.
+
+  Returns:
+    Seconds; None with less than two lines.
+  """
+  lines = [parsed[1] for parsed in _parsed(workdir / METRICS) if parsed]
+  times = [float(line["time"]) for line in lines if isinstance(line.get("time"), float | int)]
+  if len(times) < 2:
+    return None
+  gaps = sorted(max(0.0, after - before) for before, after in itertools.pairwise(times))
+  return sum(gaps[: len(gaps) - max(0, starts - 1)])
+
+
+def logged(run: runs.PageRun) -> dict[str, Series]:
+  """Returns a run's scalars, and the results of its records at steps that were not logged."""
+  found = read(run.workdir / METRICS)
+  own = [record for record in run.records if not record.stored.get("differs")]
+  for record in sorted(own, key=lambda record: len(record.path.name)):
+    for setting, result in record.results.items():
+      if tables.kind(result.conditions) != "plain":
+        continue
+      for metric, rate in result.mean.items():
+        name = f"eval/{record.stored['dataset']}/{setting}/{metric}"
+        found.setdefault(name, {}).setdefault(record.stored["step"], rate)
+  return {name: dict(sorted(series.items())) for name, series in found.items()}
+
+
+def draw(
+  found: list[runs.PageRun], folder: figures.Folder
+) -> tuple[list[figures.Drawn], list[figures.Drawn]]:
   """Draws all curves.
 
   Args:
     found: One run, whose scalars share a figure per group; or several, which share a figure per
       scalar.
     folder: Folder for the figures.
+
+  Returns:
+    Figures of losses, metrics and other scalars, and figures of the run's health: goodput, seconds
+    and rate.
   """
-  logged = {run.label: read(run.workdir / METRICS) for run in found}
-  logged = {label: scalars for label, scalars in logged.items() if scalars}
-  if len(logged) == 1:
-    panels = _by_group(*logged.values())
+  by_run = {run.label: scalars for run in found if (scalars := logged(run))}
+  colors = figures.colors(run.label for run in found)
+  if len(by_run) == 1:
+    panels, colors = _by_group(*by_run.values()), {}
   else:
-    panels = _by_scalar(logged)
-  return [_draw(title, lines, folder) for title, lines in panels.items()]
+    panels = _by_scalar(by_run)
+  steps = sorted({step for scalars in by_run.values() for step in _evaluated(scalars)})
+  split: tuple[list, list] = ([], [])
+  for title, lines in panels.items():
+    drawn = _draw(title, lines, colors, steps, folder)
+    split[_head(title) in HEALTH].append(drawn)
+  return split
+
+
+def _evaluated(scalars: dict[str, Series]) -> set[int]:
+  return {step for name in scalars if name.startswith("eval/") for step in scalars[name]}
+
+
+def _head(title: str) -> str:
+  """Returns the kind of scalars in a figure: 'loss', 'eval', 'seconds', ..."""
+  return re.split("[/,]", title)[0].replace("evaluation", "eval")
 
 
 def _by_group(scalars: dict[str, Series]) -> dict[str, dict[str, Series]]:
@@ -91,8 +165,20 @@ def _by_group(scalars: dict[str, Series]) -> dict[str, dict[str, Series]]:
   split = {}
   for title, lines in panels.items():
     large, small = _split_small(lines)
+    large, small = _without_common_folder(large), _without_common_folder(small)
     split |= {title: large} | ({f"{title}, small terms": small} if small else {})
   return split
+
+
+def _without_common_folder(lines: dict[str, Series]) -> dict[str, Series]:
+  """Cuts off the data set, with which all settings of an evaluation begin."""
+  parts = [name.split("/") for name in lines]
+  shared = 0
+  while parts and all(
+    len(each) > shared + 1 and each[shared] == parts[0][shared] for each in parts
+  ):
+    shared += 1
+  return {"/".join(name.split("/")[shared:]): series for name, series in lines.items()}
 
 
 def _split_small(lines: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Series]]:
@@ -105,21 +191,33 @@ def _split_small(lines: dict[str, Series]) -> tuple[dict[str, Series], dict[str,
   )
 
 
-def _by_scalar(logged: dict[str, dict[str, Series]]) -> dict[str, dict[str, Series]]:
-  names = sorted({name for scalars in logged.values() for name in scalars}, key=_order)
+def _by_scalar(by_run: dict[str, dict[str, Series]]) -> dict[str, dict[str, Series]]:
+  names = sorted({name for scalars in by_run.values() for name in scalars}, key=_order)
+  first = {_setting(name) for scalars in by_run.values() for name in _first_evaluation(scalars)}
   return {
-    name.removeprefix("eval/"): {
-      label: scalars[name] for label, scalars in logged.items() if name in scalars
+    name.replace("eval/", "evaluation, ", 1): {
+      label: scalars[name] for label, scalars in by_run.items() if name in scalars
     }
     for name in names
-    if not name.startswith("eval/") or name.rsplit("/", 1)[1] in RATES
+    # Of the settings the first one; tables have them all.
+    if not name.startswith("eval/") or (name.rsplit("/", 1)[1] in RATES and _setting(name) in first)
   }
+
+
+def _first_evaluation(scalars: dict[str, Series]) -> list[str]:
+  return [name for name in scalars if name.startswith("eval/")][:1]
+
+
+def _setting(name: str) -> str:
+  return name.rsplit("/", 1)[0]
 
 
 def _order(name: str) -> tuple:
   first = ("loss", "accuracy", "eval", "ratio", "distance")
   head = name.split("/", 1)[0]
-  return (first.index(head) if head in first else len(first), name)
+  metric = name.rsplit("/", 1)[-1]
+  rate = RATES.index(metric) if head == "eval" and metric in RATES else 0
+  return (first.index(head) if head in first else len(first), rate, name)
 
 
 def _short(name: str) -> str:
@@ -129,18 +227,33 @@ def _short(name: str) -> str:
   return rest or ("total" if head == "loss" else head)
 
 
-def _draw(title: str, lines: dict[str, Series], folder: figures.Folder) -> figures.Drawn:
+def _draw(title: str, lines: dict[str, Series], colors, evaluated, folder) -> figures.Drawn:
+  head = _head(title)
+  scale = 100 if head in PERCENT else 1
   with figures.style():
     figure, axes = figures.new()
     for label, series in list(lines.items())[:LINES]:
-      marker, steps = "o" if len(series) < 12 else None, list(series)
+      marker = "o" if len(series) < 12 or head == "eval" else None
       options = {"label": figures.short(label), "marker": marker, "markersize": 3}
-      axes.plot(steps, list(series.values()), **options)
-    axes.set(title=title.replace("_", " "), xlabel="step")
+      options |= {"color": colors[label]} if label in colors else {}
+      axes.plot(list(series), [scale * value for value in series.values()], **options)
+    if evaluated and head in WITH_EVALUATIONS:
+      place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+      options = {"color": "#666666", "markersize": 6, "label": "evaluated", **place}
+      axes.plot(evaluated, [0] * len(evaluated), "|", **options)
+    axes.set(title=_title(title), xlabel="step", ylabel=UNITS.get(head, "value, as logged"))
     if len(lines) > 1 or title not in lines:
-      axes.legend()
+      figures.legend_below(figure, axes)
   more = f"{LINES} of {len(lines)} lines" if len(lines) > LINES else ""
   text = f"{title} over steps: " + "; ".join(
-    f"{label} ends at {list(series.values())[-1]:.4g}" for label, series in lines.items()
+    f"{label} ends at {scale * list(series.values())[-1]:.4g}" for label, series in lines.items()
   )
   return folder.save(figure, f"curve {title}", text=text, caption=more)
+
+
+def _title(title: str) -> str:
+  """Returns a figure's title; of an evaluation only metric and setting, which fit."""
+  if title.startswith("evaluation, ") and "/" in title:
+    parts = title.removeprefix("evaluation, ").split("/")
+    return f"{parts[-1]}, {figures.short('/'.join(parts[-4:-1]))}"
+  return title.replace("_", " ")

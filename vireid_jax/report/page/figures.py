@@ -1,8 +1,9 @@
-"""Style of figures, and writing them: PNG and SVG next to the page, SVG or PNG within it."""
+"""Style of figures, and writing them: PNG and SVG next to the page, SVG within it."""
 
 import dataclasses
 import io
 import pathlib
+from collections.abc import Iterable
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ from vireid_jax.common.data_uris import data_uri
 SIZE = (4.4, 3.1)
 DPI = 160
 LABEL = 30  # characters
+NARROW = 22  # characters of a legend's label that leave room for a second column
+LINE = 0.16  # height of a legend's line, in inches
 # Okabe and Ito's colours, distinguishable with any colour vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 STYLE = {
@@ -60,9 +63,7 @@ class Folder:
     self._names: set[str] = set()
     path.mkdir(parents=True, exist_ok=True)
 
-  def save(
-    self, figure: Figure, name: str, *, text: str, caption: str = "", vector: bool = True
-  ) -> Drawn:
+  def save(self, figure: Figure, name: str, *, text: str, caption: str = "") -> Drawn:
     """Writes the figure as PNG and SVG, and returns it for the page.
 
     Args:
@@ -70,16 +71,17 @@ class Folder:
       name: Words from which the file name is made.
       text: Alternative text.
       caption: Caption on the page.
-      vector: Whether the page embeds the SVG; otherwise the PNG, for figures with many marks.
     """
     stem = self._stem(name)
+    with style():
+      figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # placed once; both formats keep it
     data = {kind: _render(figure, kind) for kind in ("png", "svg")}
     for kind, content in data.items():
       with files.replacing(self.path / f"{stem}.{kind}") as file:
         file.write(content)
-    kind, mime = ("svg", "image/svg+xml") if vector else ("png", "image/png")
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Drawn(data_uri(data[kind], mime), text, caption, width, height)
+    return Drawn(data_uri(data["svg"], "image/svg+xml"), text, caption, width, height)
 
   def _stem(self, name: str) -> str:
     kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
@@ -101,6 +103,21 @@ def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
   return figure, figure.subplots(rows, columns)
 
 
+def colors(labels: Iterable[str]) -> dict[str, str]:
+  """Returns the colour of each run, the same in all figures."""
+  return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
+
+
+def legend_below(figure: Figure, axes) -> None:
+  """Puts the legend below the axes, where it covers no line, and makes room for it."""
+  handles, labels = axes.get_legend_handles_labels()
+  columns = 1 if len(labels) < 4 or max(map(len, labels)) > NARROW else 2
+  rows = -(-len(labels) // columns)
+  if rows:
+    figure.set_figheight(figure.get_figheight() + LINE * (rows - 1))
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns)
+
+
 def short(label: str) -> str:
   """Shortens a long label by cutting out its middle."""
   label = f" {label}" if label.startswith("_") else label  # legends skip a leading underscore
@@ -110,6 +127,7 @@ def short(label: str) -> str:
 def _render(figure: Figure, kind: str) -> bytes:
   buffer = io.BytesIO()
   with style():
-    # Without a date the same run gives the same bytes.
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
+    # The SVG is on the page, whose paper may be dark. Without a date equal runs give equal bytes.
+    options = {"transparent": True, "metadata": {"Date": None}} if kind == "svg" else {}
+    figure.savefig(buffer, format=kind, dpi=DPI, **options)
   return buffer.getvalue()

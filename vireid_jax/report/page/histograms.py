@@ -9,7 +9,8 @@ from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.report.page import figures
 from vireid_jax.report.page.network import Embedded
 
-BINS = 80
+BINS = 4000  # fine enough to read rates at a threshold from them
+DRAWN = 80
 BLOCK = 1024  # rows compared at once: 1024 x 10,000 similarities are 40 MB
 PAIRS = {
   "visible to infrared": (VISIBLE, INFRARED),
@@ -32,6 +33,11 @@ class Histogram:
   different: np.ndarray
   mean_same: float
   mean_different: float
+
+  def coarse(self, bins: int = DRAWN) -> "Histogram":
+    """Merges bins so that `bins` are left, a divisor of their number."""
+    merged = (counts.reshape(bins, -1).sum(axis=1) for counts in (self.same, self.different))
+    return Histogram(*merged, self.mean_same, self.mean_different)
 
   @property
   def overlap(self) -> float:
@@ -68,19 +74,34 @@ def count(features, identity, first: np.ndarray, second: np.ndarray, bins: int =
   return Histogram(counts[0], counts[1], *map(float, means))
 
 
-def draw(label: str, embedded: Embedded, folder: figures.Folder) -> list[figures.Drawn]:
-  """Draws the histograms across and within the modalities."""
+def of_features(embedded: Embedded) -> dict[str, Histogram]:
+  """Counts the pairs across and within the modalities, by name of `PAIRS`."""
   modality, identity = embedded.records.modality, embedded.records.identity
   sides = {side: np.flatnonzero(modality == side) for side in (VISIBLE, INFRARED)}
-  return [
-    _draw(label, name, count(embedded.features, identity, sides[a], sides[b]), folder)
+  return {
+    name: count(embedded.features, identity, sides[a], sides[b])
     for name, (a, b) in PAIRS.items()
     if len(sides[a]) and len(sides[b])
-  ]
+  }
 
 
-def _draw(label: str, name: str, found: Histogram, folder: figures.Folder) -> figures.Drawn:
-  edges = np.linspace(-1, 1, BINS + 1)
+def shared_range(runs: dict[str, dict[str, Histogram]]) -> tuple[float, float]:
+  """Returns the range of cosines that occur in any histogram of any run."""
+  edges = np.linspace(-1, 1, DRAWN + 1)
+  found = [each.coarse() for pairs in runs.values() for each in pairs.values()]
+  used = np.flatnonzero(sum(each.same + each.different for each in found)) if found else []
+  return (edges[used[0]] - 0.03, edges[used[-1] + 1] + 0.03) if len(used) else (-1.0, 1.0)
+
+
+def draw(
+  label: str, found: dict[str, Histogram], limits: tuple[float, float], folder: figures.Folder
+) -> list[figures.Drawn]:
+  """Draws a run's histograms, all on the x-axis `limits`."""
+  return [_draw(label, name, each.coarse(), limits, folder) for name, each in found.items()]
+
+
+def _draw(label: str, name: str, found: Histogram, limits, folder) -> figures.Drawn:
+  edges = np.linspace(-1, 1, DRAWN + 1)
   with figures.style():
     figure, axes = figures.new(size=(4.4, 2.7))
     for counts, color, words in (
@@ -90,11 +111,8 @@ def _draw(label: str, name: str, found: Histogram, folder: figures.Folder) -> fi
       density = counts / max(counts.sum(), 1) / (edges[1] - edges[0])
       axes.stairs(density, edges, fill=True, color=color, alpha=0.45, label=words)
       axes.stairs(density, edges, color=color, linewidth=1)
-    used = np.flatnonzero(found.same + found.different)
-    if len(used):
-      axes.set_xlim(edges[used[0]] - 0.03, edges[used[-1] + 1] + 0.03)
     axes.set(title=name, xlabel="cosine similarity", ylabel="density")
-    axes.set_ylim(bottom=0)
+    axes.set(xlim=limits, ylim=(0, None))
     axes.legend()
   numbers = (
     f"same: mean {found.mean_same:.3f}, {found.same.sum():,} pairs; different: mean "

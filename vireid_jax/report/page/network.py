@@ -1,27 +1,30 @@
 """The network and the test images of a run, and their features, which are cached."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
 from vireid_jax.common import files, workdir_files
-from vireid_jax.common.errors import UserError, printable
+from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES, Records
 from vireid_jax.config import images as config_images
-from vireid_jax.config import keys
-from vireid_jax.data import rendered
 from vireid_jax.data.prepared import cache
 from vireid_jax.data.prepared.source import Dataset, ImageSet
 from vireid_jax.data.training import augment
 from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators.embed import feature_methods
 from vireid_jax.evaluators.protocols.comparison import Comparison
+from vireid_jax.evaluators.protocols.scoring import Scored
+from vireid_jax.evaluators.query_scores import QueryScores
 from vireid_jax.methods.base import Method
 from vireid_jax.report.page.runs import PageRun
 from vireid_jax.retrieval.trained import Trained, restore
@@ -38,7 +41,8 @@ class Embedded:
     images: Images of the test split, encoded.
     features: float32 [n, d], retrieval features.
     normalize: Whether images are ranked by cosine similarity.
-    comparisons: Comparison of trial 0 by setting; the page shows the first.
+    comparisons: Comparison of trial 0 by setting; lists show the first.
+    protocol: Protocol of the comparisons.
   """
 
   trained: Trained
@@ -48,6 +52,33 @@ class Embedded:
   features: np.ndarray
   normalize: bool
   comparisons: dict[str, Comparison]
+  protocol: Any
+
+  @property
+  def headline(self) -> str:
+    """Name of the first setting."""
+    return next(iter(self.comparisons))
+
+  @functools.cached_property
+  def scores(self) -> dict[str, list[QueryScores]]:
+    """Each query's scores in every trial, by setting; a protocol without `Scored` has trial 0."""
+    if isinstance(self.protocol, Scored):
+      known, options = self.dataset.metadata, {"normalize": self.normalize}
+      return self.protocol.trial_scores(self.features, self.records, known, **options)
+    return {
+      name: [each.scores(self.similarity(each), self.records)]
+      for name, each in self.comparisons.items()
+    }
+
+  def trials(self, setting: str) -> Iterator[Comparison]:
+    """Yields the comparison of each trial of a setting."""
+    if isinstance(self.protocol, Scored):
+      return self.protocol.settings(self.records, self.dataset.metadata)[setting].comparisons()
+    return iter([self.comparisons[setting]])
+
+  def similarity(self, comparison: Comparison) -> np.ndarray:
+    """Returns the similarities float [q, g] of a comparison."""
+    return comparison.similarity(self.features, normalize=self.normalize)
 
   @property
   def records(self) -> Records:
@@ -77,7 +108,8 @@ def embed(run: PageRun) -> Embedded:
   trained = restore(run.workdir, step=run.step)
   config = trained.config
   dataset = config_images.open_dataset(config)
-  images = config_images.load_test_images(config, dataset)
+  split = config_lib.split_name(config, config["eval"]["split"])
+  images = dataset.load(split, masks=dataset.has_masks)
   options = config["eval"]
   protocol = dict(options["protocol"])
   protocol = protocols.create(protocol.pop("name"), **protocol)
@@ -87,7 +119,9 @@ def embed(run: PageRun) -> Embedded:
   # If several features were evaluated, the first one's results are the plain ones.
   (chosen,) = feature_methods(trained.method, tuple(options["features"])[:1]).items()
   features = _features(run.workdir, trained, chosen, images)
-  return Embedded(trained, chosen[1], dataset, images, features, options["normalize"], comparisons)
+  return Embedded(
+    trained, chosen[1], dataset, images, features, options["normalize"], comparisons, protocol
+  )
 
 
 def _features(
@@ -115,44 +149,3 @@ def _read(path: pathlib.Path, key: str) -> np.ndarray | None:
       return stored["features"] if str(stored["key"]) == key else None
   except (OSError, ValueError, KeyError, zipfile.BadZipFile):
     return None
-
-
-def identify(run: PageRun) -> dict[str, str]:
-  """Returns the facts about a run for the head of the page, from its config and records."""
-  config, records = run.config, run.records
-  trained = config or (records[0].stored["trained"] if records else {})
-  flat = keys.flatten(trained)
-  has_trials = "{trial}" in str(flat.get("data.train_splits"))
-  facts = {
-    "method": flat.get("method.name", ""),
-    "data set": flat.get("data.name", ""),
-    "images": " x ".join(map(str, flat.get("data.image_size", ()))),
-    "seed": str(flat.get("seed", "")),
-    "trial": str(flat.get("data.trial", "")) if has_trials else "",
-    "training": str(flat.get("train.duration", "")),
-    "evaluated": ", ".join(f"step {step}" for step in sorted({r.stored["step"] for r in records})),
-    "workdir": printable(str(run.workdir)),
-  }
-  return {name: value for name, value in facts.items() if value}
-
-
-def is_synthetic(run: PageRun) -> bool:
-  """Returns whether a run's images are rendered, according to its records or config."""
-  if any(record.stored["synthetic"] for record in run.records):
-    return True
-  flat = keys.flatten(run.config)
-  name = str(flat.get("data.name", ""))
-  return name.split("/")[0] == rendered.SYNTHETIC or bool(flat.get("data.render"))
-
-
-def config_differences(runs: list[PageRun]) -> list[tuple[str, list[str]]]:
-  """Compares the configs of several runs with that of the first.
-
-  Returns:
-    (label, lines 'key: old -> new') for each run except the first.
-  """
-  configs = [run.config for run in runs]
-  return [
-    (run.label, config_lib.differences(configs[0], config, free=("checkpoint", "log", "data.dir")))
-    for run, config in zip(runs[1:], configs[1:], strict=True)
-  ]

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.report.page import figures, ranked, relevance, thumbnails
+from vireid_jax.data.prepared import cache
+from vireid_jax.report.page import contact, figures, ranked, relevance, thumbnails
 from vireid_jax.report.page.network import Embedded
 from vireid_jax.report.page.ranked import RankedList
 
@@ -24,11 +25,15 @@ class Looked:
     row: Row of the records.
     role: 'query' or 'match'.
     tiles: uint8 [h, w, 3] by name; the image itself comes first.
+    inside: Share in [0, 1] of each map inside the silhouette; empty without a mask.
+    area: Share in [0, 1] of the image that the silhouette covers; None without a mask.
   """
 
   row: int
   role: str
   tiles: dict[str, np.ndarray]
+  inside: dict[str, float]
+  area: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +56,11 @@ def pairs(embedded: Embedded, best: list[RankedList], worst: list[RankedList]) -
     return []
   rows = np.array([row for _, item in chosen for row in (item.query, item.first_match.row)])
   partners = rows.reshape(-1, 2)[:, ::-1].ravel()
-  tiles = _tiles(embedded, rows, partners)
+  drawn = _tiles(embedded, rows, partners)
   found = []
   for index, (end, item) in enumerate(chosen):
     looked = tuple(
-      Looked(int(rows[2 * index + side]), role, tiles[2 * index + side])
+      Looked(int(rows[2 * index + side]), role, *drawn[2 * index + side])
       for side, role in enumerate(("query", "match"))
     )
     words = f"identity {embedded.records.identity[item.query]}, among the {end} queries"
@@ -63,9 +68,13 @@ def pairs(embedded: Embedded, best: list[RankedList], worst: list[RankedList]) -
   return found
 
 
-def _tiles(embedded: Embedded, rows: np.ndarray, partners: np.ndarray) -> list[dict]:
-  """Returns the tiles of each row; Grad-CAM explains its similarity to its partner."""
-  tiles: list[dict] = [{} for _ in rows]
+def _tiles(embedded: Embedded, rows: np.ndarray, partners: np.ndarray) -> list[tuple]:
+  """Returns the tiles, shares inside and area of each row, as in `Looked`.
+
+  Grad-CAM explains a row's similarity to its partner.
+  """
+  drawn: list[tuple] = [()] * len(rows)
+  masks = _masks(embedded, rows)
   for side, modality in enumerate(MODALITIES):
     mine = np.flatnonzero(embedded.records.modality[rows] == side)
     if not len(mine):
@@ -79,11 +88,49 @@ def _tiles(embedded: Embedded, rows: np.ndarray, partners: np.ndarray) -> list[d
       embedded.features[partners[mine]],
     )
     for position, index in enumerate(mine):
-      image = pixels[position]
-      tiles[index]["image"] = np.asarray(_resized(Image.fromarray(image)))
-      for name, values in found.items():
-        tiles[index][name] = overlay(image, values[position])
-  return tiles
+      maps = {name: values[position] for name, values in found.items()}
+      tiles = {"image": np.asarray(_resized(Image.fromarray(pixels[position])))}
+      tiles |= {name: overlay(pixels[position], values) for name, values in maps.items()}
+      mask = None if masks is None else masks[index]
+      inside = {} if mask is None else {name: share_inside(v, mask) for name, v in maps.items()}
+      drawn[index] = (tiles, inside, None if mask is None else float(mask.mean()))
+  return drawn
+
+
+def _masks(embedded: Embedded, rows: np.ndarray) -> np.ndarray | None:
+  """Returns the silhouettes float [m, h, w] in [0, 1]; None if the data set has none."""
+  if embedded.images.masks is None:
+    return None
+  size = embedded.trained.image_size
+  return cache.fill_masks(embedded.images.take(rows), size)[..., 0] / 255
+
+
+def share_inside(values: np.ndarray, mask: np.ndarray) -> float:
+  """Returns which share of a map, scaled from its minimum as drawn, is inside a silhouette.
+
+  Args:
+    values: float [h', w'].
+    mask: float [h, w] in [0, 1].
+
+  Returns:
+    Number in [0, 1]; NaN for a map without differences. A map that ignores the person has the
+    silhouette's share of the image.
+  """
+  scaled = Image.fromarray((values - values.min()).astype(np.float32))
+  heat = np.asarray(scaled.resize(mask.shape[::-1], Image.Resampling.BILINEAR))
+  return float((heat * mask).sum() / heat.sum()) if heat.sum() > 0 else float("nan")
+
+
+def inside(found: list[Pair]) -> list[tuple[str, float, float]]:
+  """Returns (map, mean share inside the silhouette, mean area of the silhouette) for each map."""
+  looked = [item for pair in found for item in pair.looked if item.area is not None]
+  names = dict.fromkeys(name for item in looked for name in item.inside)
+  lines = []
+  for name in names:
+    pairs = [(item.inside[name], item.area) for item in looked if name in item.inside]
+    pairs = np.array([pair for pair in pairs if np.isfinite(pair[0])])
+    lines += [(name, *map(float, pairs.mean(axis=0)))] if len(pairs) else []
+  return lines
 
 
 def overlay(image: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -118,25 +165,33 @@ def to_page(embedded: Embedded, pair: Pair) -> dict[str, object]:
   looked = []
   for item in pair.looked:
     tiles = [
-      {"name": name, "source": thumbnails.of_pixels(tile)} for name, tile in item.tiles.items()
+      {
+        "name": name,
+        "source": thumbnails.of_pixels(tile),
+        "inside": _finite(item.inside.get(name)),
+      }
+      for name, tile in item.tiles.items()
     ]
     said = ranked.describe(embedded, item.row)
     looked.append({**said, "role": item.role, "tiles": tiles})
   return {"title": pair.title, "looked": looked}
 
 
-def draw(label: str, found: list[Pair], folder: figures.Folder) -> figures.Drawn:
-  """Draws all pairs, one image per row."""
-  rows = [item for pair in found for item in pair.looked]
-  names = list(dict.fromkeys(name for item in rows for name in item.tiles))
-  with figures.style():
-    figure, grid = figures.new(len(rows), len(names), size=(0.8 * len(names), 1.35 * len(rows)))
-    for index, (line, item) in enumerate(zip(np.atleast_2d(grid), rows, strict=True)):
-      for axis, name in zip(line, names, strict=True):
-        axis.set_axis_off()
-        if name in item.tiles:
-          axis.imshow(item.tiles[name])
-        if not index:
-          axis.set_title(name.replace(" ", "\n", 1), fontsize=6)
-  text = f"{label}: where the network looks, in queries and their first matches"
-  return folder.save(figure, f"attention {label}", text=text, vector=False)
+def _finite(share: float | None) -> float | None:
+  return share if share is not None and np.isfinite(share) else None
+
+
+def draw(label: str, embedded: Embedded, found: list[Pair], folder: figures.Folder) -> None:
+  """Writes all pairs as a labelled sheet, a pair per row."""
+  rows, titles = [], []
+  for pair in found:
+    titles.append(pair.title)
+    rows.append(
+      [
+        contact.Tile(tile, f"{item.role}, {embedded.modality(item.row)}" if not index else name)
+        for item in pair.looked
+        for index, (name, tile) in enumerate(item.tiles.items())
+      ]
+    )
+  title = f"{label}: where the network looks, in queries and their first matches"
+  contact.save(rows, titles, title, f"attention {label}", folder)

@@ -10,6 +10,7 @@ from vireid_jax.report.page.network import Embedded
 IDENTITIES = 20  # as many as there are colours that can be told apart
 IMAGES = 20  # per identity and modality
 PERPLEXITY = 30
+SIZE = (5.6, 5.8)  # inches
 MARKERS = ("o", "^")  # visible, infrared
 
 
@@ -19,9 +20,8 @@ def sample(records: Records) -> np.ndarray:
   Returns:
     int [m], rows of the records.
   """
-  both = [np.unique(records.identity[records.modality == side]) for side in range(len(MODALITIES))]
   rows = []
-  for identity in _spread(np.intersect1d(*both), IDENTITIES):
+  for identity in _spread(_in_both(records), IDENTITIES):
     for side in range(len(MODALITIES)):
       mine = np.flatnonzero((records.identity == identity) & (records.modality == side))
       rows.append(_spread(mine, IMAGES))
@@ -44,37 +44,70 @@ def project(features: np.ndarray) -> np.ndarray:
     return mapper.fit_transform(l2_normalize(np.asarray(features, np.float32)))
 
 
+def modality_gap(features: np.ndarray, records: Records) -> float:
+  """Returns the Euclidean distance between the modalities' mean unit features.
+
+  Args:
+    features: float [n, d].
+    records: Records of the n images; identities seen in one modality only do not count.
+
+  Returns:
+    Number in [0, 2], 0 if the means coincide; NaN without an identity in both modalities.
+  """
+  both = _in_both(records)
+  unit = l2_normalize(np.asarray(features, np.float32))
+  means = []
+  for side in range(len(MODALITIES)):
+    rows = np.flatnonzero((records.modality == side) & np.isin(records.identity, both))
+    means.append(unit[rows].mean(axis=0) if len(rows) else np.full(unit.shape[1], np.nan))
+  return float(np.linalg.norm(means[0] - means[1]))
+
+
 def draw(label: str, embedded: Embedded, folder: figures.Folder) -> list[figures.Drawn]:
-  """Draws the projection, coloured by identity, a marker per modality; skips < 5 images."""
+  """Draws the projection twice, coloured by identity and by modality; skips < 5 images."""
   rows = sample(embedded.records)
   if len(rows) < 5 or embedded.features.shape[1] < 2:
     return []
   records, points = embedded.records.take(rows), project(embedded.features[rows])
-  identities = records.identities()
+  count, gap = len(records.identities()), modality_gap(embedded.features, embedded.records)
+  captions = {
+    "identity": f"{len(rows)} images of {count} identities; axes have no unit",
+    "modality": f"modality gap {gap:.3f}",
+  }
+  return [_draw(label, by, points, records, captions[by], folder) for by in captions]
+
+
+def _draw(label, by: str, points: np.ndarray, records: Records, caption, folder) -> figures.Drawn:
   with figures.style():
-    figure, axes = figures.new(size=(5.2, 5.4))
-    _scatter(axes, points, records, identities)
-    axes.set(title=figures.short(label), xticks=[], yticks=[])
+    figure, axes = figures.new(size=SIZE)
+    for side, (name, marker) in enumerate(zip(MODALITIES, MARKERS, strict=True)):
+      mine = records.modality == side
+      options = {"marker": marker, "s": 22, "linewidths": 0.4, "edgecolors": "#555555"}
+      colors = _identity_colors(records)[mine] if by == "identity" else figures.COLORS[side]
+      # Hundreds of points: rasterised even in the SVG.
+      axes.scatter(*points[mine].T, c=colors, rasterized=True, **options)
+      color = "#999999" if by == "identity" else figures.COLORS[side]
+      axes.scatter([], [], c=color, label=name, **options)
+    axes.set(title=f"{figures.short(label)}, by {by}", xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
   text = (
-    f"{label}: t-SNE of {len(rows)} test features of {len(identities)} identities; circles are "
-    "visible images, triangles infrared ones"
+    f"{label}: t-SNE of {len(records)} test features, coloured by {by}; circles are visible "
+    f"images, triangles infrared ones; {caption}"
   )
-  caption = f"{len(rows)} images of {len(identities)} identities; axes have no unit"
-  return [folder.save(figure, f"projection {label}", text=text, caption=caption, vector=False)]
+  return folder.save(figure, f"projection {by} {label}", text=text, caption=caption)
 
 
-def _scatter(axes, points: np.ndarray, records: Records, identities: np.ndarray) -> None:
+def _identity_colors(records: Records) -> np.ndarray:
   import matplotlib
 
-  colors = matplotlib.colormaps["tab20"](np.searchsorted(identities, records.identity) % 20)
-  for side, marker in enumerate(MARKERS):
-    mine = records.modality == side
-    options = {"marker": marker, "s": 16, "linewidths": 0.3, "edgecolors": "#333333"}
-    # Hundreds of points: rasterised even in the SVG.
-    axes.scatter(*points[mine].T, c=colors[mine], rasterized=True, **options)
-    axes.scatter([], [], c="#999999", label=MODALITIES[side], **options)
+  return matplotlib.colormaps["tab20"](np.searchsorted(records.identities(), records.identity) % 20)
+
+
+def _in_both(records: Records) -> np.ndarray:
+  """Returns the identities with images in both modalities, sorted."""
+  sides = [np.unique(records.identity[records.modality == s]) for s in range(len(MODALITIES))]
+  return np.intersect1d(*sides)
 
 
 def _spread(values: np.ndarray, count: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.report.page import figures, thumbnails
+from vireid_jax.report.page import contact, figures, thumbnails
 from vireid_jax.report.page.network import Embedded
 
 SHOWN = 10
@@ -139,27 +139,28 @@ def to_page(embedded: Embedded, ranked: RankedList) -> dict[str, object]:
   }
 
 
-def draw(
-  embedded: Embedded, lists: list[RankedList], name: str, folder: figures.Folder
-) -> figures.Drawn:
-  """Draws lists one below the other, for papers and slides."""
-  with figures.style():
-    size = (0.62 * (SHOWN + 1), 1.45 * len(lists) + 0.3)
-    figure, axes = figures.new(len(lists), SHOWN + 1, size=size)
-    for row, ranked in zip(np.atleast_2d(axes), lists, strict=True):
-      for axis in row:
-        axis.set_axis_off()
-      _draw_image(row[0], embedded, ranked.query, "query", "black")
-      for axis, item in zip(row[1:], ranked.found, strict=False):
-        _draw_image(axis, embedded, item.row, f"{item.rank}", RIGHT if item.right else WRONG)
-  text = f"{name}: queries on the left, then the first {SHOWN} images; green is right, red is wrong"
-  return folder.save(figure, name, text=text, vector=False)
+def draw(embedded: Embedded, lists: list[RankedList], name: str, folder: figures.Folder) -> None:
+  """Writes lists one below the other as a labelled sheet, for papers and slides."""
+  rows = [
+    [
+      _tile(embedded, ranked.query, "query", "black"),
+      *(
+        _tile(embedded, item.row, f"{item.rank}", RIGHT if item.right else WRONG)
+        for item in ranked.found
+      ),
+    ]
+    for ranked in lists
+  ]
+  titles = [
+    f"identity {embedded.records.identity[ranked.query]}, average precision "
+    f"{100 * ranked.precision:.1f} %, first match at rank {ranked.first_match.rank}"
+    for ranked in lists
+  ]
+  title = f"{name}: query, then the first {SHOWN} images; green is right, red is wrong"
+  contact.save(rows, titles, title, name, folder)
 
 
-def _draw_image(axis, embedded: Embedded, row: int, title: str, color: str) -> None:
-  axis.imshow(np.asarray(thumbnails.decode(embedded.images.encoded[row])))
-  axis.set_title(f"{title} · c{embedded.records.camera[row]}", fontsize=7, color=color)
-  axis.set_axis_on()
-  axis.set(xticks=[], yticks=[])
-  for spine in axis.spines.values():
-    spine.set(visible=True, color=color, linewidth=2)
+def _tile(embedded: Embedded, row: int, words: str, color: str) -> contact.Tile:
+  known = embedded.records
+  label = f"{words} · id {known.identity[row]} · c{known.camera[row]}"
+  return contact.Tile(np.asarray(thumbnails.decode(embedded.images.encoded[row])), label, color)

@@ -19,11 +19,13 @@ class PageRun:
     label: Short label, distinct on the page.
     workdir: Folder of the run.
     step: Step of the checkpoint and records; None for the latest.
+    item: Item of `--workdir` that named the run.
   """
 
   label: str
   workdir: pathlib.Path
   step: int | None
+  item: str = ""
 
   @property
   def config(self) -> dict[str, Any]:
@@ -61,7 +63,11 @@ def find(items: list[str], *, step: int | None) -> list[PageRun]:
   Raises:
     UserError: No folder matches, or no matching folder has a run.
   """
-  folders = list(dict.fromkeys(folder for item in items for folder in _workdirs(item)))
+  named: dict[pathlib.Path, str] = {}
+  for item in items:
+    for folder in _workdirs(item):
+      named.setdefault(folder, item)
+  folders = list(named)
   if not folders:
     raise UserError(
       f"--workdir: {', '.join(items)} hold no run: no {METRICS}, {CHECKPOINTS}/ or "
@@ -69,7 +75,8 @@ def find(items: list[str], *, step: int | None) -> list[PageRun]:
     )
   labels = _labels(folders)
   return [
-    PageRun(printable(label), path, step) for label, path in zip(labels, folders, strict=True)
+    PageRun(printable(label), path, step, named[path])
+    for label, path in zip(labels, folders, strict=True)
   ]
 
 

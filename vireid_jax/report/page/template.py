@@ -10,7 +10,14 @@ def render(content: dict) -> str:
   import jinja2
 
   environment = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    loader=jinja2.FunctionLoader(_source),
   )
-  source = importlib.resources.files(__package__).joinpath(NAME).read_text(encoding="utf-8")
-  return environment.from_string(source).render(content)
+  return environment.get_template(NAME).render(content)
+
+
+def _source(name: str) -> str:
+  return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
