@@ -19,7 +19,8 @@ _STUCK = """() => [...document.querySelectorAll('.scroll')].filter(box => box.of
   const first = box.querySelector('tbody th[scope=row]').getBoundingClientRect();
   return Math.abs(first.left - box.getBoundingClientRect().left) > 1;
 }).length"""
-_UNLABELLED = """() => [...document.querySelectorAll('table')].filter(table => !table.caption).length
+_UNLABELLED = """() =>
+  [...document.querySelectorAll('table')].filter(table => !table.caption).length
   + [...document.querySelectorAll('th')].filter(cell => !cell.scope).length
   + [...document.querySelectorAll('img')].filter(image => image.getAttribute('loading') !== 'lazy'
     || !image.alt).length
