@@ -12,6 +12,7 @@ PAGES = {
   "index.md": "README.md",
   "changelog.md": "CHANGELOG.md",
   "contributing.md": "CONTRIBUTING.md",
+  "quickstart.md": "docs/quickstart.ipynb",
 }
 NAMES = {source: name for name, source in PAGES.items()}
 

@@ -11,7 +11,7 @@ from vireid_jax import losses, methods
 from vireid_jax.evaluators import protocols
 
 pytest.importorskip("mkdocstrings_handlers.python")
-ADDED = ("changelog.html", "contributing.html")  # by docs/hooks.py
+ADDED = ("changelog.html", "contributing.html", "quickstart.html")  # by docs/hooks.py
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -47,6 +47,12 @@ def test_links_of_the_readme_lead_to_pages(site):
     local = [link for link in links if "://" not in link]
     assert len(local) > 10 and set(local) <= set(site) | {"."}, name
   assert "docs/methods.md</a>" in site["index.html"]
+
+
+def test_the_notebook_is_a_page_with_its_outputs(site):
+  said = site["quickstart.html"]
+  assert said.count('src="data:image/jpeg;base64,') == 2
+  assert 'href="report.html"' in said and "rank-1" in said
 
 
 def test_the_api_lists_every_loss_method_and_protocol(site):
