@@ -16,9 +16,9 @@ if __name__ == "__main__":
 import argparse
 from collections.abc import Sequence
 
-from vireid_jax.cli import app
+from vireid_jax.cli import app, output
 from vireid_jax.common.records import MODALITIES
-from vireid_jax.retrieval.features import embed
+from vireid_jax.retrieval import features
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,12 +32,19 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument("--out", required=True, type=app.path, help="file to write, .npz")
   parser.add_argument("--raw", action="store_true", help="do not L2-normalise features")
   parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
+  output.add_format(parser)
   return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  return app.run(_parser(), embed, arguments)
+  return app.run(_parser(), _embed, arguments)
+
+
+def _embed(options: argparse.Namespace) -> None:
+  with output.reserved(options.format):
+    text = features.embed(options)
+  print(text)
 
 
 if __name__ == "__main__":

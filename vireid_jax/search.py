@@ -15,7 +15,7 @@ if __name__ == "__main__":
 import argparse
 from collections.abc import Sequence
 
-from vireid_jax.cli import app
+from vireid_jax.cli import app, output
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.retrieval import search as search_lib
 
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     type=app.path,
     help="folder of indexes, or a file ending in .npz; default a folder in ~/.cache/vireid_jax",
   )
-  parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+  output.add_format(parser)
   parser.add_argument("--out", default="search.html", help="page to write; '' for none")
   parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
   return parser
@@ -64,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _search(options: argparse.Namespace) -> None:
   from vireid_jax.report import threshold_hint  # imports JAX: too slow for --help
 
-  search_lib.search(options, thresholds=threshold_hint.find)
+  with output.reserved(options.format):
+    text = search_lib.search(options, thresholds=threshold_hint.find)
+  if text:
+    print(text)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ OPTIONS = {
   "evaluate": f"{RUN} step",
   "report": f"{RUN} html step",
   "prepare": "manual_dir data_dir skip_corrupt overwrite",
-  "embed": "checkpoint step images modality out raw batch",
+  "embed": "checkpoint step images modality out raw batch format",
   "search": (
     "checkpoint step gallery query query_modality gallery_modality top min_similarity exclude "
     "cameras index format out batch"

@@ -1,6 +1,7 @@
 """A checkpoint in use: features equal the evaluation's, folders with other things in them."""
 
 import io
+import json
 import pathlib
 import subprocess
 import sys
@@ -123,6 +124,23 @@ def test_embed_command_writes_features_and_names_what_it_skipped(saved, clutter,
     assert file["names"].tolist() == ["deep/er/0.png", "deep/er/1.png", "no_suffix"]
     np.testing.assert_allclose(np.linalg.norm(file["features"], axis=1), 1, atol=1e-6)
     assert '"modality": "infrared"' in str(file["facts"]) and "thermal.png" in str(file["skipped"])
+  assert embed.main([*arguments, "--out", str(out), "--format", "json"]) == 0
+  document = json.loads(capsys.readouterr().out)
+  assert document["rows"] == [
+    {
+      "file": str(out),
+      "pictures": 3,
+      "dimensions": 8,
+      "turned": 0,
+      "skipped": 5,
+      "modality": "infrared",
+    }
+  ]
+  assert sorted(document["skipped_files"]) == SKIPPED and document["facts"]["step"] == 7
+  assert embed.main([*arguments, "--out", str(out), "--format", "csv"]) == 0
+  assert capsys.readouterr().out == (
+    f"file,pictures,dimensions,turned,skipped,modality\n{out},3,8,0,5,infrared\n"
+  )
   (clutter.parent / "empty").mkdir()
   arguments[3] = str(clutter.parent / "empty")
   assert embed.main([*arguments, "--out", str(out)]) == 1

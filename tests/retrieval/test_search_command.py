@@ -8,8 +8,10 @@ import pytest
 import trained_models
 
 from vireid_jax import search
+from vireid_jax.report import threshold_hint
 
 TOY = "toys.linear"
+HEAD = ["query", "rank", "similarity_cosine", "picture"]
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +61,20 @@ def test_more_queries_are_a_summary_and_the_page(run):
 def test_every_list_as_csv_and_as_json(run):
   _, said, errors = run("--format", "csv", "--out", "", query="night")
   rows = list(csv.DictReader(io.StringIO(said)))
-  assert len(rows) == 6 * 4 and list(rows[0]) == ["query", "rank", "similarity", "picture"]
+  assert len(rows) == 6 * 4 and list(rows[0]) == HEAD
   assert [row["rank"] for row in rows[:4]] == ["1", "2", "3", "4"] and rows[4]["query"] == "1.png"
   assert "embedded 4 pictures" in errors and "6 queries in 4 pictures" in errors
   _, said, _ = run("--format", "json", "--out", "", query="night")
   found = json.loads(said)
-  assert found["similarity"] == "cosine, from -1 to 1" and found["thresholds"] == []
-  first = found["queries"][0]["found"][0]
-  assert first == {
+  assert found["command"] == "search" and found["thresholds"] == []
+  assert found["units"] == {"similarity": "cosine in [-1, 1]"} and len(found["queries"]) == 6
+  assert found["rows"][0] == {
+    "query": "0.png",
     "rank": 1,
-    "similarity": float(rows[0]["similarity"]),
+    "similarity": float(rows[0]["similarity_cosine"]),
     "picture": rows[0]["picture"],
   }
+  assert len(found["rows"]) == len(rows)
 
 
 def test_several_galleries_are_one_list_and_overlaps_count_once(run, site):
@@ -123,6 +127,25 @@ def test_pictures_below_the_least_similarity_are_not_listed(run):
   between = (values[1] + values[2]) / 2
   _, said, _ = run("--format=csv", "--out=", f"--min_similarity={between}")
   assert [float(line.split(",")[2]) for line in said.splitlines()[1:]] == values[:2]
+
+
+def test_thresholds_of_the_record_are_shown_in_percent(run, monkeypatch):
+  point = {"false_accept_rate": 0.01, "true_accept_rate": 0.5, "min_similarity": 0.4321}
+  point["record"] = "run/eval/step_0000007.json"
+  asked = []
+
+  def find(workdir, **options):
+    asked.append((workdir.name, options))
+    return [point]
+
+  monkeypatch.setattr(threshold_hint, "find", find)
+  said = run("--out", "")[1].splitlines()
+  assert said[-3] == "pairs above a threshold, in run/eval/step_0000007.json:"
+  assert said[-2].split("  ")[1:] == ["min_similarity", "of wrong pairs", "of right pairs"]
+  assert said[-1].split() == ["0.432", "1", "%", "50.0", "%"]
+  pair = ("infrared", "visible")
+  assert asked == [("run", {"step": 7, "feature": "after_neck", "modalities": pair})]
+  assert json.loads(run("--out", "", "--format", "json")[1])["thresholds"] == [point]
 
 
 @pytest.mark.parametrize(

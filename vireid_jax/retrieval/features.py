@@ -7,12 +7,15 @@ import sys
 
 import numpy as np
 
-from vireid_jax.common import files
+from vireid_jax.common import files, formats
 from vireid_jax.common.errors import UserError, printable
 
 
-def embed(options: argparse.Namespace) -> None:
+def embed(options: argparse.Namespace) -> str:
   """Embeds a folder and writes the features to a file.
+
+  Returns:
+    What was written, as `options.format` says.
 
   Raises:
     UserError: There is no checkpoint or no picture, or the file cannot be written.
@@ -31,11 +34,21 @@ def embed(options: argparse.Namespace) -> None:
   if not found.names:
     raise UserError(f"{options.images} has no readable picture; nothing was written")
   write(out, found, facts(model, options.modality))
-  count, size = found.features.shape
-  print(f"{count} pictures, {size} dimensions: {printable(str(out))}")
   turned = count_turned(folder_of(options.images), found.names)
-  if turned:
-    print(f"turned by EXIF orientation: {turned}")
+  return _describe(options.format, out, found, facts(model, options.modality), turned)
+
+
+def _describe(form: str, out: pathlib.Path, found, known: dict, turned: int) -> str:
+  """Returns a summary for a person, or a row for a program."""
+  count, size = found.features.shape
+  if form == formats.TABLE:
+    lines = [f"{count} pictures, {size} dimensions: {printable(str(out))}"]
+    lines += [f"turned by EXIF orientation: {turned}"] if turned else []
+    return "\n".join(lines)
+  row = {"file": str(out), "pictures": count, "dimensions": size, "turned": turned}
+  row |= {"skipped": len(found.skipped), "modality": known["modality"]}
+  columns = [formats.Column(name) for name in row]
+  return formats.written(form, "embed", columns, [row], facts=known, skipped_files=found.skipped)
 
 
 def facts(model, modality: str) -> dict:

@@ -1,16 +1,16 @@
-"""Ranked lists as a table, as lines of CSV and as JSON, and their summary."""
+"""Ranked lists as a table and as rows for programs, and their summary."""
 
-import csv
 import dataclasses
-import io
 import statistics
 from collections.abc import Sequence
 
 from vireid_jax.common.errors import printable
+from vireid_jax.common.formats import Column
 
 MOST = 5  # queries whose lists are printed
 HEAD = ("query", "rank", "similarity", "picture")
 ALIGN = "lrrl"
+COLUMNS = (Column("query"), Column("rank"), Column("similarity", "cosine"), Column("picture"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Lists:
   gallery: Sequence[str]
   found: Sequence[Sequence[tuple[int, float]]]
 
-  def lines(self) -> list[tuple[str, int, float, str]]:
-    """Returns (query, rank, similarity, picture) of every listed picture."""
+  def rows(self) -> list[dict]:
+    """Returns every listed picture as a row for a program, with the names of `COLUMNS`."""
     return [
-      (query, rank, similarity, self.gallery[row])
+      {"query": query, "rank": rank, "similarity": round(value, 6), "picture": self.gallery[row]}
       for query, items in zip(self.queries, self.found, strict=True)
-      for rank, (row, similarity) in enumerate(items, 1)
+      for rank, (row, value) in enumerate(items, 1)
     ]
 
   def table(self) -> list[tuple[str, ...]]:
@@ -45,16 +45,6 @@ class Lists:
       ] or [("", "-", "-", "(no picture)")]
       cells += [(query, *listed[0][1:]), *listed[1:]]
     return cells
-
-  def csv(self) -> str:
-    """Returns the lines as CSV, with a head."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEAD)
-    writer.writerows(
-      (query, rank, f"{value:.6f}", name) for query, rank, value, name in self.lines()
-    )
-    return buffer.getvalue()
 
   def summary(self) -> list[str]:
     """Returns lines on the best similarities, and on queries whose list is empty."""
@@ -71,16 +61,3 @@ class Lists:
     if empty:
       lines.append(f"queries without a picture: {len(empty)} (first: {printable(empty[0])})")
     return lines
-
-  def to_json(self) -> list[dict]:
-    """Returns the lists as JSON values."""
-    return [
-      {
-        "query": query,
-        "found": [
-          {"rank": rank, "similarity": round(similarity, 6), "picture": self.gallery[row]}
-          for rank, (row, similarity) in enumerate(items, 1)
-        ],
-      }
-      for query, items in zip(self.queries, self.found, strict=True)
-    ]

@@ -1,26 +1,28 @@
 """Searches for people in folders of pictures."""
 
 import argparse
-import json
 import math
 import pathlib
 import sys
 import time
 from collections.abc import Callable
 
-from vireid_jax.common import files, hints, table
+from vireid_jax.common import files, formats, hints, table
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval import lists
 
 Thresholds = Callable[..., list[dict]]  # see `report.threshold_hint.find`
 
 
-def search(options: argparse.Namespace, *, thresholds: Thresholds) -> None:
-  """Updates the indexes, ranks the gallery for each query, prints the lists and writes the page.
+def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
+  """Updates the indexes, ranks the gallery for each query, prints lists and writes the page.
 
   Args:
     options: Parsed command line.
     thresholds: Function (workdir, step, feature, modalities) -> operating points.
+
+  Returns:
+    Every list for a program, as `options.format` says; '' for 'table'.
 
   Raises:
     UserError: An option is wrong, there is no picture, or a file cannot be written.
@@ -35,29 +37,27 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> None:
   index_place.check(options.index, len(places))
   model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
   pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
-  for note in pictures.notes:
-    _say(options, note)
+  print("\n".join(pictures.notes))
   queries = gallery.open_queries(model, options.query, options.query_modality)
   _warn_skipped(pictures, queries)
   labels, warnings = exclude.labels(queries.paths, pictures.paths)
   for text in warnings:
     print(f"warning: {text}", file=sys.stderr)
   for note in queries.notes:
-    _say(options, note)
+    print(note)
   ranking, seconds = _rank(options, model, queries, pictures, labels)
   found = lists.Lists(queries.names, pictures.names, ranking.lists())
-  known = thresholds(
+  points = thresholds(
     model.trained.folder,
     step=model.trained.step,
     feature=model.feature,
     modalities=(options.query_modality, options.gallery_modality),
   )
-  _print(options, model, found, known)
-  count = len(queries.names)
-  words = "1 query" if count == 1 else f"{count} queries"
-  _say(options, f"{words} in {len(pictures.names)} pictures, {1e3 * seconds / count:.1f} ms each")
+  _print(found, seconds)
+  print(_describe(model, points))
   if options.out:
     _write_page(options, model, queries, pictures, ranking)
+  return "" if options.format == formats.TABLE else _written(options, model, found, points)
 
 
 def _check(options) -> None:
@@ -72,11 +72,6 @@ def _check(options) -> None:
     )
   if options.out:
     files.check_file(pathlib.Path(options.out).expanduser(), "--out")
-
-
-def _say(options, text: str) -> None:
-  """Prints a line for a reader; to standard error if standard output is for a program."""
-  print(text, file=sys.stdout if options.format == "table" else sys.stderr)
 
 
 def _warn_skipped(pictures, queries) -> None:
@@ -96,31 +91,48 @@ def _rank(options, model, queries, pictures, labels):
   return ranking, time.perf_counter() - started
 
 
-def _print(options, model, found: lists.Lists, points: list[dict]) -> None:
-  """Prints the lists of up to `lists.MOST` queries, or their summary; or all for a program."""
-  if options.format == "csv":
-    print(found.csv(), end="")
-  elif options.format == "json":
-    facts = {"similarity": "cosine, from -1 to 1", "min_similarity": options.min_similarity}
-    print(json.dumps({**facts, "thresholds": points, "queries": found.to_json()}, indent=2))
-  elif len(found.queries) <= lists.MOST:
+def _print(found: lists.Lists, seconds: float) -> None:
+  """Prints the lists of up to `lists.MOST` queries, or their summary."""
+  count = len(found.queries)
+  if count <= lists.MOST:
     print(f"{table.plain(lists.HEAD, found.table(), lists.ALIGN)}\n")
   else:
     print("\n".join(found.summary()))
-  _say(options, _describe(options, model, points))
+  words = "1 query" if count == 1 else f"{count} queries"
+  print(f"{words} in {len(found.gallery)} pictures, {1e3 * seconds / count:.1f} ms each")
 
 
-def _describe(options, model, points: list[dict]) -> str:
-  """Returns a line on thresholds for --min_similarity."""
-  if points:
-    rates = "; ".join(
-      f"{point['min_similarity']:.3f} ({100 * point['false_accept_rate']:.3g} % of wrong pairs, "
-      f"{100 * point['true_accept_rate']:.1f} % of right ones)"
-      for point in points
+def _written(options, model, found: lists.Lists, points: list[dict]) -> str:
+  """Returns every list as CSV or JSON."""
+  facts = {
+    "checkpoint": str(model.trained.folder),
+    "step": model.trained.step,
+    "query_modality": options.query_modality,
+    "gallery_modality": options.gallery_modality,
+    "min_similarity": options.min_similarity,
+    "exclude": options.exclude,
+    "thresholds": points,
+    "queries": list(found.queries),  # one without a picture has no row
+  }
+  return formats.written(options.format, "search", lists.COLUMNS, found.rows(), **facts)
+
+
+def _describe(model, points: list[dict]) -> str:
+  """Returns thresholds for --min_similarity, in percent, or the command that measures them."""
+  if not points:
+    words = ("--workdir", model.trained.folder, "--config.eval.verification=True")
+    return f"thresholds for --min_similarity: {hints.command('evaluate', *words)} measures them"
+  rows = [
+    (
+      f"{point['min_similarity']:.3f}",
+      f"{100 * point['false_accept_rate']:.3g} %",
+      f"{100 * point['true_accept_rate']:.1f} %",
     )
-    return f"pairs above a similarity, by {printable(points[0]['record'])}: {rates}"
-  words = ("--workdir", model.trained.folder, "--config.eval.verification=True")
-  return f"thresholds for --min_similarity: {hints.command('evaluate', *words)} measures them"
+    for point in points
+  ]
+  head = ("min_similarity", "of wrong pairs", "of right pairs")
+  drawn = table.plain(head, rows, "rrr", indent="  ")
+  return f"pairs above a threshold, in {printable(points[0]['record'])}:\n{drawn}"
 
 
 def _write_page(options, model, queries, pictures, ranking) -> None:
@@ -147,4 +159,4 @@ def _write_page(options, model, queries, pictures, ranking) -> None:
     gallery=(pictures.names, pictures.root),
     ranking=ranking,
   )
-  _say(options, printable(str(path)))
+  print(printable(str(path)))
