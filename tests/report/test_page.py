@@ -74,6 +74,7 @@ def test_the_page_stands_alone_and_holds_every_section(written):
   assert {address.split(":")[0] for address in reader.addresses if address[0] != "#"} == {"data"}
   assert {address[1:] for address in reader.addresses if address[0] == "#"} == set(SECTIONS)
   assert "<script" not in text
+  assert text.count("<img ") == text.count('<img loading="lazy"') > 20
   assert written.stat().st_size < 1e6
   assert "run &lt;one&gt;" in text and "first &lt;channel&gt;" in text
   assert "Synthetic images" in text

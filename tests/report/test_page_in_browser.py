@@ -22,8 +22,7 @@ _STUCK = """() => [...document.querySelectorAll('.scroll')].filter(box => box.of
 _UNLABELLED = """() =>
   [...document.querySelectorAll('table')].filter(table => !table.caption).length
   + [...document.querySelectorAll('th')].filter(cell => !cell.scope).length
-  + [...document.querySelectorAll('img')].filter(image => image.getAttribute('loading') !== 'lazy'
-    || !image.alt).length
+  + [...document.querySelectorAll('img')].filter(image => !image.alt).length
   + [...document.querySelectorAll('.scroll')].filter(box => box.tabIndex !== 0
     || box.getAttribute('role') !== 'region' || !box.getAttribute('aria-label')).length"""
 
