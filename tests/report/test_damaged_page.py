@@ -112,3 +112,21 @@ def test_tables_on_the_page_lead_with_the_run(tmp_path):
   text = page.write(items, str(tmp_path / "page.html")).read_text(encoding="utf-8")
   assert '<th scope="row">low (optim.lr 0.1)<' in text
   assert '<th scope="row">high (optim.lr 0.2)<' in text
+
+
+def fail(*args, **options):
+  raise RuntimeError("no such luck")
+
+
+@pytest.mark.parametrize("module, name", [
+  (ranked, "to_page"), (ranked, "draw"), (overlays, "pairs"), (compose.projection, "draw"),
+  (compose.queries, "camera_pairs"), (compose.facts, "of_run"),
+  (compose.facts, "config_differences"),
+  (compose.headline, "of_run"), (compose.histograms, "of_features"), (compose.cmc, "draw"),
+])  # fmt: skip
+def test_whatever_fails_becomes_a_note(tmp_path, monkeypatch, module, name):
+  monkeypatch.setattr(module, name, fail)
+  drawn = figures.Drawn("", "", "", 1, 1)
+  monkeypatch.setattr(figures.Folder, "save", lambda *args, **options: drawn)
+  text = small_page.write(tmp_path, monkeypatch, "run").read_text(encoding="utf-8")
+  assert "RuntimeError: no such luck" in text and "About this page" in text

@@ -50,7 +50,10 @@ def write(items: list[str], file: pathlib.Path, *, step: int | None) -> pathlib.
     **_all_queries(found, embedded, folder, notes),
     "features": [
       one for label, each in embedded.items()
-      if (one := _features(label, each, folder, len(found), notes))
+      if (one := notes.attempt(
+        f"{label}: lists and attention",
+        functools.partial(_features, label, each, folder, len(found), notes), None,
+      ))
     ],
     "shown": ranked.SHOWN,
     "figures": folder.path.name,
@@ -85,7 +88,10 @@ def _facts(run: runs.PageRun, notes: Notes) -> dict[str, str]:
 
 def _results(items, found, embedded, folder, notes: Notes, step) -> dict[str, object]:
   """Returns the page's data about results and curves."""
-  read = {run.label: headline.of_run(run) for run in found}
+  read = {
+    run.label: notes.attempt(f"{run.label}: result", functools.partial(headline.of_run, run), None)
+    for run in found
+  }
   headlines = {label: one for label, one in read.items() if one}
   groups = notes.attempt("Spread over seeds", lambda: seeds.group(headlines), [])
   empty = {"tiles": [], "settings": [], "more": 0}
@@ -99,7 +105,9 @@ def _results(items, found, embedded, folder, notes: Notes, step) -> dict[str, ob
       "Verification", lambda: thresholds.lines(items, step=step), []
     ),
     "seeds": notes.attempt("Spread over seeds", lambda: seeds.draw(groups, folder), []),
-    "differences": facts.config_differences(found),
+    "differences": notes.attempt(
+      "Differences of the configs", lambda: facts.config_differences(found), []
+    ),
     "curves": main,
     "health": health,
   }  # fmt: skip
