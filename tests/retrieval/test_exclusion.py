@@ -95,7 +95,11 @@ def test_the_last_match_and_the_named_group_count():
     (None, "_c(1)", r"--cameras='_c\(1\)' is not used"),
     ("same_camera", "_c(", r"--cameras='_c\(' is not a regular expression: .*such as '_c"),
     ("same_camera", "_c[0-9]", r"has no group; put the camera in brackets"),
-    ("same_camera", "no.csv", r"no.csv cannot be read: .*"),
+    (
+      "same_camera",
+      "no.csv",
+      r"--cameras: no.csv cannot be read: .*; give a table with the columns",
+    ),
   ],
 )
 def test_wrong_rules_and_cameras_are_explained(rules, cameras, message):

@@ -87,7 +87,12 @@ def _compile(text: str) -> Pattern:
 
 def _open_table(text: str) -> Table:
   path = regular_files.expanded(text)
-  lines = table_lines(path)
+  try:
+    lines = table_lines(path)
+  except UserError as error:
+    raise UserError(
+      f"--cameras: {error}; give a table with the columns path and camera, or a regular expression"
+    ) from error
   columns = [name.strip().lower() for name in lines[0][1]] if lines else []
   where = printable(str(path))
   for name in COLUMNS:
