@@ -19,8 +19,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROCESSES = "coordinator_address num_processes process_id"
 RUN = f"config workdir {PROCESSES}"
 OPTIONS = {
-  "train": f"{RUN} print_config",
-  "evaluate": f"{RUN} step",
+  "train": f"{RUN} print_config verbose",
+  "evaluate": f"{RUN} step verbose",
   "report": f"{RUN} html step",
   "prepare": "manual_dir data_dir skip_corrupt overwrite",
   "embed": "checkpoint step images modality out raw batch format",
