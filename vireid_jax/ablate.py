@@ -14,11 +14,12 @@ from vireid_jax.common import interrupts
 if __name__ == "__main__":
   interrupts.install()  # before slow imports
 
+import argparse
 import sys
 
 from vireid_jax import config as config_lib
-from vireid_jax.cli import app
-from vireid_jax.common import files
+from vireid_jax.cli import app, output
+from vireid_jax.common import files, formats
 from vireid_jax.common.errors import printable
 from vireid_jax.experiment import ablation
 
@@ -39,8 +40,17 @@ def main(argv: list[str] | None = None) -> int:
   )
   parser.add_argument("--seeds", default="0,1,2", help="separated by commas; default 0,1,2")
   parser.add_argument("--jobs", type=app.positive, default=1, help="runs at a time; default 1")
+  output.add_format(parser, formats.PAPER_FORMATS)
   parser.add_argument("rows", nargs="+", help="VARIANT or 'full', followed by overrides")
   given = parser.parse_args(argv)
+  with output.reserved(given.format):
+    text, failed = _run(given)
+  print(text)
+  return app.EXIT_ERROR if failed else 0
+
+
+def _run(given: argparse.Namespace) -> tuple[str, bool]:
+  """Trains the rows; returns their table, and whether a run failed."""
   rows, seeds = [ablation.parse_row(text) for text in given.rows], ablation.parse_seeds(given.seeds)
   ablation.check(given.config, rows, given.overrides)
   if given.workdir is None:
@@ -52,8 +62,7 @@ def main(argv: list[str] | None = None) -> int:
   )
   for message in failed:
     print(printable(message), file=sys.stderr)
-  print(ablation.write_table(given.config, rows, seeds, workdir))
-  return app.EXIT_ERROR if failed else 0
+  return ablation.write_table(given.config, rows, seeds, workdir, given.format), bool(failed)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ if __name__ == "__main__":
 import argparse
 from collections.abc import Sequence
 
-from vireid_jax.cli import app
+from vireid_jax.cli import app, output
+from vireid_jax.common import formats
 from vireid_jax.config.arguments import add_configs, configs
-from vireid_jax.speed.cost import table
+from vireid_jax.speed import cost as cost_lib
 
 DEFAULT_CLASSES = 395  # SYSU-MM01's training identities
 
@@ -28,9 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
   parser.add_argument(
     "--classes", type=app.positive, default=DEFAULT_CLASSES, help="training identities"
   )
+  output.add_format(parser)
 
   def call(given: argparse.Namespace) -> None:
-    print(table(configs(given), given.classes, given.overrides))
+    with output.reserved(given.format):
+      costs = {
+        path: cost_lib.cost_of(path, given.classes, given.overrides) for path in configs(given)
+      }
+    if given.format == formats.TABLE:
+      print(cost_lib.table(costs))
+    else:
+      print(formats.written(given.format, "cost", cost_lib.COLUMNS, cost_lib.rows(costs)))
 
   return app.run(parser, call, arguments)
 

@@ -84,6 +84,30 @@ def test_rows_run_over_seeds_and_are_tabled_with_their_overrides(tmp_path, monke
   assert (tmp_path / "table.md").read_text() in printed
 
 
+def test_other_formats_have_the_same_numbers_and_nothing_else(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(ablation, "_spawn", Runs(fail={("full", 1)}))
+  assert call(tmp_path, "base", "full", common=["--format=json"]) == 1
+  captured = capsys.readouterr()
+  found = json.loads(captured.out)
+  assert "seed_0 ..." in captured.err and "failed with exit code 1" in captured.err
+  base, full = found["rows"]
+  assert found["units"]["rank_1"] == found["units"]["mAP_std"] == "rate in [0, 1]"
+  assert (base["row"], base["setting"], base["seeds"]) == ("base", "all/1-shot", 2)
+  assert base["differences"] == "method.auxiliary: 'learned' -> 'none'"
+  assert base["rank_1"] == pytest.approx(0.12) and base["mAP_std"] == pytest.approx(0.02 * 2**0.5)
+  assert full["rank_1"] == pytest.approx(0.30) and full["rank_1_std"] is None
+  call(tmp_path, "base", "full", common=["--format=csv"])
+  head, first, second = capsys.readouterr().out.splitlines()
+  assert head.startswith(
+    "row,differences,setting,seeds,rank_1_rate,rank_10_rate,mAP_rate,mINP_rate"
+  )
+  assert first.startswith("base,method.auxiliary: 'learned' -> 'none',all/1-shot,2,0.12")
+  assert second.startswith("full,,all/1-shot,1,0.3,")
+  call(tmp_path, "base", "full", common=["--format=latex"])
+  printed = capsys.readouterr().out
+  assert r"12.00 $\pm$ 2.83" in printed and printed.startswith("% vireid_synthetic/quick")
+
+
 def test_rows_start_from_a_variant_of_the_config(tmp_path, monkeypatch):
   runs = Runs()
   monkeypatch.setattr(ablation, "_spawn", runs)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import cleanup, files, interrupts, progress
+from vireid_jax.common import cleanup, files, formats, interrupts, progress
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.workdir_files import ABLATION_TABLE, LOG, seed_folder
 from vireid_jax.config import checks
@@ -149,13 +149,32 @@ def run_all(
     return _run_all(config, rows, seeds, workdir, jobs, common)
 
 
-def write_table(config: str, rows: list[Row], seeds: list[int], workdir: pathlib.Path) -> str:
-  """Writes the table of the rows' results to the workdir, and returns it."""
+def write_table(
+  config: str,
+  rows: list[Row],
+  seeds: list[int],
+  workdir: pathlib.Path,
+  form: str = formats.MARKDOWN,
+) -> str:
+  """Writes the table of the rows' results to the workdir, as Markdown.
+
+  Args:
+    config: 'FILE.py' or 'FILE.py:VARIANT'.
+    rows: Rows of the ablation.
+    seeds: Seeds of each row.
+    workdir: Folder with ROW/seed_N.
+    form: Format of the returned text, one of `formats.PAPER_FORMATS`.
+
+  Returns:
+    The table.
+  """
   reference = config_lib.to_dict(config_lib.load(config))
-  table = ablation_table.render({row.text: workdir / row.folder for row in rows}, seeds, reference)
+  given = {row.text: workdir / row.folder for row in rows}, seeds, reference
+  table = ablation_table.render(*given)
   with files.user_errors_for_writes(workdir):
     files.write_text(workdir / ABLATION_TABLE, table)
-  return table
+  is_same = form in (formats.TABLE, formats.MARKDOWN)
+  return table if is_same else ablation_table.render(*given, form)
 
 
 def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list[str]:

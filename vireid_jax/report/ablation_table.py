@@ -1,25 +1,102 @@
 """Table of an ablation: a row per variant, averaged over seeds, with its differences."""
 
+import dataclasses
 import pathlib
 import statistics
 from collections.abc import Mapping
 
-from vireid_jax.common import table
+from vireid_jax.common import formats, table
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.formats import Column
 from vireid_jax.common.workdir_files import EVALUATIONS, seed_folder
 from vireid_jax.config import differences
 from vireid_jax.report import records
 
 METRICS = ("rank-1", "rank-10", "mAP", "mINP")
 HEAD = ("row", "differs from the config file in", "seeds", *METRICS, "rank-1 of each seed")
+COLUMNS = (
+  Column("row"),
+  Column("differences"),
+  Column("setting"),
+  Column("seeds"),
+  *(Column(formats.key(name), "rate") for name in METRICS),
+  *(Column(f"{formats.key(name)}_std", "rate") for name in METRICS),
+  Column("not_run"),
+)
+NOTE = "mean ± sample standard deviation over the seeds"
 # Settings that differ between seeds, or do not change the numbers.
 FREE = ("seed", "checkpoint", "data.dir", "eval", "log")
 
 
+@dataclasses.dataclass(frozen=True)
+class Line:
+  """A row of the table.
+
+  Attributes:
+    label: The row as given on the command line.
+    changed: Differences from the reference, 'key: old -> new' each.
+    rates: Mean over trials in [0, 1] by metric, for each finished seed.
+    seeds: Number of finished seeds.
+    reason: Why there are no rates, such as 'not run'; empty if there are.
+  """
+
+  label: str
+  changed: list[str]
+  rates: list[dict[str, float]]
+  seeds: int
+  reason: str = ""
+
+  def mean(self, metric: str) -> float | None:
+    """Returns the mean over seeds in [0, 1]; None without rates."""
+    return statistics.fmean(rate[metric] for rate in self.rates) if self.rates else None
+
+  def std(self, metric: str) -> float | None:
+    """Returns the sample standard deviation over seeds; None below two seeds."""
+    values = [rate[metric] for rate in self.rates]
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ablation:
+  """Results of an ablation.
+
+  Attributes:
+    title: Data set, split and setting.
+    setting: Setting of the protocol.
+    lines: A line per row.
+  """
+
+  title: str
+  setting: str
+  lines: list[Line]
+
+  def written(self, form: str) -> str:
+    """Returns the results in a format of `formats.PAPER_FORMATS`; 'table' is Markdown."""
+    if form in (formats.CSV, formats.JSON):
+      rows = [_values(line, self.setting) for line in self.lines]
+      facts = {"title": self.title, "spread": NOTE}
+      return formats.written(form, "ablate", COLUMNS, rows, **facts)
+    cells, align = [_cells(line) for line in self.lines], "ll" + "r" * (len(HEAD) - 2)
+    if form == formats.LATEX:
+      body = table.latex(HEAD, [[cell.replace("`", "") for cell in row] for row in cells], align)
+      return f"% {self.title}\n{body}\n% percent; {NOTE}".replace("±", r"$\pm$")
+    return f"### {self.title}\n\n{table.markdown(HEAD, cells, align)}\n\npercent; {NOTE}\n"
+
+
 def render(
-  rows: Mapping[str, pathlib.Path], seeds: list[int], reference: dict, *, setting: str = ""
+  rows: Mapping[str, pathlib.Path],
+  seeds: list[int],
+  reference: dict,
+  form: str = formats.MARKDOWN,
 ) -> str:
-  """Formats the means over seeds of some rows as Markdown.
+  """Formats the means over seeds of some rows; see `read` and `Ablation.written`."""
+  return read(rows, seeds, reference).written(form)
+
+
+def read(
+  rows: Mapping[str, pathlib.Path], seeds: list[int], reference: dict, *, setting: str = ""
+) -> Ablation:
+  """Averages some rows over seeds.
 
   Args:
     rows: Folder with workdirs seed_N, by label. Unfinished seeds are left out; the column of seeds
@@ -27,9 +104,6 @@ def render(
     seeds: Seeds to average.
     reference: Config with which the rows are compared, as nested plain values.
     setting: Setting of the protocol; empty for the first of each record.
-
-  Returns:
-    The table, in percent, mean ± sample standard deviation over the seeds.
 
   Raises:
     UserError: No seed of any row was evaluated.
@@ -41,12 +115,10 @@ def render(
   run_settings = (name for name, result in some.results.items() if result.trials)
   setting = setting or next(run_settings, next(iter(some.results), ""))
   what = _what(some)
-  lines = [_row(label, runs, setting, what, reference) for label, runs in found.items()]
-  body = table.markdown(HEAD, lines, "ll" + "r" * (len(HEAD) - 2))
+  lines = [_line(label, runs, setting, what, reference) for label, runs in found.items()]
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
   title = f"{some.stored['dataset']}{synthetic}, {some.stored['split']}, {setting}"
-  note = "percent; mean ± sample standard deviation over the seeds"
-  return f"### {title}\n\n{body}\n\n{note}\n"
+  return Ablation(title, setting, lines)
 
 
 def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
@@ -64,19 +136,37 @@ def _what(run: records.Run) -> tuple[str, str]:
   return run.stored["dataset"], run.stored["split"]
 
 
-def _row(
+def _line(
   label: str, runs: list[records.Run], setting: str, what: tuple[str, str], reference: dict
-) -> tuple[str, ...]:
+) -> Line:
   if not runs:
-    return label, "", "0", *("not run",) * len(METRICS), ""
+    return Line(label, [], [], 0, "not run")
   changed = differences(reference, runs[0].stored["trained"], free=FREE)
-  changed = "; ".join(f"`{line.replace(' -> ', '` -> `')}`" for line in changed)
   reason = _not_comparable(runs, setting, what)
-  if reason:
-    return label, changed, str(len(runs)), *(f"({reason})",) * len(METRICS), ""
-  rates = [run.results[setting].mean for run in runs]
-  firsts = ", ".join(f"{100 * rate['rank-1']:.2f}" for rate in rates)
-  return label, changed, str(len(runs)), *(_spread(rates, name) for name in METRICS), firsts
+  rates = [] if reason else [run.results[setting].mean for run in runs]
+  return Line(label, changed, rates, len(runs), f"({reason})" if reason else "")
+
+
+def _values(line: Line, setting: str) -> dict:
+  """Returns the values of `COLUMNS`."""
+  return {
+    "row": line.label,
+    "differences": "; ".join(line.changed),
+    "setting": setting,
+    "seeds": line.seeds,
+    **{formats.key(name): line.mean(name) for name in METRICS},
+    **{f"{formats.key(name)}_std": line.std(name) for name in METRICS},
+    "not_run": line.reason.strip("()"),
+  }
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+  """Returns the cells under `HEAD`, in percent."""
+  changed = "; ".join(f"`{each.replace(' -> ', '` -> `')}`" for each in line.changed)
+  if line.reason:
+    return line.label, changed, str(line.seeds), *(line.reason,) * len(METRICS), ""
+  firsts = ", ".join(f"{100 * rate['rank-1']:.2f}" for rate in line.rates)
+  return line.label, changed, str(line.seeds), *(_spread(line, name) for name in METRICS), firsts
 
 
 def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]) -> str:
@@ -97,8 +187,6 @@ def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]
   return ""
 
 
-def _spread(rates: list[dict], name: str) -> str:
-  values = [100 * rate[name] for rate in rates]
-  if len(values) == 1:
-    return f"{values[0]:.2f}"
-  return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"
+def _spread(line: Line, name: str) -> str:
+  text, std = f"{100 * line.mean(name):.2f}", line.std(name)
+  return text if std is None else f"{text} ± {100 * std:.2f}"

@@ -1,38 +1,35 @@
 """The benchmarks by name."""
 
+import dataclasses
+from types import ModuleType
+
 from vireid_jax.speed import embed, floor, ranking, reranking, step
 from vireid_jax.speed import input as input_benchmark
 
-# name -> (one line of help, function adding flags to a parser, function running it)
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+  """A benchmark.
+
+  Attributes:
+    summary: One line of help.
+    module: Module with `add_arguments(parser)`, `run(options)` -> numbers, and for the numbers
+      `text(numbers)`, `columns(numbers)` and `rows(numbers)`; see `common.formats`.
+  """
+
+  summary: str
+  module: ModuleType
+
+
 BENCHMARKS = {
-  "ranking": (
-    "SYSU-MM01's evaluation at full size, on random features",
-    ranking.add_arguments,
-    ranking.run,
+  "ranking": Benchmark("SYSU-MM01's evaluation at full size, on random features", ranking),
+  "reranking": Benchmark(
+    "SYSU-MM01's re-ranked all-search single-shot evaluation at full size", reranking
   ),
-  "reranking": (
-    "SYSU-MM01's re-ranked all-search single-shot evaluation at full size",
-    reranking.add_arguments,
-    reranking.run,
+  "step": Benchmark("whole training steps of the given configs, in turn, on random images", step),
+  "floor": Benchmark(
+    "operations and bytes of training steps, counted by the compiler without running them", floor
   ),
-  "step": (
-    "whole training steps of the given configs, in turn, on random images",
-    step.add_arguments,
-    step.run,
-  ),
-  "floor": (
-    "operations and bytes of training steps, counted by the compiler without running them",
-    floor.add_arguments,
-    floor.run,
-  ),
-  "embed": (
-    "embedding of random images with the given configs, in turn",
-    embed.add_arguments,
-    embed.run,
-  ),
-  "input": (
-    "filling the image cache, gathering and augmenting batches",
-    input_benchmark.add_arguments,
-    input_benchmark.run,
-  ),
+  "embed": Benchmark("embedding of random images with the given configs, in turn", embed),
+  "input": Benchmark("filling the image cache, gathering and augmenting batches", input_benchmark),
 }

@@ -1,4 +1,4 @@
-"""Times the sides of a benchmark in turn; returns the numbers and prints a table."""
+"""Times the sides of a benchmark in turn, and describes the numbers."""
 
 import argparse
 import os
@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from vireid_jax.common import progress, table
+from vireid_jax.common import formats, progress, table
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.formats import Column
 from vireid_jax.config import arguments
 from vireid_jax.speed import device, setting
 from vireid_jax.speed.turns import Side, ratio, take_turns
@@ -30,6 +31,19 @@ COLUMNS = (
   ("warm-up s", lambda n: f"{n['warm_up_seconds']:,.1f}"),
 )
 FACTS = ("flops", "bytes", "memory_bytes", "compile_seconds")
+# Unit of each number of a side.
+UNITS = {
+  "median_seconds": "seconds",
+  "warm_up_seconds": "seconds",
+  "compile_seconds": "seconds",
+  "floor_seconds": "seconds",
+  "images_per_second": "images_per_second",
+  "flops": "flops",
+  "flops_per_second": "flops_per_second",
+  "share_of_peak": "rate",
+  "bytes": "bytes",
+  "memory_bytes": "bytes",
+}
 
 
 def compare(
@@ -38,7 +52,7 @@ def compare(
   *,
   baseline: str,
 ) -> dict:
-  """Times all configs, the baselines and the device's peaks in turn, and prints a table.
+  """Times all configs, the baselines and the device's peaks in turn.
 
   Args:
     options: Command-line options; see `setting.add_arguments`.
@@ -46,7 +60,7 @@ def compare(
     baseline: Name of the function in `speed.torch_sides` that builds a PyTorch side.
 
   Returns:
-    'device', 'peaks', 'memory', and 'sides' with the output of `_numbers` for each side.
+    'device', 'peaks', 'memory', 'sides' with the output of `_numbers` for each side, and 'units'.
   """
   if options.repeats < 1:
     raise UserError(f"--repeats is {options.repeats}; it must be at least 1")
@@ -60,14 +74,13 @@ def compare(
     "flops_per_second": {name: device.rate(side, "flops") for name, side in products.items()},
     "bytes_per_second": device.rate(copy, "bytes"),
   }
-  numbers = {
+  return {
     "device": str(jax.devices()[0].device_kind),
     "peaks": peaks,
     "memory": device.memory(),
     "sides": {side.name: _numbers(side, sides, peaks) for side in sides},
+    "units": {name: formats.UNITS[unit] for name, unit in UNITS.items()},
   }
-  _print(numbers)
-  return numbers
 
 
 def facts(
@@ -162,23 +175,54 @@ def _numbers(side: Side, sides: Sequence[Side], peaks: dict) -> dict:
   }
 
 
-def _print(numbers: dict) -> None:
-  print(_table(list(numbers["sides"].values())))
-  for name, peak in numbers["peaks"]["flops_per_second"].items():
-    print(f"measured peak, {name} matrix product: {peak / 1e9:,.0f} GFLOP/s")
-  print(f"measured peak, copying: {numbers['peaks']['bytes_per_second'] / 1e9:,.1f} GB/s")
+def text(numbers: dict) -> str:
+  """Describes the numbers of `compare` for a person: a Markdown table, peaks and memory."""
+  peaks = numbers["peaks"]
+  lines = [_table(list(numbers["sides"].values()))]
+  lines += [
+    f"measured peak, {name} matrix product: {peak / 1e9:,.0f} GFLOP/s"
+    for name, peak in peaks["flops_per_second"].items()
+  ]
+  lines.append(f"measured peak, copying: {peaks['bytes_per_second'] / 1e9:,.1f} GB/s")
   shown = [f"{name} {_in_giga(value)} GB" for name, value in numbers["memory"].items()]
-  print(f"peak memory, all sides together: {', '.join(shown)}")
+  return "\n".join([*lines, f"peak memory, all sides together: {', '.join(shown)}"])
+
+
+def columns(numbers: dict) -> list[Column]:
+  """Returns the columns of `rows`."""
+  ratios = [Column(_ratio_name(name), "times") for name in _baseline_names(numbers)]
+  known = [Column(name, unit) for name, unit in UNITS.items()]
+  return [Column("side"), Column("dtype"), Column("images"), *known, *ratios]
+
+
+def rows(numbers: dict) -> list[dict]:
+  """Returns a row per side."""
+  return [
+    {
+      **each,
+      "side": each["name"],
+      **{_ratio_name(name): value for name, value in each["ratios"].items()},
+    }
+    for each in numbers["sides"].values()
+  ]
+
+
+def _baseline_names(numbers: dict) -> list[str]:
+  return list(dict.fromkeys(name for each in numbers["sides"].values() for name in each["ratios"]))
+
+
+def _ratio_name(baseline: str) -> str:
+  return f"{baseline}_times"
 
 
 def _table(numbers: list[dict]) -> str:
   names = list(dict.fromkeys(name for each in numbers for name in each["ratios"]))
   head = [title for title, _ in COLUMNS] + [f"times {name}" for name in names]
-  rows = []
+  cells = []
   for each in numbers:
     ratios = [_show(each["ratios"].get(name), ".2f") for name in names]
-    rows.append([read(each) for _, read in COLUMNS] + ratios)
-  return table.markdown(head, rows, "l" + "r" * (len(head) - 1))
+    cells.append([read(each) for _, read in COLUMNS] + ratios)
+  return table.markdown(head, cells, "l" + "r" * (len(head) - 1))
 
 
 def _in_giga(value: float | None) -> str:

@@ -1,13 +1,21 @@
-"""Table of the methods' costs: parameters and operations."""
+"""Tables of the methods' costs: parameters and operations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vireid_jax import config as config_lib
 from vireid_jax.common import table as table_lib
+from vireid_jax.common.formats import Column
 from vireid_jax.config import checks
 from vireid_jax.config.parts import make_method
 from vireid_jax.models.numerics import PORTABLE
 from vireid_jax.speed.count import Cost, measure
+
+COLUMNS = (
+  Column("config"),
+  Column("parameters_training"),
+  Column("parameters_test"),
+  Column("flops_per_image", "flops"),
+)
 
 
 def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
@@ -19,11 +27,23 @@ def cost_of(path: str, classes: int, overrides: Sequence[str] = ()) -> Cost:
   return measure(method, tuple(config.data.image_size))
 
 
-def table(paths: Sequence[str], classes: int, overrides: Sequence[str] = ()) -> str:
-  """Returns a Markdown table with a row per config, in millions and GFLOPs."""
+def table(costs: Mapping[str, Cost]) -> str:
+  """Returns a Markdown table of costs by config, in millions and GFLOPs."""
   head = ("config", "parameters, training", "parameters, test", "GFLOPs per image, test")
-  rows = [_row(path, cost_of(path, classes, overrides)) for path in paths]
-  return table_lib.markdown(head, rows, "lrrr")
+  return table_lib.markdown(head, [_row(path, cost) for path, cost in costs.items()], "lrrr")
+
+
+def rows(costs: Mapping[str, Cost]) -> list[dict]:
+  """Returns the values of `COLUMNS` for each config."""
+  return [
+    {
+      "config": path,
+      "parameters_training": cost.trained,
+      "parameters_test": cost.used,
+      "flops_per_image": cost.operations,
+    }
+    for path, cost in costs.items()
+  ]
 
 
 def _row(path: str, cost: Cost) -> tuple[str, ...]:

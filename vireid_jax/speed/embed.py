@@ -18,6 +18,9 @@ from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
 from vireid_jax.training import first_state
 
+# How `benchmark` describes the numbers.
+text, columns, rows = comparison.text, comparison.columns, comparison.rows
+
 MODALITY = MODALITIES[0]  # both modalities cost the same
 
 
@@ -28,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Compiles the embedding of each config, times them in turn, and prints a table.
+  """Compiles the embedding of each config, and times them in turn.
 
   Returns:
     The numbers from `comparison.compare`.

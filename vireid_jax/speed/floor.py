@@ -12,6 +12,7 @@ import jax
 
 from vireid_jax.common import progress, table
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.formats import Column
 from vireid_jax.config import arguments
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.speed import setting, step
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Counts the step of each config and prints a table.
+  """Counts the step of each config.
 
   Returns:
     For each config 'images' per step, 'flops' and 'bytes' per image (None if not counted), and
@@ -55,7 +56,6 @@ def run(options: argparse.Namespace) -> dict:
       device: found["images"] * floor(found["flops"], found["bytes"], *peak)
       for device, peak in (peaks | PUBLISHED).items()
     }
-  print(_table(numbers))
   return numbers
 
 
@@ -83,13 +83,43 @@ def count(path: str, options: argparse.Namespace) -> dict:
   return {"images": images, "flops": lowered.cost_analysis()["flops"] / images, "bytes": moved}
 
 
-def _table(numbers: dict[str, dict]) -> str:
-  devices = list(next(iter(numbers.values()))["floor_seconds"])
+def text(numbers: dict[str, dict]) -> str:
+  """Describes the numbers for a person, as a Markdown table."""
+  devices = _devices(numbers)
   floors = [f"floor of a step, ms: {device}" for device in devices]
   head = ["config", "images", "GFLOP per image", "GB moved per image", *floors]
-  rows = []
+  cells = []
   for path, found in numbers.items():
     moved = "-" if found["bytes"] is None else f"{found['bytes'] / 1e9:.2f}"
     times = [f"{1e3 * found['floor_seconds'][device]:,.2f}" for device in devices]
-    rows.append([path, str(found["images"]), f"{found['flops'] / 1e9:.1f}", moved, *times])
-  return table.markdown(head, rows, "l" + "r" * (len(head) - 1))
+    cells.append([path, str(found["images"]), f"{found['flops'] / 1e9:.1f}", moved, *times])
+  return table.markdown(head, cells, "l" + "r" * (len(head) - 1))
+
+
+def columns(numbers: dict[str, dict]) -> list[Column]:
+  """Returns the columns of `rows`."""
+  counted = [Column("flops_per_image", "flops"), Column("bytes_per_image", "bytes")]
+  floors = [Column(_floor_name(device), "seconds") for device in _devices(numbers)]
+  return [Column("config"), Column("images"), *counted, *floors]
+
+
+def rows(numbers: dict[str, dict]) -> list[dict]:
+  """Returns a row per config."""
+  return [
+    {
+      "config": path,
+      "images": found["images"],
+      "flops_per_image": found["flops"],
+      "bytes_per_image": found["bytes"],
+      **{_floor_name(device): value for device, value in found["floor_seconds"].items()},
+    }
+    for path, found in numbers.items()
+  ]
+
+
+def _devices(numbers: dict[str, dict]) -> list[str]:
+  return list(next(iter(numbers.values()))["floor_seconds"])
+
+
+def _floor_name(device: str) -> str:
+  return f"floor_{device.lower().replace(' ', '_')}_seconds"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vireid_jax.common import progress, table
+from vireid_jax.common.formats import Column
 from vireid_jax.common.records import VISIBLE, Records
 from vireid_jax.data.prepared.source import ImageSet
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Measures images per second, and prints the best and the median of the repeats.
+  """Measures images per second.
 
   Returns:
     Images per second of 'fill': decoding JPEG images of the final size into the cache; 'gather':
@@ -44,10 +45,39 @@ def run(options: argparse.Namespace) -> dict:
   sides, rates = _sides(images, options), {}
   for name, side in progress.tracked(list(sides.items()) * options.repeats, "timing"):
     rates.setdefault(name, []).append(_rate(side, options.seconds))
-  print(f"{options.size[0]}x{options.size[1]}, batches of {options.batch}, images per second:")
-  rows = [(name, f"{max(x):,.0f}", f"{np.median(x):,.0f}") for name, x in rates.items()]
-  print(table.plain(("", "best", "median"), rows, "lrr", indent="  "))
-  return {"images_per_second": rates, "images": options.images, "batch": options.batch}
+  counts = {"images": options.images, "batch": options.batch, "size": list(options.size)}
+  return {"images_per_second": rates, **counts}
+
+
+def text(numbers: dict) -> str:
+  """Describes the best and the median of the repeats for a person."""
+  height, width = numbers["size"]
+  cells = [
+    (name, f"{max(x):,.0f}", f"{np.median(x):,.0f}")
+    for name, x in numbers["images_per_second"].items()
+  ]
+  drawn = table.plain(("", "best", "median"), cells, "lrr", indent="  ")
+  return f"{height}x{width}, batches of {numbers['batch']}, images per second:\n{drawn}"
+
+
+def columns(numbers: dict) -> list[Column]:
+  """Returns the columns of `rows`."""
+  del numbers
+  rates = (Column(f"{name}_images_per_second", "images_per_second") for name in ("best", "median"))
+  return [Column("side"), Column("images"), Column("batch"), *rates]
+
+
+def rows(numbers: dict) -> list[dict]:
+  """Returns a row per side."""
+  return [
+    {
+      **numbers,
+      "side": side,
+      "best_images_per_second": max(rates),
+      "median_images_per_second": float(np.median(rates)),
+    }
+    for side, rates in numbers["images_per_second"].items()
+  ]
 
 
 def _sides(images: ImageSet, options: argparse.Namespace) -> dict[str, Callable[[], int]]:

@@ -8,11 +8,18 @@ import numpy as np
 
 from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.formats import Column
 from vireid_jax.common.records import INFRARED, VISIBLE, Records
 from vireid_jax.evaluators.protocols import sysu_mm01
 
 IMAGES_PER_CAMERA = (1374, 1565, 1883, 1918, 1918, 1920)
 IDENTITIES_PER_CAMERA = (56, 56, 93, 94, 95, 96)
+# Units of the numbers of `run`.
+UNITS = {
+  "seconds": "seconds",
+  "peak_memory_gb": "gigabytes",
+  "largest_difference": "rate in [0, 1]",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -26,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Times all settings and features, including similarities, and prints each repeat.
+  """Times all settings and features, including similarities.
 
   Args:
     options: Parsed flags of `add_arguments`.
@@ -55,14 +62,52 @@ def run(options: argparse.Namespace) -> dict:
     **vars(options),
     "seconds": seconds,
     "peak_memory_gb": memory,
+    "units": UNITS,
   }
-  for name in ("run", "json", "benchmark"):
+  for name in ("json", "benchmark", "format"):
     numbers.pop(name, None)
   if options.reference:
     pairs = zip(*found.values(), strict=True)
     numbers["largest_difference"] = max(_largest_difference(*pair) for pair in pairs)
-  _print(numbers)
   return numbers
+
+
+def text(numbers: dict) -> str:
+  """Describes the numbers for a person."""
+  lines = [
+    f"{numbers['queries']} queries, {numbers['visible_images']} visible images, "
+    f"{numbers['features']} features of {numbers['dimension']} numbers, 4 settings, "
+    f"{numbers['trials']} trials, similarities included",
+    f"peak memory {numbers['peak_memory_gb']:.2f} GB",
+  ]
+  for name, seconds in numbers["seconds"].items():
+    each = ", ".join(f"{value:.2f}" for value in seconds)
+    lines.append(f"{name}: best {min(seconds):.2f} s of {each}")
+  if "largest_difference" in numbers:
+    lines.append(f"largest difference of a rate: {numbers['largest_difference']:.1e}")
+  return "\n".join(lines)
+
+
+def columns(numbers: dict) -> list[Column]:
+  """Returns the columns of `rows`."""
+  del numbers
+  names = ("queries", "visible_images", "features", "dimension", "trials", "repeats")
+  return [
+    Column("side"),
+    Column("best_seconds", "seconds"),
+    *map(Column, names),
+    Column("peak_memory", "bytes"),
+    Column("largest_difference", "rate"),
+  ]
+
+
+def rows(numbers: dict) -> list[dict]:
+  """Returns a row per side."""
+  memory = {"peak_memory": round(1e9 * numbers["peak_memory_gb"])}
+  return [
+    {**numbers, **memory, "side": side, "best_seconds": min(seconds)}
+    for side, seconds in numbers["seconds"].items()
+  ]
 
 
 def peak_memory_gb() -> float:
@@ -136,17 +181,3 @@ def _largest_difference(ours, theirs):
     for setting, means in ours.items()
     for name, value in means.items()
   )
-
-
-def _print(numbers):
-  print(
-    f"{numbers['queries']} queries, {numbers['visible_images']} visible images, "
-    f"{numbers['features']} features of {numbers['dimension']} numbers, 4 settings, "
-    f"{numbers['trials']} trials, similarities included"
-  )
-  print(f"peak memory {numbers['peak_memory_gb']:.2f} GB")
-  for name, seconds in numbers["seconds"].items():
-    each = ", ".join(f"{value:.2f}" for value in seconds)
-    print(f"{name}: best {min(seconds):.2f} s of {each}")
-  if "largest_difference" in numbers:
-    print(f"largest difference of a rate: {numbers['largest_difference']:.1e}")

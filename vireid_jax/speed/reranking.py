@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.formats import Column
 from vireid_jax.common.records import INFRARED, Records
 from vireid_jax.evaluators import reranking
 from vireid_jax.evaluators.protocols import sysu_mm01
@@ -56,12 +57,48 @@ def run(options: argparse.Namespace) -> dict:
     "trials": options.trials,
     "seconds": round(time.perf_counter() - start, 2),
     "peak_memory_gb": ranking.peak_memory_gb(),
+    "units": {**ranking.UNITS, "plain_seconds_per_trial": "seconds"},
   }
   if options.reference_trials:
     (result,) = found.values()
     numbers |= _reference(features, records, options.reference_trials, result)
-  _print(numbers)
   return numbers
+
+
+def text(numbers: dict) -> str:
+  """Describes the numbers for a person."""
+  lines = [
+    f"re-ranking, all-search single-shot, {numbers['queries']} queries, {numbers['trials']} "
+    f"trials: {numbers['seconds']:.2f} s, peak memory {numbers['peak_memory_gb']:.2f} GB"
+  ]
+  if "plain_seconds_per_trial" in numbers:
+    lines.append(
+      f"plain loop: {numbers['plain_seconds_per_trial']:.2f} s for one trial; largest difference "
+      f"of mAP: {numbers['largest_difference']:.1e}"
+    )
+  return "\n".join(lines)
+
+
+def columns(numbers: dict) -> list[Column]:
+  """Returns the columns of `rows`."""
+  del numbers
+  return [
+    Column("side"),
+    Column("trial_seconds", "seconds"),
+    Column("queries"),
+    Column("trials"),
+    Column("peak_memory", "bytes"),
+    Column("largest_difference", "rate"),
+  ]
+
+
+def rows(numbers: dict) -> list[dict]:
+  """Returns a row per side, with the seconds of one trial."""
+  shared = {**numbers, "peak_memory": round(1e9 * numbers["peak_memory_gb"])}
+  seconds = {"vireid_jax": numbers["seconds"] / numbers["trials"]}
+  if "plain_seconds_per_trial" in numbers:
+    seconds["plain loop"] = numbers["plain_seconds_per_trial"]
+  return [{**shared, "side": side, "trial_seconds": each} for side, each in seconds.items()]
 
 
 def draw_features(records: Records, options) -> np.ndarray:
@@ -146,15 +183,3 @@ def _expanded(ranked, image, k1):
 def _reciprocal(ranked, image, k):
   near = ranked[image, : k + 1]
   return near[(ranked[near, : k + 1] == image).any(axis=1)]
-
-
-def _print(numbers):
-  print(
-    f"re-ranking, all-search single-shot, {numbers['queries']} queries, {numbers['trials']} "
-    f"trials: {numbers['seconds']:.2f} s, peak memory {numbers['peak_memory_gb']:.2f} GB"
-  )
-  if "plain_seconds_per_trial" in numbers:
-    print(
-      f"plain loop: {numbers['plain_seconds_per_trial']:.2f} s for one trial; largest difference "
-      f"of mAP: {numbers['largest_difference']:.1e}"
-    )

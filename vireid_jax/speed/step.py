@@ -11,6 +11,9 @@ from vireid_jax.speed import comparison, setting
 from vireid_jax.speed.turns import Side
 from vireid_jax.training import first_state
 
+# How `benchmark` describes the numbers.
+text, columns, rows = comparison.text, comparison.columns, comparison.rows
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of the benchmark."""
@@ -19,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict:
-  """Compiles the step of each config, times them in turn, and prints a table.
+  """Compiles the step of each config, and times them in turn.
 
   Returns:
     The numbers from `comparison.compare`.
