@@ -39,7 +39,8 @@ def notebook_page(notebook):
 def _output(output):
   if "image/jpeg" in output.get("data", ()):
     encoded = "".join(output["data"]["image/jpeg"].split())
-    return f"![output of this cell](data:image/jpeg;base64,{encoded})"
+    # As HTML: a Markdown link would lose one of two slashes.
+    return f'<img alt="output of this cell" src="data:image/jpeg;base64,{encoded}">'
   text = output.get("text") or output.get("data", {}).get("text/plain", "")
   return f"```text\n{''.join(text)}\n```"
 
