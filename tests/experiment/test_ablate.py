@@ -84,6 +84,31 @@ def test_rows_run_over_seeds_and_are_tabled_with_their_overrides(tmp_path, monke
   assert (tmp_path / "table.md").read_text() in printed
 
 
+def test_a_run_that_flips_is_tabled_by_its_own_record(tmp_path, monkeypatch, capsys):
+  def run(command, cores, log):
+    assert Runs()(command, cores, log) == 0
+    options = dict(word.removeprefix("--").split("=", 1) for word in command[3:])
+    folder = pathlib.Path(options["workdir"])
+    plain = folder / "eval" / "step_0000350.json"
+    flipped = plain.with_name("step_0000350.flip.json")
+    if folder.parent.name == "full":  # evaluated with plain features too, but not by itself
+      record = json.loads(plain.read_text())
+      record["results"]["all/1-shot"]["trials"] = [dict.fromkeys(METRICS, 0.9)]
+      flipped.write_text(json.dumps(record))
+    else:
+      plain.rename(flipped)
+    (folder / "evaluated.json").write_text(json.dumps({"record": f"eval/{flipped.name}"}))
+    return 0
+
+  monkeypatch.setattr(ablation, "_spawn", run)
+  assert call(tmp_path, "base", "full") == 0
+  printed = capsys.readouterr().out
+  assert "test, all/1-shot [flip]" in printed
+  _, base, full = cells(printed)
+  assert base[3] == "12.00 ± 2.83"
+  assert full[3] == "90.00 ± 0.00"
+
+
 def test_other_formats_have_the_same_numbers_and_nothing_else(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(ablation, "_spawn", Runs(fail={("full", 1)}))
   assert call(tmp_path, "base", "full", common=["--format=json"]) == 1

@@ -1,6 +1,7 @@
 """Table of an ablation: a row per variant, averaged over seeds, with its differences."""
 
 import dataclasses
+import json
 import pathlib
 import statistics
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from vireid_jax.common import formats, table
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.formats import Column
-from vireid_jax.common.workdir_files import EVALUATIONS, seed_folder
+from vireid_jax.common.workdir_files import EVALUATED, EVALUATIONS, seed_folder
 from vireid_jax.config import differences
 from vireid_jax.report import records
 
@@ -117,18 +118,28 @@ def read(
   what = _what(some)
   lines = [_line(label, runs, setting, what, reference) for label, runs in found.items()]
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
-  title = f"{some.stored['dataset']}{synthetic}, {some.stored['split']}, {setting}"
+  how = f" [{records.suffix(some)}]" if records.suffix(some) else ""
+  title = f"{some.stored['dataset']}{synthetic}, {some.stored['split']}, {setting}{how}"
   return Ablation(title, setting, lines)
 
 
 def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:
-  """Reads the plain record of the last evaluated step of each seed."""
+  """Reads the record of each seed's last evaluation."""
   found = []
   for workdir in (folder / seed_folder(seed) for seed in seeds):
     # `find` would search a workdir without records for other workdirs.
     runs = records.find(str(workdir)) if (workdir / EVALUATIONS).is_dir() else []
-    found += [run for run in runs if not records.suffix(run)][:1]
+    own = [run for run in runs if run.path == _own_record(workdir)]
+    found += own or sorted(runs, key=records.suffix)[:1]
   return found
+
+
+def _own_record(workdir: pathlib.Path) -> pathlib.Path | None:
+  """Returns the record that the run's own settings made, which may be `flip`; None if unknown."""
+  try:
+    return workdir / json.loads((workdir / EVALUATED).read_text(encoding="utf-8"))["record"]
+  except (OSError, ValueError, KeyError, TypeError):
+    return None
 
 
 def _what(run: records.Run) -> tuple[str, str]:
