@@ -2,8 +2,8 @@
 
   python -m vireid_jax.main --config configs/agw_synthetic.py
 
-No data to ask for. Expected all-search single-shot rank-1: 17.8 % (seed 0, docs/results.md).
-Its numbers say nothing about real images.
+No data to ask for. Expected all-search single-shot rank-1: 15 to 18 % (docs/results.md). Its
+numbers say nothing about real images.
 """
 
 from vireid_jax import config as config_lib

@@ -32,6 +32,16 @@ def test_the_leaderboard_has_the_numbers_of_the_ablations(name):
   assert f"\n{row[0]} steps of 64 images" in section(name)
 
 
+@pytest.mark.parametrize(
+  "name, base", [("agw", "base"), ("caj", "base"), ("dns", "strong"), ("deen", "base")]
+)
+def test_the_leaderboard_has_the_numbers_of_the_common_frame(name, base):
+  row = {cells[0]: cells[1:] for cells in table(section("Leaderboard"))}[f"`{name}_synthetic.py`"]
+  rows = {(cells[0], cells[1]): cells[3:] for cells in table(section("CAJ, DNS and DEEN"))}
+  rank_1, _, *others, _ = rows[f"`{name}`", "`full`"]
+  assert row == ["350", rank_1, *others, rows[f"`{name}`", f"`{base}`"][0]]
+
+
 def test_rows_of_the_model_zoo_are_complete():
   rows = table(PAGES["model_zoo.md"])
   assert bool(rows) != ("**There are none for real data yet.**" in PAGES["model_zoo.md"])
