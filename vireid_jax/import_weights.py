@@ -18,7 +18,17 @@ from vireid_jax.common.errors import UserError, printable
 from vireid_jax.experiment.imported import import_weights
 from vireid_jax.models import convert
 
-UNUSED = ("coordinator_address", "html", "mode", "num_processes", "process_id", "step", "verbose")
+UNUSED = (
+  "all",
+  "format",
+  "coordinator_address",
+  "html",
+  "mode",
+  "num_processes",
+  "process_id",
+  "step",
+  "verbose",
+)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Weights file or hub name.")
 
 

@@ -38,6 +38,8 @@ def main(argv: list[str]) -> int:
     else:
       modes.write_page(items, run_flags.HTML.value)
     return 0
+  if run_flags.FORMAT.value is not None or run_flags.ALL.value:
+    raise UserError(f"--format and --all are for --mode=report; --mode is {run_flags.MODE.value}")
   if run_flags.HTML.value is not None:
     raise UserError(f"--html is for --mode=report; --mode is {run_flags.MODE.value}")
   if run_flags.MODE.value == "evaluate":

@@ -51,4 +51,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-  run_flags.run(main, unused=("html", "verbose"))
+  run_flags.run(main, unused=("all", "format", "html", "verbose"))

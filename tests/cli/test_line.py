@@ -21,7 +21,7 @@ RUN = f"config workdir {PROCESSES}"
 OPTIONS = {
   "train": f"{RUN} print_config verbose",
   "evaluate": f"{RUN} step verbose",
-  "report": f"{RUN} html step",
+  "report": f"{RUN} all format html step",
   "prepare": "manual_dir data_dir skip_corrupt overwrite",
   "embed": "checkpoint step images modality out raw batch format",
   "search": (

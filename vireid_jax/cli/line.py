@@ -31,8 +31,12 @@ class Command:
 
 
 COMMANDS = {
-  "train": Command("main", "train and evaluate a config", "train", ("html", "step")),
-  "evaluate": Command("main", "evaluate a checkpoint again", "evaluate", ("html", "print_config")),
+  "train": Command(
+    "main", "train and evaluate a config", "train", ("all", "format", "html", "step")
+  ),
+  "evaluate": Command(
+    "main", "evaluate a checkpoint again", "evaluate", ("all", "format", "html", "print_config")
+  ),
   "report": Command(
     "main",
     "print tables of runs; with --html write a page with figures",

@@ -4,9 +4,18 @@ import sys
 from collections.abc import Callable
 
 from vireid_jax import config as config_lib
-from vireid_jax.cli import config_flag
-from vireid_jax.cli.run_flags import STEP, VERBOSE, prepare_devices, read_config, require, workdir
-from vireid_jax.common import files, interrupts, progress
+from vireid_jax.cli import config_flag, output
+from vireid_jax.cli.run_flags import (
+  ALL,
+  FORMAT,
+  STEP,
+  VERBOSE,
+  prepare_devices,
+  read_config,
+  require,
+  workdir,
+)
+from vireid_jax.common import files, formats, interrupts, progress
 from vireid_jax.common.errors import printable
 
 
@@ -45,11 +54,12 @@ def evaluate_checkpoint() -> int:
 
 
 def print_report(items: list[str]) -> None:
-  """Prints the tables of runs; see `report.render`."""
+  """Prints the tables of runs; see `report.written`."""
   from vireid_jax import report
 
-  with progress.show("report"):
-    text = report.render(items, step=STEP.value)
+  form = FORMAT.value or formats.TABLE
+  with output.reserved(form), progress.show("report"):
+    text = report.written(items, form, everything=ALL.value, step=STEP.value)
   print(text)
 
 

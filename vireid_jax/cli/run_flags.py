@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from vireid_jax import config as config_lib
 from vireid_jax.cli import app as app_lib
 from vireid_jax.cli import config_flag, names
-from vireid_jax.common import files
+from vireid_jax.common import files, formats
 from vireid_jax.common.errors import UserError
 
 HELP = {"-h", "-help", "--help", "--helpfull", "--helpshort"}
@@ -29,6 +29,10 @@ WORKDIR = flags.DEFINE_string(
 MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint to evaluate; default the latest.")
 VERBOSE = flags.DEFINE_bool("verbose", False, "Print all ranks and counts of an evaluation.")
+FORMAT = flags.DEFINE_enum(
+  "format", None, formats.PAPER_FORMATS, "For a report: format of the tables; default table."
+)
+ALL = flags.DEFINE_bool("all", False, "For a report: print all settings, not one per run.")
 # Boolean for the parser, so that it may be given without a value, which is then 'true'.
 HTML = flags.DEFINE_flag(
   flags.Flag(

@@ -1,6 +1,7 @@
 """Tables from the JSON records of evaluations."""
 
-from vireid_jax.report import layout, records, tables, thresholds
+from vireid_jax.common import formats
+from vireid_jax.report import headline, layout, records, tables, thresholds
 
 
 def render(items: list[str], *, step: int | None = None) -> str:
@@ -23,3 +24,28 @@ def render(items: list[str], *, step: int | None = None) -> str:
   sections += [layout.latex(table) for table in found]
   sections += [layout.notes(records.skipped(items, step=step) + tables.absent(items, step=step))]
   return "\n".join(filter(None, sections))
+
+
+def written(
+  items: list[str], form: str, *, everything: bool = False, step: int | None = None
+) -> str:
+  """Renders the records of some runs in a format.
+
+  Args:
+    items: As of `render`.
+    form: One of `formats.PAPER_FORMATS`. Rates are in percent, in CSV and JSON in [0, 1].
+    everything: With 'table', also print what `render` returns.
+    step: Step of the checkpoints; None for the latest of each run.
+  """
+  found = tables.build(items, step=step)
+  notes = records.skipped(items, step=step) + tables.absent(items, step=step)
+  if form in (formats.CSV, formats.JSON):
+    rows = headline.rows(found)
+    return formats.written(form, "report", headline.COLUMNS, rows, notes=notes)
+  if form in (formats.MARKDOWN, formats.LATEX):
+    return "\n".join(getattr(layout, form)(table) for table in found)
+  text = headline.render(items, found, step=step)
+  if everything or not text:
+    return "\n\n".join(filter(None, (text, render(items, step=step))))
+  note = f"percent; --all prints all settings and notes ({len(notes)}), --format csv or json rates"
+  return f"{text}\n\n{note}"
