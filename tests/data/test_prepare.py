@@ -9,6 +9,7 @@ import sys
 import owner_trees
 import pytest
 
+from vireid_jax import config as config_lib
 from vireid_jax import prepare
 from vireid_jax.common.errors import UserError
 from vireid_jax.data import preparing, synthetic
@@ -118,6 +119,7 @@ def test_an_interruption_leaves_nothing_that_looks_complete(tree, data, monkeypa
 
 KILLED = """
 import os, sys
+from vireid_jax import config as config_lib
 from vireid_jax import prepare
 from vireid_jax.data import preparing
 builder_class, _ = preparing.find_builder("regdb")
@@ -196,11 +198,16 @@ def test_a_place_that_cannot_be_written_is_refused(tree, tmp_path):
     preparing.prepare("regdb", data_dir=tmp_path / "file", manual_dir=tree)
 
 
-@pytest.mark.parametrize("name", ["sysu_mm01", "regdb", "llcm", "own", "vireid_synthetic/quick"])
-def test_the_next_step_names_a_config_that_exists(name, tmp_path):
+RENDERED = [f"vireid_synthetic/{preset}" for preset in synthetic.PRESETS]
+
+
+@pytest.mark.parametrize("name", ["sysu_mm01", "regdb", "llcm", "own", *RENDERED])
+def test_the_next_step_trains_on_what_was_prepared(name, tmp_path):
   command = preparing._train_command(name, tmp_path)
   (config,) = re.findall(r"--config (\S+)", command)
-  assert (pathlib.Path(__file__).parents[2] / config).is_file()
+  overrides = re.findall(r"--config\.\S+", command)
+  path = pathlib.Path(__file__).parents[2] / config
+  assert config_lib.load(str(path), overrides).data.name == name
 
 
 def test_warnings_and_counts_are_shown_for_a_real_tree(tmp_path, data, capsys):

@@ -20,6 +20,7 @@ from vireid_jax.data.layout import common, summary, verify
 from vireid_jax.data.prepared import location
 
 SYNTHETIC = "vireid_synthetic"
+QUICK = "quick"  # the preset that the configs for rendered data read
 INCOMPLETE = ".incomplete-"  # prefix of a folder in which a data set is being written
 
 
@@ -235,10 +236,15 @@ def _say(text: str) -> None:
 
 
 def _train_command(name: str, data_dir: pathlib.Path) -> str:
-  name = name.split("/")[0]
+  base, _, preset = name.partition("/")
   files = {"sysu_mm01": "mun_sysu", SYNTHETIC: "mun_synthetic", "own": "agw_own"}
-  config = files.get(name, f"mun_{name}")
-  words = ("--config", f"configs/{config}.py", "--workdir", f"runs/{config}")
+  config = files.get(base, f"mun_{base}")
+  variant, run, overrides = "", config, ()
+  if preset == "smoke":  # the variant that reads it, which has few people in a batch
+    variant, run = ":smoke", f"{config}-smoke"
+  elif preset and preset != QUICK:
+    run, overrides = f"{config}-{preset}", (f"--config.data.name={name}",)
+  words = ("--config", f"configs/{config}.py{variant}", "--workdir", f"runs/{run}", *overrides)
   command = hints.command("train", *words)
   if data_dir == location.default_data_dir().absolute():
     return command
