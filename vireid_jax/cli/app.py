@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from vireid_jax.cli import names
-from vireid_jax.common import files, interrupts, progress
+from vireid_jax.common import files, interrupts, progress, remote
 from vireid_jax.common.errors import UserError, nearest, printable
 
 EXIT_ERROR = 1
@@ -43,6 +43,8 @@ class Parser(argparse.ArgumentParser):
     if "--config" in self._option_string_actions:
       first, overrides = names.split_overrides(first)
     first = [names.spelled(word, self._option_string_actions) for word in first]
+    for word in first:
+      _refuse_remote(word)
     parsed, unknown = super().parse_known_args(first + rest, namespace)
     if "--config" in self._option_string_actions:
       parsed.overrides = [names.underscored(word) for word in overrides]
@@ -57,6 +59,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"unknown option {name}; {nearest(name, self._option_string_actions)}")
       raise UserError(f"unexpected argument {word!r}; {self.prog} --help lists what is allowed")
     return parsed
+
+
+def _refuse_remote(word: str) -> None:
+  """Raises UserError for an argument or option that is a place in a bucket or on a server."""
+  option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+  if not value.startswith(f"{remote.HUB}:"):
+    remote.refuse(value, f"{option}{equals}")
 
 
 def path(text: str) -> str:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from vireid_jax.common import cleanup
+from vireid_jax.common import cleanup, remote
 from vireid_jax.common.errors import UserError, printable
 
 REASONS = {
@@ -115,6 +115,7 @@ def folder_named(text: str, option: str) -> pathlib.Path:
   """
   if not text.strip():
     raise UserError(f"{option} is empty; name a folder, or '.' for the current one")
+  remote.refuse(text, f"{option}=")
   try:
     path = pathlib.Path(text).expanduser()
   except RuntimeError:  # ~somebody

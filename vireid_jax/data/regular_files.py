@@ -6,6 +6,7 @@ import pathlib
 import stat
 from typing import BinaryIO
 
+from vireid_jax.common import remote
 from vireid_jax.common.errors import UserError, printable
 
 _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -15,8 +16,9 @@ def expanded(path: str | os.PathLike) -> pathlib.Path:
   """Returns a path with ~ replaced by the home folder.
 
   Raises:
-    UserError: The path is the home of an unknown user.
+    UserError: The path is the home of an unknown user, or not of this machine.
   """
+  remote.refuse(os.fspath(path), "")
   try:
     return pathlib.Path(path).expanduser()
   except RuntimeError as error:

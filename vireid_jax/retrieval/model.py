@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from vireid_jax.common import progress as progress_lib
+from vireid_jax.common import remote
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.similarity import l2_normalize
@@ -223,6 +224,7 @@ def load(
   batch: int = BATCH,
 ) -> Model:
   """Loads a checkpoint or an export; see `vireid_jax.load`."""
+  remote.refuse(os.fspath(checkpoint), "")
   folder = pathlib.Path(checkpoint).expanduser()
   trained = (
     open_export(folder, step=step, normalize=normalize)
