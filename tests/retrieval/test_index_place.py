@@ -42,13 +42,13 @@ def test_the_cache_keeps_one_index_per_gallery_modality_and_checkpoint(cache, ga
 
 def test_a_named_folder_is_used_in_place_of_the_cache(cache, gallery, tmp_path):
   for given in (tmp_path / "new", tmp_path / "photos"):
-    index_place.check(str(given), 2)
+    index_place.check(str(given), ["a", "b"])
     assert index_place.find(str(given), gallery, KEY, "visible")[0].parent == given
 
 
 def test_a_named_file_is_used_unless_it_is_another_checkpoint_s(gallery, tmp_path):
   given = tmp_path / "my.npz"
-  index_place.check(str(given), 1)
+  index_place.check(str(given), ["a"])
   assert index_place.find(str(given), gallery, KEY, "visible") == (given, "")
   save(given)
   before = given.read_bytes()
@@ -64,7 +64,7 @@ def test_one_file_for_several_galleries_is_refused(tmp_path):
   with pytest.raises(
     UserError, match=r"--index=.*my.npz is one file, but there are 2 galleries; n"
   ):
-    index_place.check(str(tmp_path / "my.npz"), 2)
+    index_place.check(str(tmp_path / "my.npz"), ["a", "b"])
 
 
 def test_the_index_of_an_earlier_version_is_taken_over(cache, gallery):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
@@ -21,25 +22,30 @@ def cache_folder() -> pathlib.Path:
   return regular_files.expanded(cache) / "vireid_jax" / "index"
 
 
-def check(given: str | None, galleries: int) -> None:
+def check(given: str | None, galleries: Sequence[str]) -> None:
   """Checks the option --index before minutes of work.
 
   Args:
     given: Value of the option; None for the cache folder.
-    galleries: Number of galleries.
+    galleries: Folders of pictures.
 
   Raises:
-    UserError: It cannot be written, or is one file for several galleries.
+    UserError: It cannot be written, is a gallery, or is one file for several galleries.
   """
   path = cache_folder() if given is None else regular_files.expanded(given)
   if _is_folder(path):
+    if path.resolve() in {regular_files.expanded(place).resolve() for place in galleries}:
+      raise UserError(
+        f"--index={printable(str(path))} is the folder of the pictures; name another folder, or "
+        "leave it out to keep indexes in the cache folder"
+      )
     files.check_writable(path, "--index")
     return
   files.check_file(path, "--index")
-  if galleries > 1:
+  if len(galleries) > 1:
     raise UserError(
-      f"--index={printable(str(path))} is one file, but there are {galleries} galleries; name a "
-      "folder, which keeps an index per gallery"
+      f"--index={printable(str(path))} is one file, but there are {len(galleries)} galleries; name "
+      "a folder, which keeps an index per gallery"
     )
 
 

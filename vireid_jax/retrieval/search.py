@@ -34,7 +34,7 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
   _check(options)
   exclude = exclusion.parse(options.exclude, options.cameras)
   places = gallery.check(options.gallery)
-  index_place.check(options.index, len(places))
+  index_place.check(options.index, places)
   model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
   pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
   print("\n".join(pictures.notes))
