@@ -60,6 +60,7 @@ def test_the_way_a_command_was_run_is_said(how, arguments):
 MODES = [("main", f"--mode={mode}") for mode in ("train", "evaluate", "report")]
 
 
+@pytest.mark.slow
 def test_the_fast_ones_run_as_they_are_written(tmp_path):
   (tmp_path / "configs").symlink_to(config_files.FOLDER)
   Image.new("RGB", (48, 96), (90, 60, 30)).save(tmp_path / "photo.jpg")

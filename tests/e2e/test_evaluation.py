@@ -137,8 +137,13 @@ def test_report_from_the_command_line(trained, capsys):
   arguments = ("--mode=report", f"--workdir={trained}/seed_0,{trained}/seed_1", "--step=6")
   with command_lines.parsed(*arguments) as main:
     assert main.main(["main"]) == 0
-  expected = report.render([f"{trained}/seed_0", f"{trained}/seed_1"], step=6)
-  assert capsys.readouterr().out == expected + "\n"
+  items = [f"{trained}/seed_0", f"{trained}/seed_1"]
+  assert capsys.readouterr().out == report.written(items, "table", step=6) + "\n"
+  with command_lines.parsed(*arguments, "--all") as main:
+    assert main.main(["main"]) == 0
+  printed = capsys.readouterr().out
+  assert printed == report.written(items, "table", everything=True, step=6) + "\n"
+  assert report.render(items, step=6) in printed
 
 
 def test_mixed_galleries_alone_take_no_reranking(data_dir):

@@ -37,7 +37,7 @@ def test_any_value_of_any_key_passes_or_is_explained(method):
   name = f"{method}_{DATASETS[method]}"
   found = {"refused": 0, "passed": 0}
   for key, value in odd_values.draws(
-    keys(config_files.load(name)), seed=hash_of(method), count=300
+    keys(config_files.load(name)), seed=hash_of(method), count=400
   ):
     config = config_files.load(name, "smoke")
     odd_values.put(config, key, value)

@@ -129,7 +129,10 @@ def test_a_mismatch_that_is_asked_for_is_named_everywhere(trained, capsys):
   option = ("--config.data.resize=bilinear", "--config.eval.allow_mismatch=True")
   assert evaluate_by_command(trained, *option) == 0
   line = "data.resize: 'lanczos' -> 'bilinear'"
-  assert f"(mismatch: {line})" in capsys.readouterr().out.splitlines()[1]
+  _, headline, _, title, *_ = capsys.readouterr().out.splitlines()
+  assert headline.startswith("rank-1 ")
+  assert headline.endswith(" (mismatch: not the settings of the training)")
+  assert f"(mismatch: {line})" in title
   ((name, content),) = files(trained).items() - before.items()
   assert name.startswith(f"{STEP}.mismatch.")
   stored = json.loads(content)

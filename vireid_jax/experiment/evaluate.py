@@ -149,7 +149,8 @@ def text_of(
   untrained = evaluation_record.rates_before(workdir, record) if record["step"] else {}
   width = min(terminal.size(sys.stdout)[0], WIDTH) if terminal.draws_lines(sys.stdout) else WIDTH
   table = format_table(results, record["title"], verbose=verbose, width=width)
-  return f"{headline(results, untrained)}\n\n{table}"
+  otherwise = " (mismatch: not the settings of the training)" if record["mismatch"] else ""
+  return f"{headline(results, untrained)}{otherwise}\n\n{table}"
 
 
 def _check_fits(method: Method, config: ConfigDict, variables: Variables) -> None:
