@@ -168,6 +168,7 @@ def _unpack(packed: Array) -> Array:
 
 
 def to_float(image: Array) -> Array:
+  """Returns a uint8 image as float32 in [0, 1]; a float image [h, w, 3] unchanged."""
   return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
 
 

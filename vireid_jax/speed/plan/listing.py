@@ -12,8 +12,6 @@ COLLECTIVES = (
   "collective-permute",
   "collective-broadcast",
 )
-# With rows split over devices and everything else replicated, a step needs sums and gathers only.
-FORBIDDEN = ("all-to-all", "ragged-all-to-all", "collective-permute")
 HOST = ("infeed", "outfeed", "send", "recv")
 _BYTES = {"pred": 1, "bf16": 2, "f16": 2, "f32": 4, "f64": 8}
 _INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?[\w.-]+ = (\(.*?\)|\S+) ([a-z][a-z0-9-]*)\(")
