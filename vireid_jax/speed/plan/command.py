@@ -1,7 +1,6 @@
 """The flags of `vireid plan`, and what it does."""
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -9,11 +8,12 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files
+from vireid_jax.common import progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import arguments, checks
 from vireid_jax.models.numerics import DTYPES
 from vireid_jax.speed.plan import facts, programs, table, targets
+from vireid_jax.speed.plan.stored import StoredPlans
 from vireid_jax.training.gradients import REMAT
 
 CLASSES = 395  # SYSU-MM01's training identities
@@ -38,24 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--largest_batch", action="store_true", help="search the largest batch that fits"
   )
   parser.add_argument("--classes", type=int, default=CLASSES, help="training identities")
-  parser.add_argument("--json", type=pathlib.Path, help="also write all numbers to this file")
+  parser.add_argument(
+    "--json",
+    type=pathlib.Path,
+    help="file of all numbers; what it holds of unchanged programs is not compiled again",
+  )
 
 
 def run(options: argparse.Namespace) -> list[facts.Plan]:
   """Plans all configs on all targets, prints a table, and returns the plans."""
   if options.largest_batch and options.what != "step":
     raise UserError(f"--largest_batch is about training steps; leave out --what {options.what}")
-  if options.json:
-    files.check_file(options.json, "--json")
+  stored = StoredPlans(options.json)
   wanted = [targets.parse(name) for name in dict.fromkeys(options.target)]
   targets.prepare(wanted)  # before JAX is used, by the configs' checks too
   configs = {name: _load(name, options) for name in arguments.configs(options)}
-  plans = list(_plans(configs, wanted, options))
+  plans = list(_plans(configs, wanted, options, stored))
   print(table.markdown(plans))
-  if options.json:
-    with files.new_file(options.json, "--json") as file:
-      text = json.dumps([plan.as_dict() for plan in plans], indent=2)
-      file.write(text.encode() + b"\n")
   return plans
 
 
@@ -71,13 +70,23 @@ def _load(name: str, options: argparse.Namespace) -> ConfigDict:
   return config
 
 
-def _plans(configs, wanted, options) -> Iterator[facts.Plan]:
-  count, done = len(configs) * len(wanted), 0
-  for name, config in configs.items():
-    for target in wanted:
-      done += 1
-      print(f"compiling {name} for {target.name} ({done} of {count})", file=sys.stderr, flush=True)
-      if options.largest_batch:
-        yield from facts.largest_batch(name, config, target, options.classes)
-      else:
-        yield facts.plan(name, config, target, options.what, options.classes)
+def _plans(configs, wanted, options, stored: StoredPlans) -> Iterator[facts.Plan]:
+  pairs = [(name, target) for name in configs for target in wanted]
+  with progress.show("planning", len(pairs)) as planning:
+    for index, (name, target) in enumerate(pairs, 1):
+      if not progress.draws():
+        said = f"compiling {name} for {target.name} ({index} of {len(pairs)})"
+        print(said, file=sys.stderr, flush=True)
+      with progress.part(f"compiling {name} for {target.name}"):
+        made = _plan(name, configs[name], target, options, stored.find)
+      planning.advance()
+      for plan in made:
+        if stored.find(plan) is None:
+          stored.add(plan)
+        yield plan
+
+
+def _plan(name: str, config: ConfigDict, target, options, find) -> list[facts.Plan]:
+  if options.largest_batch:
+    return facts.largest_batch(name, config, target, options.classes, find)
+  return [facts.plan(name, config, target, options.what, options.classes, find)]

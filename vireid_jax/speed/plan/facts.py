@@ -1,7 +1,10 @@
 """Compiles a program for a target and collects what the compiler says of it."""
 
 import dataclasses
+import hashlib
 import time
+from collections.abc import Callable
+from importlib import metadata
 
 import jax
 from ml_collections import ConfigDict
@@ -25,6 +28,8 @@ class Plan:
     target: Name of the target.
     chip: Name of its chip for a reader.
     what: Name of the program.
+    program: SHA-256 of the lowered program, before a compiler for the target has seen it.
+    compiler: Package of the compiler and its version.
     error: First line of the compiler's error; empty if it compiles.
     devices: Number of devices.
     hosts: Number of hosts.
@@ -52,6 +57,8 @@ class Plan:
   target: str
   chip: str
   what: str
+  program: str = ""
+  compiler: str = ""
   error: str = ""
   devices: int | None = None
   hosts: int | None = None
@@ -91,7 +98,14 @@ class Plan:
     return {**dataclasses.asdict(self), **own}
 
 
-def plan(name: str, config: ConfigDict, target: Target, what: str, classes: int) -> Plan:
+def plan(
+  name: str,
+  config: ConfigDict,
+  target: Target,
+  what: str,
+  classes: int,
+  find: Callable[[Plan], Plan | None] = lambda plan: None,
+) -> Plan:
   """Compiles a program of a config for a target.
 
   Args:
@@ -100,16 +114,22 @@ def plan(name: str, config: ConfigDict, target: Target, what: str, classes: int)
     target: Hardware to compile for.
     what: One of `programs.PROGRAMS`.
     classes: Number of training identities.
+    find: Returns a plan that was made before, given one without the compiler's numbers; or None,
+      and then the program is compiled.
   """
   known = {"config": name, "target": target.name, "chip": target.kind, "what": what}
   devices = targets_lib.devices(target)
   mesh = mesh_lib.make_mesh(devices)
   hosts = len({device.process_index for device in devices})
   known |= {"devices": len(devices), "hosts": hosts, "memory_limit_bytes": target.memory}
-  begun = time.perf_counter()
+  known["compiler"] = _compiler(target)
   with platform.compiling_for(target.platform):
     program = programs.lower(what, config.copy_and_resolve_references(), mesh, classes)
     known |= {"images": program.images, "scaled_from": program.scaled}
+    known["program"] = hashlib.sha256(program.lowered.as_text().encode()).hexdigest()
+    if found := find(Plan(**known)):
+      return found
+    begun = time.perf_counter()
     try:
       compiled = program.lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -118,8 +138,17 @@ def plan(name: str, config: ConfigDict, target: Target, what: str, classes: int)
   return Plan(**known, **_memory(compiled, target), **_work(compiled, target, program.images))
 
 
-def largest_batch(name: str, config: ConfigDict, target: Target, classes: int) -> list[Plan]:
+def largest_batch(
+  name: str,
+  config: ConfigDict,
+  target: Target,
+  classes: int,
+  find: Callable[[Plan], Plan | None] = lambda plan: None,
+) -> list[Plan]:
   """Searches the largest batch of a training step that fits, by doubling and halving.
+
+  Args:
+    name, config, target, classes, find: As in `plan`.
 
   Returns:
     A plan per batch that was tried; the last that fits and the first that does not are among them.
@@ -137,7 +166,7 @@ def largest_batch(name: str, config: ConfigDict, target: Target, classes: int) -
 
   def fits(blocks: int) -> bool:
     config.sampler.num_identities = blocks * block
-    tried[blocks] = plan(name, config, target, "step", classes)
+    tried[blocks] = plan(name, config, target, "step", classes, find)
     return bool(tried[blocks].fits)
 
   low, high = 0, max(config.sampler.num_identities // block, 1)
@@ -191,6 +220,11 @@ def _work(compiled: jax.stages.Compiled, target: Target, images: int) -> dict:
       "share_of_flop_floor": found["flops"] and found["flops"] / target.flops / seconds,
     }
   return found
+
+
+def _compiler(target: Target) -> str:
+  package = targets_lib.COMPILERS.get(target.platform, ("jaxlib",))[0].replace("_", "-")
+  return f"{package} {metadata.version(package)}"
 
 
 def _first_line(error: Exception) -> str:
