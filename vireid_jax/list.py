@@ -11,8 +11,8 @@ if __name__ == "__main__":
 import argparse
 from collections.abc import Sequence
 
-from vireid_jax.cli import app
-from vireid_jax.cli.listing import listing
+from vireid_jax.cli import app, listing, output
+from vireid_jax.common import formats
 from vireid_jax.config import reference
 
 
@@ -30,11 +30,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     type=app.path,
     help="root of the prepared data sets; default $TFDS_DATA_DIR or ~/tensorflow_datasets",
   )
+  output.add_format(parser)
 
   def call(given: argparse.Namespace) -> None:
-    print(reference.markdown() if given.what else listing(given.data_dir))
+    print(_keys(given.format) if given.what else _names(given.format, given.data_dir))
 
   return app.run(parser, call, arguments, compiles=False)
+
+
+def _keys(form: str) -> str:
+  if form == formats.TABLE:
+    return reference.markdown()
+  return formats.written(form, "list config", reference.COLUMNS, reference.entries())
+
+
+def _names(form: str, data_dir: str | None) -> str:
+  rows = listing.entries(data_dir)
+  if form == formats.TABLE:
+    return listing.listing(rows)
+  return formats.written(form, "list", listing.COLUMNS, rows)
 
 
 if __name__ == "__main__":

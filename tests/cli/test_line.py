@@ -36,7 +36,7 @@ OPTIONS = {
   "synthesize": "out preset identities images_per_camera seed masks workers",
   "cost": "classes config format",
   "plan": "config target what dtype remat accumulate largest_batch classes json",
-  "list": "data_dir",
+  "list": "data_dir format",
   "pedmix-sheet": "config out pairs ratio seed scale workdir",
   "corruption-sheet": "",
 }

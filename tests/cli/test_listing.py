@@ -1,11 +1,19 @@
 """`vireid list`: every name that a config or a command takes is there, with its state."""
 
+import csv
+import io
+import json
 import re
 
 import pytest
 
 from vireid_jax import list as door
-from vireid_jax.cli.listing import listing
+from vireid_jax.cli import listing as listing_lib
+from vireid_jax.config.checks import options
+
+
+def listing(data_dir):
+  return listing_lib.listing(listing_lib.entries(data_dir))
 
 
 def sections(text):
@@ -65,3 +73,38 @@ def test_the_command_ends_with_its_code(words, code, capsys, tmp_path, monkeypat
   printed = capsys.readouterr()
   assert printed.out.startswith("methods:\n") == (code == 0)
   assert printed.err.startswith("error: ") == (code == 1)
+
+
+def printed(capsys, *words):
+  assert door.main(words) == 0
+  return capsys.readouterr().out
+
+
+def test_programs_get_the_same_names_and_the_folder_of_what_is_prepared(tmp_path, capsys):
+  (tmp_path / "regdb" / "1.0.0").mkdir(parents=True)
+  (tmp_path / "regdb" / "1.0.0" / "dataset_info.json").touch()
+  given = ("--data_dir", str(tmp_path))
+  found = json.loads(printed(capsys, *given, "--format", "json"))
+  assert found["command"] == "list" and found["units"] == {}
+  rows = {(row["kind"], row["name"]): row for row in found["rows"]}
+  assert rows["data set", "regdb"]["folder"] == f"{tmp_path}/regdb/1.0.0"
+  assert rows["data set", "llcm"]["folder"] == rows["method", "agw"]["folder"] == ""
+  table = sections(printed(capsys, *given))
+  assert {(f"{kind}s:", name): row["description"] for (kind, name), row in rows.items()} == {
+    (title, name): text for title, lines in table.items() for name, text in lines.items()
+  }
+  lines = csv.DictReader(io.StringIO(printed(capsys, *given, "--format", "csv")))
+  assert list(lines) == found["rows"]
+
+
+def test_programs_get_every_config_key_with_its_default(capsys):
+  rows = json.loads(printed(capsys, "config", "--format", "json"))["rows"]
+  keys = {(row["owner"], row["key"]): row for row in rows}
+  assert len(keys) == len(rows)
+  assert {key for owner, key in keys if not owner} == set(options())
+  assert keys["", "data.resize"]["default"] == "'lanczos'"
+  assert keys["", "data.resize"]["allowed"] == "'lanczos', 'bilinear'"
+  assert keys["method agw", "method.metric.weight"]["description"]
+  assert keys["operation flip", "probability"]["default"] == "0.5"
+  table = printed(capsys, "config")
+  assert all(f"| `{key}` |" in table for owner, key in keys if not owner.startswith("operation"))

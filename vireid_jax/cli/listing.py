@@ -2,33 +2,52 @@
 
 import ast
 import importlib
+import itertools
 import re
+from collections.abc import Iterable, Mapping
 
 from vireid_jax import methods
 from vireid_jax.common import table
+from vireid_jax.common.formats import Column
 from vireid_jax.config import places
 from vireid_jax.data import layout, preparing, synthetic
 from vireid_jax.data.prepared import location
 from vireid_jax.evaluators import protocols
 
+COLUMNS = tuple(map(Column, ("kind", "name", "description", "folder")))
 
-def listing(data_dir: str | None = None) -> str:
-  """Returns the text of `vireid list`.
+
+def entries(data_dir: str | None = None) -> list[dict[str, str]]:
+  """Returns a row per method, config, data set and protocol.
 
   Args:
     data_dir: Root of the prepared data sets; None for the default.
+
+  Returns:
+    The values of `COLUMNS`; 'folder' is that of a prepared data set, else ''.
   """
-  sections = {
-    "methods": {name: _module_summary(f"{methods.__name__}.{name}") for name in methods.names()},
-    "configs": {name: _config_summary(name) for name in places.names()},
-    "data sets": {name: _state(name, data_dir) for name in dataset_names()},
-    "protocols": {
-      name: _module_summary(f"{protocols.__name__}.{name}") for name in protocols.names()
-    },
-  }
+  found = [
+    ("method", name, _module_summary(f"{methods.__name__}.{name}"), "") for name in methods.names()
+  ]
+  found += [("config", name, _config_summary(name), "") for name in places.names()]
+  found += [("data set", name, *_state(name, data_dir)) for name in dataset_names()]
+  found += [
+    ("protocol", name, _module_summary(f"{protocols.__name__}.{name}"), "")
+    for name in protocols.names()
+  ]
+  return [dict(zip((column.name for column in COLUMNS), row, strict=True)) for row in found]
+
+
+def listing(rows: Iterable[Mapping[str, str]]) -> str:
+  """Returns the text of `vireid list`.
+
+  Args:
+    rows: Rows of `entries`.
+  """
   return "\n\n".join(
-    f"{title}:\n{table.plain((), entries.items(), 'll', indent='  ')}"
-    for title, entries in sections.items()
+    f"{kind}s:\n"
+    + table.plain((), [(row["name"], row["description"]) for row in group], "ll", indent="  ")
+    for kind, group in itertools.groupby(rows, key=lambda row: row["kind"])
   )
 
 
@@ -38,13 +57,14 @@ def dataset_names() -> list[str]:
   return [*layout.READABLE, *rendered]
 
 
-def _state(name: str, data_dir: str | None) -> str:
+def _state(name: str, data_dir: str | None) -> tuple[str, str]:
+  """Returns a data set's state in words, and its folder if it is prepared."""
   versions = location.prepared_versions(name, data_dir)
   if versions:
-    return f"prepared in {versions[-1]}"
+    return f"prepared in {versions[-1]}", str(versions[-1])
   if name.startswith(preparing.SYNTHETIC):
-    return "not prepared; rendered when first used"
-  return f"not prepared; {location.prepare_command(name, data_dir)}"
+    return "not prepared; rendered when first used", ""
+  return f"not prepared; {location.prepare_command(name, data_dir)}", ""
 
 
 def _module_summary(module: str) -> str:

@@ -1,11 +1,14 @@
-"""Generates the reference of all config keys, docs/config.md, in Markdown."""
+"""Generates the reference of all config keys: docs/config.md in Markdown, and rows for programs."""
 
 import dataclasses
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from vireid_jax import methods
 from vireid_jax.common import options
 from vireid_jax.common.durations import Duration
+from vireid_jax.common.formats import Column
 from vireid_jax.config import checks
 from vireid_jax.config.descriptions import DESCRIPTIONS
 from vireid_jax.data.training import operations
@@ -22,19 +25,53 @@ SECTIONS = (
   *("seed", "pretrained", "data", "sampler", "augment", "method", "numerics", "optim", "train"),
   *("checkpoint", "eval", "log"),
 )
-COLUMNS = "| key | default | allowed | what it is |\n|---|---|---|---|"
+HEADER = "| key | default | allowed | what it is |\n|---|---|---|---|"
+COLUMNS = tuple(map(Column, ("owner", "key", "default", "allowed", "description")))
+
+
+class Entry(NamedTuple):
+  """A key: what its default is, what is allowed, and what it is."""
+
+  key: str
+  default: str
+  allowed: str
+  description: str
+
+
+def entries() -> list[dict[str, str]]:
+  """Returns a row per key with the values of `COLUMNS`.
+
+  'owner' is what has the key: '' for keys of every config, else 'method agw', 'protocol regdb' or
+  'operation flip'. The key of an operation's argument is the argument's name.
+  """
+  found = [("", entry) for section in SECTIONS for entry in _common(section)]
+  for name in methods.names():
+    found += [(f"method {name}", entry) for entry in _entries(methods.find(name), "method.")]
+  for name in protocols.names():
+    owner = protocols.find(name)
+    found += [(f"protocol {name}", entry) for entry in _entries(owner, "eval.protocol.")]
+  for name, function in operations.OPERATIONS.items():
+    found += [
+      (f"operation {name}", _entry(key, option, ""))
+      for key, option in options.declared(function).items()
+    ]
+  return [{"owner": owner, **entry._asdict()} for owner, entry in found]
 
 
 def markdown() -> str:
   """Returns the whole page: common keys, each method's options, augmentations and protocols."""
   blocks = [HEAD]
-  known = checks.options()
   for section in SECTIONS:
-    keys = [key for key in DESCRIPTIONS if key.startswith(f"{section}.") or key == section]
-    common = [_row(key, known[key], DESCRIPTIONS[key]) for key in keys]
-    blocks.append(_table(f"## {section}", common))
+    blocks.append(_table(f"## {section}", map(_row, _common(section))))
     blocks += _details(section)
   return "\n".join(blocks)
+
+
+def _common(section: str) -> list[Entry]:
+  """Returns the keys of a section that every config has."""
+  known = checks.options()
+  keys = [key for key in DESCRIPTIONS if key.startswith(f"{section}.") or key == section]
+  return [_entry(key, known[key], DESCRIPTIONS[key]) for key in keys]
 
 
 def _details(section: str) -> list[str]:
@@ -58,8 +95,12 @@ def method_options(name: str) -> dict[str, options.Option]:
 
 def rows(owner: type, prefix: str) -> list[str]:
   """Returns a row per option of a dataclass, with the description in its docstring."""
+  return list(map(_row, _entries(owner, prefix)))
+
+
+def _entries(owner: type, prefix: str) -> list[Entry]:
   texts = _descriptions(owner)
-  return [_row(f"{prefix}{key}", option, texts[key]) for key, option in _flat(owner).items()]
+  return [_entry(f"{prefix}{key}", option, texts[key]) for key, option in _flat(owner).items()]
 
 
 def _flat(owner: type) -> dict[str, options.Option]:
@@ -101,12 +142,18 @@ def _operations() -> str:
   return "\n".join(lines) + "\n"
 
 
-def _table(title: str, lines: list[str]) -> str:
-  return "\n".join([f"{title}\n", COLUMNS, *lines, ""])
+def _table(title: str, lines: Iterable[str]) -> str:
+  return "\n".join([f"{title}\n", HEADER, *lines, ""])
 
 
-def _row(key: str, option: options.Option, text: str) -> str:
-  return f"| `{key}` | `{_cell(repr(option.default))}` | {_cell(allowed(option.rule))} | {text} |"
+def _entry(key: str, option: options.Option, text: str) -> Entry:
+  return Entry(key, repr(option.default), allowed(option.rule), text)
+
+
+def _row(entry: Entry) -> str:
+  return (
+    f"| `{entry.key}` | `{_cell(entry.default)}` | {_cell(entry.allowed)} | {entry.description} |"
+  )
 
 
 def allowed(rule: options.Rule) -> str:
