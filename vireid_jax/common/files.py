@@ -149,6 +149,32 @@ def make_workdir(workdir: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
+def made_workdir(workdir: pathlib.Path) -> Iterator[None]:
+  """Creates a workdir; if the context ends with an error, removes new folders without files.
+
+  Raises:
+    UserError: It cannot be created or written; see `make_workdir`.
+  """
+  made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
+  make_workdir(workdir)
+  before = set(workdir.iterdir())
+  try:
+    yield
+  except BaseException:
+    new = [folder for folder in workdir.glob("*/") if folder not in before]
+    inner = [folder for each in new for folder in each.rglob("*/")]
+    _remove_empty(*sorted(inner, reverse=True), *new, *made)
+    raise
+
+
+def _remove_empty(*folders: pathlib.Path) -> None:
+  """Removes folders in this order, except those with something in them."""
+  for folder in folders:
+    with contextlib.suppress(OSError):
+      folder.rmdir()
+
+
+@contextlib.contextmanager
 def user_errors_for_writes(workdir: pathlib.Path, kept: Callable[[], str] = str) -> Iterator[None]:
   """Turns failed writes inside the context, such as on a full disk, into UserErrors.
 

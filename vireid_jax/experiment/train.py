@@ -46,7 +46,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, *, verbose: bool = False) -
 
   Args:
     config: Config of the run; see `vireid_jax.config`.
-    workdir: Folder for checkpoints, metrics and results; created if missing.
+    workdir: Folder for checkpoints, metrics and results; created if missing, and removed again if
+      the training is refused before it has written anything.
     verbose: Whether to print every metric of the evaluations.
 
   Returns:
@@ -58,8 +59,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, *, verbose: bool = False) -
     Preempted: A signal stopped the run; its state is saved.
   """
   checks.validate(config)
-  files.make_workdir(workdir)
   with (
+    files.made_workdir(workdir),
     _preempted_by_signals(workdir),
     preemption.receiving_signals(),
     workdir_lock.hold_together(workdir),
