@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import struct
 import time
 import tracemalloc
@@ -437,6 +438,39 @@ def test_empty_and_foreign_files_are_refused(tmp_path):
   for suffix in (".pth", ".npz", ".safetensors", ""):
     for content in (b"", b"<html>", b"version https://git-lfs.github.com/spec/v1\n", bytes(999)):
       assert "cannot be read" in refusal(write(tmp_path, content, f"w{suffix}"))
+
+
+MISTAKEN = {
+  b"": "it is empty). Fetch it again",
+  b"<!DOCTYPE html><title>Log in</title>": "a web page; it may ask to log in or to confirm). Down",
+  b"version https://git-lfs.github.com/spec/v1\n": "a Git LFS pointer, not the file itself). Run",
+  bytes(999): "it begins with zeros, as an interrupted download may). Fetch",
+  b"epoch,rank-1\n": "a text file). Download",
+  b"\x1f\x8b\x08" + bytes(99): "compressed by gzip). Unpack",
+  b"\x89PNG\r\n\x1a\n": "a PNG picture). Give",
+  bytes(range(256)): "it does not begin as a file of torch.save). Fetch",
+}
+
+
+@pytest.mark.parametrize("content", MISTAKEN, ids=[words[:20] for words in MISTAKEN.values()])
+def test_what_a_file_is_instead_is_said(tmp_path, content):
+  assert MISTAKEN[content] in refusal(write(tmp_path, content))
+
+
+def test_a_file_of_another_suffix_is_told_its_own(tmp_path):
+  safetensors.save_file({"a": NUMBERS}, tmp_path / "w.pth")
+  assert "Name it .safetensors" in refusal(tmp_path / "w.pth")
+  np.savez(tmp_path / "w.npz", a=NUMBERS)
+  (tmp_path / "w.npz").rename(tmp_path / "w.safetensors")
+  assert "Name it .pth or .npz" in refusal(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("form", torch.FORMATS)
+@pytest.mark.parametrize("misuse", MISUSES)
+def test_no_name_of_an_exception_or_instruction_is_shown(tmp_path, form, misuse):
+  content = torch.FORMATS[form](torch.mapping({"a": MISUSES[misuse] + TENSOR}), {"0": NUMBERS})
+  message = refusal(write(tmp_path, content))
+  assert not re.search(r"Error|Exception|stack|opcode|instruction|mark ", message), message
 
 
 def test_capital_letters_in_a_suffix_are_the_same_format(tmp_path):

@@ -1,6 +1,8 @@
 """Formats without pickle, hub names, name tables there and back, and what does not fit."""
 
+import socket
 import sys
+import threading
 import types
 
 import flax.traverse_util
@@ -17,6 +19,7 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.models import convert
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import ResNet
+from vireid_jax.models.weights import hub
 
 TENSORS = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.float16([1, 2])}
 
@@ -64,9 +67,13 @@ def test_missing_and_empty_files_are_named(tmp_path):
     convert.load_weights(tmp_path / "empty.npz")
 
 
-def fake_hub(monkeypatch, download):
-  module = types.SimpleNamespace(hf_hub_download=download)
+def fake_hub(monkeypatch, download, *, cached=None, offline=False, answer=lambda url: None):
+  constants = types.SimpleNamespace(ENDPOINT="https://hub.invalid", HF_HUB_OFFLINE=offline)
+  module = types.SimpleNamespace(
+    hf_hub_download=download, try_to_load_from_cache=lambda *place: cached, constants=constants
+  )
   monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+  monkeypatch.setattr(hub, "_try", answer)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +100,54 @@ def test_hub_without_network_says_how_to_use_a_file(monkeypatch):
   fake_hub(monkeypatch, download)
   with pytest.raises(UserError, match=r"no route to host.*--config\.pretrained=/path"):
     convert.load_weights("hf://timm/resnet50.tv_in1k")
+
+
+def never(*_):
+  raise AssertionError("it must not be asked")
+
+
+def test_a_cached_file_needs_no_network(monkeypatch, tmp_path):
+  FORMATS["w.npz"](tmp_path / "w.npz", TENSORS)
+  fake_hub(monkeypatch, never, cached=str(tmp_path / "w.npz"), answer=never)
+  assert set(convert.load_weights("hf://timm/r50/w.npz")) == set(TENSORS)
+
+
+def test_a_hub_that_does_not_answer_is_given_up_and_said_in_one_line(monkeypatch):
+  forever = threading.Event()
+  monkeypatch.setattr(hub, "SECONDS", 0.05)
+  answers = {
+    r"hub\.invalid cannot be reached: no answer in 0 seconds": lambda url: forever.wait(60),
+    r"hub\.invalid cannot be reached: no route": lambda url: OSError("no route"),
+  }
+  for words, answer in answers.items():
+    fake_hub(monkeypatch, never, answer=answer)
+    with pytest.raises(UserError, match=words) as error:
+      convert.load_weights("hf://timm/r50")
+    assert "\n" not in str(error.value) and "--config.pretrained=/path" in str(error.value)
+  forever.set()
+  fake_hub(monkeypatch, never, offline=True, answer=never)
+  with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
+    convert.load_weights("hf://timm/r50")
+
+
+def test_a_file_that_the_hub_lacks_is_said_without_the_client_s_words(monkeypatch):
+  class NotFoundError(Exception):
+    response = types.SimpleNamespace(status_code=404)
+
+  def download(*place):
+    raise NotFoundError("404 Client Error. (Request ID: Root=1)")
+
+  fake_hub(monkeypatch, download)
+  with pytest.raises(UserError, match="there is no such file, or it needs") as error:
+    convert.load_weights("hf://timm/r50")
+  assert "Error" not in str(error.value)
+
+
+def test_a_port_that_nobody_listens_on_is_found_out():
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    found = hub._try(f"http://127.0.0.1:{free.getsockname()[1]}")
+  assert isinstance(found, OSError) and "refused" in str(found)
 
 
 def test_hub_without_its_package_names_the_extra(monkeypatch):

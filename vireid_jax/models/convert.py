@@ -6,7 +6,7 @@ import stat
 import numpy as np
 
 from vireid_jax.common.errors import UserError, printable
-from vireid_jax.models.weights import hub, plain_files, state_dict, tensors, torch_file
+from vireid_jax.models.weights import damage, hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
 from vireid_jax.models.weights.names import NameTable, name_table
 from vireid_jax.models.weights.shares import Shares, shares
@@ -56,10 +56,11 @@ def load_weights(source: str | pathlib.Path) -> dict[str, np.ndarray]:
   # A damaged file may raise anything.
   except Exception as error:
     kind = printable(path.suffix) or "a file"
-    reason = printable(f"{type(error).__name__}: {error}")[:MOST_SHOWN]
+    reason, remedy = damage.describe(path, error)
+    because = f" ({printable(reason)[:MOST_SHOWN]})" if reason else ""
     raise UserError(
       f"{printable(str(path))} cannot be read as {kind} of weights; it is truncated or of "
-      f"another format ({reason}). Fetch it again"
+      f"another format{because}. {remedy}"
     ) from error
 
 

@@ -5,6 +5,8 @@ import pathlib
 import zipfile
 from collections.abc import Iterator
 
+from vireid_jax.models.weights.damage import Damaged
+
 # Weights hardly compress, and torch.save does not compress them. A file that unpacks to more than
 # this is a zip bomb.
 MOST_BYTES_ANYWAY = 2**24
@@ -20,13 +22,13 @@ def opened(path: pathlib.Path) -> "Iterator[Archive]":
     The file's entries.
 
   Raises:
-    ValueError: Entries share a name, are encrypted or compressed by another method, or are too
+    Damaged: Entries share a name, are encrypted or compressed by another method, or are too
       large.
   """
   with zipfile.ZipFile(path) as archive:
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):
-      raise ValueError("two entries have the same name")
+      raise Damaged("two entries have the same name")
     _check(entries, path.stat().st_size)
     yield Archive(archive, entries)
 
@@ -35,12 +37,12 @@ def _check(entries: dict[str, zipfile.ZipInfo], size: int) -> None:
   for entry in entries.values():
     stored = entry.compress_type == zipfile.ZIP_STORED
     if entry.compress_type not in METHODS or entry.flag_bits & 1:
-      raise ValueError("an entry is encrypted or compressed in a way that is not read here")
+      raise Damaged("an entry is encrypted or compressed in a way that is not read here")
     if stored and entry.file_size != entry.compress_size:
-      raise ValueError("an entry declares two sizes")
+      raise Damaged("an entry declares two sizes")
   unpacked = sum(entry.file_size for entry in entries.values())
   if unpacked > max(MOST_BYTES_ANYWAY, MOST_TIMES_THE_FILE * size):
-    raise ValueError(f"{size:,} bytes that would unpack to {unpacked:,} are not weights")
+    raise Damaged(f"{size:,} bytes that would unpack to {unpacked:,} are not weights")
 
 
 class Archive:
@@ -55,11 +57,11 @@ class Archive:
 
     Raises:
       KeyError: There is no such entry.
-      ValueError: It ends early.
+      Damaged: It ends early.
     """
     entry = self.entries[name]
     with self._archive.open(entry) as file:
       content = file.read(entry.file_size)  # without a size, it unpacks everything first
     if len(content) != entry.file_size:
-      raise ValueError("an entry ends early")
+      raise Damaged("an entry ends early")
     return content

@@ -8,6 +8,7 @@ import numpy as np
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights import archive
+from vireid_jax.models.weights.damage import Damaged
 from vireid_jax.models.weights.tensors import shown
 
 NPZ_HEADERS = {
@@ -54,10 +55,10 @@ def _array(content: bytes) -> np.ndarray:
   version = np.lib.format.read_magic(file)
   shape, in_columns, dtype = NPZ_HEADERS[version](file)
   if dtype.hasobject:
-    raise ValueError("an array of pickled objects, which are not read")
+    raise Damaged("an array of pickled objects, which are not read")
   count, start = math.prod(shape), file.tell()
   if min(shape, default=0) < 0 or count * dtype.itemsize != len(content) - start:
-    raise ValueError("an array has another size than its header says")
+    raise Damaged("an array has another size than its header says")
   if not count:
     return np.zeros(shape, dtype)
   numbers = np.frombuffer(content, dtype, count, start)

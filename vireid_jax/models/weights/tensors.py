@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.models.weights.damage import Damaged
 
 DTYPES = {
   "DoubleStorage": np.float64,
@@ -61,21 +62,21 @@ class TensorView:
     return math.prod(self.shape)
 
   def check(self) -> None:
-    """Raises ValueError if the view exceeds its storage, or repeats its elements."""
+    """Raises Damaged if the view exceeds its storage, or repeats its elements."""
     sizes = (*self.shape, *self.strides, self.offset)
     if len(self.shape) != len(self.strides) or not all(map(is_count, sizes)):
-      raise ValueError("impossible tensor: a size is not a whole number")
+      raise Damaged("impossible tensor: a size is not a whole number")
     if len(self.shape) > MOST_AXES:
-      raise ValueError(f"impossible tensor of {len(self.shape)} axes")
+      raise Damaged(f"impossible tensor of {len(self.shape)} axes")
     if 0 in self.shape:
       return
     reach = sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
     if self.offset + reach >= self.storage.size:
-      raise ValueError(
+      raise Damaged(
         f"a tensor of shape {self.shape} reaches beyond its {self.storage.size} numbers"
       )
     if self.size > self.storage.size:
-      raise ValueError(f"a tensor of shape {self.shape} repeats its {self.storage.size} numbers")
+      raise Damaged(f"a tensor of shape {self.shape} repeats its {self.storage.size} numbers")
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
     """Returns the tensor as a new array.
@@ -84,7 +85,7 @@ class TensorView:
       numbers: Elements of the storage.
 
     Raises:
-      ValueError: The view is invalid; see `check`.
+      Damaged: The view is invalid; see `check`.
     """
     self.check()
     if 0 in self.shape:
@@ -109,7 +110,7 @@ def read_all(
     numbers: Function that reads a storage.
 
   Raises:
-    ValueError: A tensor does not fit its storage, or tensors share storages excessively.
+    Damaged: A tensor does not fit its storage, or tensors share storages excessively.
   """
   by_storage: dict[Storage, list[str]] = {}
   for name, view in views.items():
@@ -118,7 +119,7 @@ def read_all(
   given = sum(view.size * view.storage.dtype.itemsize for view in views.values())
   held = sum(storage.nbytes for storage in by_storage)
   if given > max(MOST_BYTES_ANYWAY, MOST_TIMES_SHARED * held):
-    raise ValueError("the tensors repeat the same numbers over and over")
+    raise Damaged("the tensors repeat the same numbers over and over")
   found = {}
   for storage, names in by_storage.items():
     content = numbers(storage)

@@ -9,6 +9,7 @@ import numpy as np
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.models.weights import archive, state_dict
+from vireid_jax.models.weights.damage import Damaged
 from vireid_jax.models.weights.interpreter import OPAQUE, Global, Interpreter
 from vireid_jax.models.weights.tensors import (
   DTYPES,
@@ -73,7 +74,18 @@ class _Pickle:
     self.storages: dict[str, Storage] = {}
 
   def read(self, file: BinaryIO) -> Any:
-    return Interpreter(_admit, self._call, self._stored).run(file)
+    """Reads one pickle.
+
+    Raises:
+      UserError: It asks for more than tensors.
+      Damaged: It cannot be read.
+    """
+    try:
+      return Interpreter(_admit, self._call, self._stored).run(file)
+    except (UserError, Damaged):
+      raise
+    except Exception as error:  # of a damaged pickle any kind, about instructions and stacks
+      raise Damaged("its list of tensors, a pickle, is damaged") from error
 
   def _call(self, target: Global, arguments: tuple) -> Any:
     key = (target.module, target.name)
@@ -85,17 +97,17 @@ class _Pickle:
       return {}
     if key in SKIPPED:
       return OPAQUE
-    raise ValueError(f"{shown(target.name)} is not called like this")
+    raise Damaged(f"{shown(target.name)} is not called like this")
 
   def _stored(self, saved: Any) -> Storage:
     kind, dtype, key, _, size, *views = saved
     if kind != "storage" or not isinstance(dtype, Global) or dtype.module != "torch":
-      raise ValueError("unknown kind of stored object")
+      raise Damaged("unknown kind of stored object")
     if any(views) or not isinstance(key, str) or not is_count(size):
-      raise ValueError("a storage of an unknown form")
+      raise Damaged("a storage of an unknown form")
     storage = Storage(key, np.dtype(DTYPES[dtype.name]), size)
     if self.storages.setdefault(key, storage) != storage:
-      raise ValueError("two storages have one name")
+      raise Damaged("two storages have one name")
     return storage
 
 
@@ -121,7 +133,7 @@ def _admit(named: Global) -> None:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorView:
   if not isinstance(storage, Storage) or not all(isinstance(x, tuple) for x in (shape, strides)):
-    raise ValueError("a tensor of an unknown form")
+    raise Damaged("a tensor of an unknown form")
   return TensorView(storage, offset, shape, strides)
 
 
@@ -129,16 +141,16 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
   with archive.opened(path) as file:
     pickles = [name for name in file.entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
-      raise ValueError(f"{len(pickles)} entries data.pkl instead of one")
+      raise Damaged("a zip archive that torch.save did not write")
     root = pickles[0].removesuffix("data.pkl")
     if f"{root}byteorder" in file.entries and file.read(f"{root}byteorder") != b"little":
-      raise ValueError("the file was written on a big-endian machine")
+      raise Damaged("the file was written on a big-endian machine")
     views = state_dict.find(_Pickle().read(io.BytesIO(file.read(pickles[0]))), TensorView)
 
     def numbers(storage: Storage) -> np.ndarray:
       name = f"{root}data/{storage.key}"
       if file.entries[name].file_size != storage.nbytes:
-        raise ValueError("a storage has another size than its tensors expect")
+        raise Damaged("a storage has another size than its tensors expect")
       return np.frombuffer(file.read(name), storage.dtype)
 
     return read_all(views, numbers)
@@ -148,12 +160,12 @@ def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
   with path.open("rb") as raw:
     file = _Bounded(raw, path.stat().st_size)
     # Magic number, protocol and system, then the object, then the storages it refers to.
-    if _Pickle().read(file) != LEGACY_MAGIC:
-      raise ValueError("not a file of torch.save")
+    if not _is_magic(file):
+      raise Damaged("it does not begin as a file of torch.save")
     _Pickle().read(file)
     system = _Pickle().read(file)
     if isinstance(system, dict) and system.get("little_endian") is False:
-      raise ValueError("the file was written on a big-endian machine")
+      raise Damaged("the file was written on a big-endian machine")
     pickle = _Pickle()
     views = state_dict.find(pickle.read(file), TensorView)
     places = _places(file, _Pickle().read(file), pickle.storages)
@@ -165,13 +177,20 @@ def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
     return read_all(views, numbers)
 
 
+def _is_magic(file: "_Bounded") -> bool:
+  try:
+    return _Pickle().read(file) == LEGACY_MAGIC
+  except Damaged:
+    return False
+
+
 def _places(file: "_Bounded", keys: Any, storages: dict[str, Storage]) -> dict[str, int]:
   """Returns the offset of each storage, and checks that all are complete."""
   places = {}
   for key in keys:
     size, storage = int.from_bytes(file.read(8), "little"), storages[key]
     if size != storage.size:
-      raise ValueError("a storage has another size than its tensors expect")
+      raise Damaged("a storage has another size than its tensors expect")
     places[key] = file.tell()
     file.skip(storage.nbytes)
   return places
@@ -202,4 +221,4 @@ class _Bounded:
   def _advance(self, count: int) -> None:
     self._position += count
     if self._position > self._size:
-      raise EOFError("the file ends early")
+      raise Damaged("the file ends early")
