@@ -30,6 +30,9 @@ NAMES = [
   ({"eval__batch": 3, "eval__every": "1 step", "eval__quick": True, "data__dir": "/x"}, ""),
   ({"eval__flip": True, "eval__rerank": True}, "flip.rerank"),
   ({"eval__rerank_options__k1": 5}, ""),  # not used
+  ({"eval__affinity_options__k1": 5}, ""),  # not used
+  ({"eval__affinity": True, "eval__rerank": True}, "rerank.affinity"),
+  ({"eval__affinity": True, "eval__affinity_options__k2": 5}, "affinity.#"),
   ({"eval__rerank": True, "eval__rerank_options__k1": 5}, "rerank.#"),
   ({"eval__normalize": False}, "not_normalized"),
   ({"eval__features": ["before_neck"]}, "before_neck"),

@@ -9,6 +9,7 @@ import pytest
 from vireid_jax import report
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.results import METRICS, SettingResult
+from vireid_jax.report import headline, layout, records, tables
 
 
 def conditions(setting, **other):
@@ -121,14 +122,73 @@ def test_reranked_corrupted_and_other_features_stand_in_rows_of_their_own(tmp_pa
     "d": result("visible_to_infrared", [0.2], normalize=False, flip=True),
   }
   write(tmp_path / "run", results)
-  found = {cells[0]: cells[2] for cells in rows(report.render([str(tmp_path / "run")]))[1:]}
-  assert found == {
+  text = report.render([str(tmp_path / "run")])
+  plain_text, mark, transductive = text.partition("[transductive:")
+  assert mark
+  assert {cells[0]: cells[2] for cells in rows(plain_text)[1:]} == {
     "agw, after_neck": "50.00",
-    "agw, after_neck, re-ranked (k1 20, k2 6, lambda 0.3)": "60.00",
     "agw, before_neck": "40.00",
     "agw, after_neck, corrupted (all kinds, 3 draws)": "30.00",
     "agw, after_neck, flip, not normalised": "20.00",
   }
+  assert {cells[0]: cells[2] for cells in rows(transductive)[1:]} == {
+    "agw, after_neck, transductive: re-ranked (k1 20, k2 6, lambda 0.3)": "60.00",
+  }
+
+
+AFFINITY = {"transductive": "affinity", "affinity": {"k1": 8, "k2": 2}}
+
+
+def test_no_table_has_plain_and_transductive_rows(tmp_path):
+  marked = result("visible_to_infrared", [0.6], **AFFINITY)
+  later = result("visible_to_infrared", [0.7], transductive="later", later={"depth": 3})
+  damaged = result("visible_to_infrared", [0.1], corruption={"kinds": [], "draws": 3}, **AFFINITY)
+  write(tmp_path / "run", {"a": marked, "b": later, "c": damaged} | plain(0.5))
+  plain_table, other = tables.build([str(tmp_path / "run")])
+  assert [row.kind for row in plain_table.rows] == ["plain"]
+  assert not plain_table.transductive and "transductive" not in plain_table.heading
+  assert other.transductive and other.heading.startswith(f"{plain_table.title} [transductive: ")
+  assert {row.label.partition("transductive: ")[2]: row.kind for row in other.rows} == {
+    "affinity inference (k1 8, k2 2)": "affinity inference",
+    "later (depth 3)": "later",
+    "affinity inference (k1 8, k2 2), corrupted (all kinds, 3 draws)": "corrupted",
+  }
+  table = layout.latex(other)
+  assert all("transductive: " in line for line in table.splitlines() if line.startswith("run &"))
+  assert "[transductive: a query's list depends on other test images]" in table
+
+
+def test_typed_rows_have_the_mark(tmp_path):
+  marked = result("visible_to_infrared", [0.6], **AFFINITY)
+  write(tmp_path / "run", plain(0.5) | {"a": marked})
+  found = headline.rows(tables.build([str(tmp_path / "run")]))
+  assert [(row["ranking"], row["transductive"], row["rank_1"]) for row in found] == [
+    ("plain", False, 0.5),
+    ("affinity inference", True, 0.6),
+  ]
+  shown = headline.render([str(tmp_path / "run")], tables.build([str(tmp_path / "run")]))
+  assert "50.00" in shown and "60.00" not in shown
+
+
+def test_records_from_before_the_mark_are_averaged_with_later_ones(tmp_path):
+  options = {"k1": 20, "k2": 6, "lambda_value": 0.3, "query_only": False}
+  for seed, mark in enumerate(({}, {"transductive": "rerank"})):
+    ranked = {"a": result("visible_to_infrared", [0.6 + seed / 10], rerank=options, **mark)}
+    other = {"transductive": None} if mark else {}
+    write(tmp_path / f"{seed}", plain(0.5, **other) | ranked, seed=seed)
+  first, second = tables.build([str(tmp_path)])
+  assert [table.rows[0].runs for table in (first, second)] == ["1 of 10 splits, 2 seeds"] * 2
+  assert second.transductive
+  assert second.rows[0].cells["visible_to_infrared"].mean["rank-1"] == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize("mark", [["affinity"], {"name": "affinity"}, 3])
+def test_a_damaged_mark_is_a_damaged_record(tmp_path, mark):
+  write(tmp_path / "run", plain(0.5))
+  write(tmp_path / "run", {"a": result("visible_to_infrared", [0.6], transductive=mark)}, name=".b")
+  assert len(tables.build([str(tmp_path / "run")])) == 1
+  (reason,) = records.skipped([str(tmp_path / "run")])
+  assert "is not an evaluation record of this version" in reason
 
 
 def test_latest_step_counts_unless_another_is_asked_for(tmp_path):

@@ -94,6 +94,8 @@ RULES: dict[str, Rule] = {
   "eval.rerank_options.k1": Whole(1, MOST),
   "eval.rerank_options.k2": Whole(1, MOST),
   "eval.rerank_options.lambda_value": Number(0, 1),
+  "eval.affinity_options.k1": Whole(0, MOST),
+  "eval.affinity_options.k2": Whole(0, MOST),
   "eval.corruption.draws": Whole(0, 1000),
   "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),
   "eval.corruption.severities": Several(OneOf(corruptions.SEVERITIES), least=1, distinct=True),

@@ -123,6 +123,8 @@ def evaluation_defaults() -> ConfigDict:
         "lambda_value": 0.3,
         "query_only": False,
       },
+      "affinity": False,
+      "affinity_options": {"k1": 0, "k2": 0},
       "mixed": False,
       "verification": False,  # ROC and distances, in --mode=evaluate
       "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},

@@ -74,12 +74,17 @@ DESCRIPTIONS = {
   "eval.features": "Features to evaluate, in one pass over the images; () is the method's choice.",
   "eval.normalize": "L2-normalise features.",
   "eval.flip": "Add the features of the mirrored image.",
-  "eval.rerank": "Also evaluate with k-reciprocal re-ranking.",
+  "eval.rerank": "Also evaluate with k-reciprocal re-ranking, which is transductive.",
   "eval.rerank_options.k1": "Number of neighbours in the reciprocal sets.",
   "eval.rerank_options.k2": "Number of neighbours for query expansion.",
   "eval.rerank_options.lambda_value": "Share of the original distance, in [0, 1].",
   "eval.rerank_options.query_only": (
     "Take neighbours from the queries only, as the code of one published paper does."
+  ),
+  "eval.affinity": "Also evaluate with affinity inference, which is transductive.",
+  "eval.affinity_options.k1": "Number of affinities kept per image; 0 for the published number.",
+  "eval.affinity_options.k2": (
+    "Number of gallery images over which affinities are averaged; 0 for the published number."
   ),
   "eval.mixed": "Also evaluate with galleries of both modalities.",
   "eval.verification": "Compute ROC and distances of pairs, in `vireid evaluate`.",

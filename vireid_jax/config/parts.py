@@ -12,10 +12,13 @@ from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.training.augment import make_augment, make_augment_pair
 from vireid_jax.evaluators import protocols
 from vireid_jax.evaluators import suite as suite_lib
+from vireid_jax.evaluators.affinity import Affinity
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.training import gradients, optim, step
+
+NOT_MIXED = ("rerank", "affinity", "mixed")  # options that the mixed protocol refuses
 
 
 def make_method(config: Mapping, *, num_classes: int, steps_per_epoch: int) -> Method:
@@ -35,16 +38,18 @@ def make_suite(config: ConfigDict) -> suite_lib.Suite:
     UserError: Unknown protocol, or an argument out of range.
   """
   protocol = config.eval.protocol.to_dict()
-  if protocol["name"] == "mixed" and (config.eval.rerank or config.eval.mixed):
+  refused = [f"config.eval.{name}" for name in NOT_MIXED if config.eval[name]]
+  if protocol["name"] == "mixed" and refused:
     raise UserError(
-      "config.eval.protocol.name = 'mixed' has no re-ranked results and cannot be combined with "
-      "itself; set config.eval.rerank and config.eval.mixed to False"
+      "config.eval.protocol.name = 'mixed' has no re-ranked or other transductive results and "
+      f"cannot be combined with itself; set {' and '.join(refused)} to False"
     )
   return suite_lib.Suite(
     protocols.create(protocol.pop("name"), **protocol),
     normalize=config.eval.normalize,
     flip=config.eval.flip,
     rerank=Reranking(**config.eval.rerank_options) if config.eval.rerank else None,
+    affinity=Affinity(**config.eval.affinity_options) if config.eval.affinity else None,
     mixed=config.eval.mixed,
   )
 

@@ -8,7 +8,7 @@ from vireid_jax.evaluators.results import SettingResult
 def headline(
   results: Mapping[str, SettingResult], untrained: Mapping[str, Mapping[str, float]] | None = None
 ) -> str:
-  """Returns rank-1 and mAP of the first setting that was run, in percent.
+  """Returns rank-1 and mAP of the first setting that was run and ranked plainly, in percent.
 
   Args:
     results: Results by setting; the first is the one that is usually quoted.
@@ -16,10 +16,10 @@ def headline(
 
   Returns:
     For example 'rank-1 39.6 % (untrained 1.8), mAP 42.6 %, all-search single-shot, 10 galleries';
-    empty if nothing was run.
+    empty if there is none.
   """
   for name, result in results.items():
-    if result.trials:
+    if result.trials and not result.is_transductive:
       mean, before = result.mean, (untrained or {}).get(name, {})
       first = f"rank-1 {100 * mean['rank-1']:.1f} %"
       if "rank-1" in before:

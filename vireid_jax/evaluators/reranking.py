@@ -5,6 +5,8 @@ fraction of the dense all-pairs minimum. Accelerators use the dense form (`reran
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +23,9 @@ BLOCK = 256  # rows at once; limits temporary arrays to tens of MB
 class Reranking:
   """Parameters of re-ranking, as in `k_reciprocal_distance`."""
 
+  name: ClassVar[str] = "rerank"
+  cosine: ClassVar[bool] = False
+
   k1: int = 20
   k2: int = 6
   lambda_value: float = 0.3
@@ -29,6 +34,15 @@ class Reranking:
   def __post_init__(self):
     _check_parameters(self.k1, self.k2, self.lambda_value)
     checks.flag("query_only", self.query_only)
+
+  def of_setting(self, conditions: Mapping) -> "Reranking":
+    """Returns the parameters, which are the same for every setting."""
+    del conditions
+    return self
+
+  def ranker(self, query, *, normalize: bool) -> "Reranker":
+    """Returns a re-ranker for some queries; see `Reranker`."""
+    return Reranker(self, query, normalize=normalize)
 
 
 class Reranker:
@@ -159,9 +173,9 @@ def rerank(
       query_only=query_only,
     )
   near = queries if query_only else len(distances)
-  nearest = _nearest(distances, max(k1 + 1, k2), near)
+  neighbours = nearest(distances, max(k1 + 1, k2), near)
   scale = np.maximum(distances.max(axis=1, keepdims=True), np.finfo(distances.dtype).tiny)
-  encoding = _average(_encode(distances, scale, nearest, k1), nearest[:, :k2])
+  encoding = _average(_encode(distances, scale, neighbours, k1), neighbours[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   plain = distances[:queries, queries:] / scale[:queries]
   return ((1 - lambda_value) * jaccard + lambda_value * plain).astype(distances.dtype)
@@ -173,12 +187,18 @@ def _check_parameters(k1, k2, lambda_value):
   checks.share("lambda_value of the re-ranking", lambda_value)
 
 
-def _nearest(distances, count, near):
-  """Returns int [n, count], the nearest images of each row, closest first, ties by index.
+def nearest(distances, count: int, near: int) -> np.ndarray:
+  """Returns the nearest images of each row, closest first, ties by index.
 
-  Images from index `near` on are treated as if they were farthest.
+  Args:
+    distances: float [n, g].
+    count: Number of images for each row, if there are as many.
+    near: Images from this index on are treated as if they were farthest.
+
+  Returns:
+    int [n, count].
   """
-  count, farthest = min(count, len(distances)), distances.max()
+  count, farthest = min(count, distances.shape[1]), distances.max()
   found = np.empty((len(distances), count), np.int64)
   for start in progress.tracked(range(0, len(distances), BLOCK), "finding neighbours"):
     block = distances[start : start + BLOCK].copy()

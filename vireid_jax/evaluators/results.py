@@ -8,6 +8,7 @@ import numpy as np
 
 from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
+from vireid_jax.evaluators import transductive
 
 RANKS = (1, 5, 10, 20)
 SAME_GALLERY = "every trial's gallery contains all images, so the trials do not differ"
@@ -44,6 +45,11 @@ class SettingResult:
   def has_spread(self) -> bool:
     """Whether the standard deviation over the trials is meaningful."""
     return len(self.trials) > 1 and not (self.same_gallery and max(self.std.values()) < 5e-5)
+
+  @property
+  def is_transductive(self) -> bool:
+    """Whether lists depend on other test images, as with re-ranking; see `transductive`."""
+    return transductive.of(self.conditions) is not None
 
   @property
   def mean(self) -> dict[str, float]:
@@ -154,13 +160,15 @@ def format_table(
     width: Number of columns, to which the table is fitted unless it is verbose.
 
   Returns:
-    The table. With several trials, numbers are `mean ± standard deviation`. Settings that were not
-    run are listed with the reason, and so are settings whose trials do not differ.
+    The table, and a second one of transductive results if there are any. With several trials,
+    numbers are `mean ± standard deviation`. Settings that were not run are listed with the reason,
+    and so are settings whose trials do not differ.
   """
   ran = {name: result for name, result in results.items() if result.trials}
   lines = [title]
-  if ran:
-    lines.append(_whole(ran) if verbose else _brief(ran, width))
+  for heading, part in _apart(ran):
+    lines += heading
+    lines.append(_whole(part) if verbose else _brief(part, width))
   notes = _not_run(results, verbose)
   same = [name for name, result in ran.items() if result.same_gallery and not result.has_spread]
   notes += [f"{', '.join(same)}: {SAME_GALLERY}"] if same else []
@@ -171,6 +179,17 @@ def format_table(
     more = "queries with a match" if verbose else "--verbose shows all ranks"
     lines.append(f"percent; {words}{more}")
   return "\n".join(lines)
+
+
+def _apart(ran: Mapping[str, SettingResult]) -> list[tuple[list[str], dict]]:
+  """Returns plain and transductive results, those there are, with lines above their tables."""
+  plain = {name: result for name, result in ran.items() if not result.is_transductive}
+  others = {name: result for name, result in ran.items() if result.is_transductive}
+  return [
+    (heading, part)
+    for heading, part in (([], plain), (["", f"transductive: {transductive.MEANING}"], others))
+    if part
+  ]
 
 
 def _not_run(results: Mapping[str, SettingResult], verbose: bool) -> list[str]:

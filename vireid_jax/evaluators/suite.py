@@ -1,7 +1,7 @@
 """All results of one embedding pass: features, re-ranking, corrupted copies, mixed galleries.
 
-Results are named `setting[/feature][/rerank][/corrupted]`, which is unique within an evaluation;
-their conditions record everything that changes the numbers.
+Results are named `setting[/feature][/rerank | /affinity][/corrupted]`, which is unique within an
+evaluation; their conditions record everything that changes the numbers.
 """
 
 import dataclasses
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from vireid_jax.common.records import VISIBLE, Records
+from vireid_jax.evaluators import transductive
+from vireid_jax.evaluators.affinity import Affinity
 from vireid_jax.evaluators.protocols import mixed, sysu_mm01
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SettingResult
@@ -25,7 +27,8 @@ class Suite:
     protocol: Evaluation protocol of the data set.
     normalize: Whether to L2-normalise the features.
     flip: Whether the features are averaged with those of the mirror image; only recorded here.
-    rerank: Parameters of the re-ranking; None for plain results only.
+    rerank: Parameters of a re-ranking to also evaluate; None without.
+    affinity: Options of an affinity inference to also evaluate; None without.
     mixed: Whether to also evaluate galleries of both modalities.
   """
 
@@ -33,14 +36,15 @@ class Suite:
   normalize: bool = True
   flip: bool = False
   rerank: Reranking | None = None
+  affinity: Affinity | None = None
   mixed: bool = False
 
   def quick(self) -> "Suite":
-    """Returns a suite of trial 0 only, without re-ranking and mixed galleries."""
+    """Returns a suite of trial 0 only, without transductive results and mixed galleries."""
     protocol = self.protocol
     if hasattr(protocol, "trials"):
       protocol = dataclasses.replace(protocol, trials=1)
-    return dataclasses.replace(self, protocol=protocol, rerank=None, mixed=False)
+    return dataclasses.replace(self, protocol=protocol, rerank=None, affinity=None, mixed=False)
 
   def evaluate(
     self, features: Mapping[str, np.ndarray], records: Records, metadata: Mapping
@@ -56,13 +60,12 @@ class Suite:
     for index, (name, matrix) in enumerate(features.items()):
       suffix = f"/{name}" if index else ""
       facts = {"feature": name, "flip": self.flip}
-      _add(found, self._plain(matrix, records, metadata), suffix, {**facts, "rerank": None})
-      if self.rerank:
-        reranked = self.protocol.evaluate(
-          matrix, records, metadata, normalize=self.normalize, rerank=self.rerank
+      _add(found, self._plain(matrix, records, metadata), suffix, facts)
+      for options in filter(None, (self.rerank, self.affinity)):
+        ranked = self.protocol.evaluate(
+          matrix, records, metadata, normalize=self.normalize, rerank=options
         )
-        facts = {**facts, "rerank": dataclasses.asdict(self.rerank)}
-        _add(found, reranked, f"{suffix}/rerank", facts)
+        _add(found, ranked, f"{suffix}/{options.name}", facts, options)
     return found
 
   def _plain(self, matrix, records, metadata):
@@ -81,9 +84,10 @@ def mixed_protocol(protocol) -> mixed.Protocol:
   return mixed.Protocol(trials=getattr(protocol, "trials", 10), same_place=places)
 
 
-def _add(found, results, suffix, facts):
+def _add(found, results, suffix, facts, options: transductive.Options | None = None):
   for setting, result in results.items():
-    conditions = {**result.conditions, "setting": setting, "corruption": None, **facts}
+    mark = transductive.condition(options and options.of_setting(result.conditions))
+    conditions = {**result.conditions, "setting": setting, "corruption": None, **facts, **mark}
     found[f"{setting}{suffix}"] = dataclasses.replace(result, conditions=conditions)
 
 

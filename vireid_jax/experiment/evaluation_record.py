@@ -10,6 +10,7 @@ from vireid_jax.common import files
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import keys
+from vireid_jax.evaluators import transductive
 from vireid_jax.experiment import evaluation_config
 
 # Options that do not affect results.
@@ -28,7 +29,7 @@ def conditions(config: Mapping) -> dict:
   flat = keys.flatten({"eval": options, **evaluation_config.seen(config)})
   flat |= {"data.name": data["name"], "data.render": data.get("render", "")}
   flat["eval.split"] = config_lib.split_name(config, options["split"])
-  unused = [] if options["rerank"] else ["eval.rerank_options"]
+  unused = [f"eval.{name}_options" for name in transductive.TECHNIQUES if not options[name]]
   unused += [] if options["corruption"]["draws"] else ["eval.corruption"]
   return {
     key: value
@@ -68,13 +69,14 @@ def name(config: Mapping, trained: Mapping, step: int, *, other_images: str = ""
   # The test split of the run's trial is not named.
   words += [] if split in ("test", f"test_{own.data.trial}") else [split]
   words += list(options["features"])
-  words += [word for word in ("flip", "rerank", "mixed") if options[word]]
+  words += [word for word in ("flip", *transductive.TECHNIQUES, "mixed") if options[word]]
   words += ["verification"] if options["verification"] > own.eval.verification else []
   words += [] if options["normalize"] else ["not_normalized"]
   words += ["corrupted"] if options["corruption"]["draws"] else []
   words += ["mismatch"] if _mismatch(changed) else []
-  said = ("data.name", "eval.split", "eval.features", "eval.normalize", "eval.flip", "eval.rerank",
-          "eval.mixed", "eval.verification")  # fmt: skip
+  said = ("data.name", "eval.split", "eval.features", "eval.normalize", "eval.flip",
+          "eval.mixed", "eval.verification",
+          *(f"eval.{name}" for name in transductive.TECHNIQUES))  # fmt: skip
   unsaid = {key: conditions(config).get(key) for key in changed if key not in said}
   unsaid |= {IMAGES: other_images} if other_images else {}
   words += [_hash(unsaid)] if unsaid else []

@@ -11,6 +11,8 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.common.formats import Column
 from vireid_jax.common.workdir_files import EVALUATED, EVALUATIONS, seed_folder
 from vireid_jax.config import differences
+from vireid_jax.evaluators import transductive
+from vireid_jax.evaluators.results import SettingResult
 from vireid_jax.report import records
 
 METRICS = ("rank-1", "rank-10", "mAP", "mINP")
@@ -104,7 +106,7 @@ def read(
       has the number of finished ones.
     seeds: Seeds to average.
     reference: Config with which the rows are compared, as nested plain values.
-    setting: Setting of the protocol; empty for the first of each record.
+    setting: Setting of the protocol; empty for the first that was run and ranked plainly.
 
   Raises:
     UserError: No seed of any row was evaluated.
@@ -113,14 +115,21 @@ def read(
   some = next((run for runs in found.values() for run in runs), None)
   if some is None:
     raise UserError(f"no run of {', '.join(rows)} was evaluated; check the logs in their folders")
-  run_settings = (name for name, result in some.results.items() if result.trials)
-  setting = setting or next(run_settings, next(iter(some.results), ""))
+  setting = setting or _first(some.results)
   what = _what(some)
   lines = [_line(label, runs, setting, what, reference) for label, runs in found.items()]
   synthetic = " (synthetic images)" if some.stored["synthetic"] else ""
   how = f" [{records.suffix(some)}]" if records.suffix(some) else ""
   title = f"{some.stored['dataset']}{synthetic}, {some.stored['split']}, {setting}{how}"
+  if setting in some.results and some.results[setting].is_transductive:
+    title += f" [transductive: {transductive.MEANING}]"
   return Ablation(title, setting, lines)
+
+
+def _first(results: Mapping[str, SettingResult]) -> str:
+  """Returns the first setting with a plain result, or the first of all."""
+  ran = (name for name, result in results.items() if result.trials and not result.is_transductive)
+  return next(ran, next(iter(results), ""))
 
 
 def _read(folder: pathlib.Path, seeds: list[int]) -> list[records.Run]:

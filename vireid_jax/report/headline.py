@@ -14,6 +14,7 @@ COLUMNS = (
   *map(Column, ("data", "setting", "run", "method", "ranking", "runs", "trials", "spread_over")),
   *(Column(formats.key(name), "rate") for name in METRICS),
   *(Column(f"{formats.key(name)}_std", "rate") for name in METRICS),
+  Column("transductive"),
 )
 
 
@@ -31,6 +32,7 @@ def rows(found: Sequence[tables.Table]) -> list[dict]:
       "spread_over": cell.over,
       **{formats.key(name): rate for name, rate in cell.mean.items()},
       **{f"{formats.key(name)}_std": rate for name, rate in cell.std.items()},
+      "transductive": each.transductive,
     }
     for each in found
     for row in each.rows

@@ -11,7 +11,7 @@ def markdown(table: Table) -> str:
   """Formats a table as Markdown."""
   head = [*HEAD, *(f"{block} {metric}" for block in table.blocks for metric in METRICS)]
   body = table_lib.markdown(head, _rows(table), _alignment(table))
-  return f"### {table.title}\n\n{body}\n\n{table.note}\n"
+  return f"### {table.heading}\n\n{body}\n\n{table.note}\n"
 
 
 def latex(table: Table) -> str:
@@ -20,7 +20,7 @@ def latex(table: Table) -> str:
   groups = [*((("", 1),) * len(HEAD)), *((block, len(METRICS)) for block in table.blocks)]
   body = table_lib.latex(head, _rows(table), _alignment(table), groups=groups)
   note = table.note.replace("±", r"$\pm$")
-  return f"% {table.title}\n{body}\n% {note}\n"
+  return f"% {table.heading}\n{body}\n% {note}\n"
 
 
 def _rows(table: Table) -> list[list[str]]:

@@ -9,12 +9,14 @@ from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable, shown
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import differences
+from vireid_jax.evaluators import transductive
 from vireid_jax.evaluators.results import SettingResult
 
 _NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
 # Settings that appear in a table's title or in the label of a row.
 _SAID = ("data.name", "data.render", "eval.split", "eval.features", "eval.flip", "eval.normalize",
-         "eval.rerank", "eval.mixed", "eval.verification", "eval.corruption")  # fmt: skip
+         "eval.mixed", "eval.verification", "eval.corruption",
+         *(f"eval.{name}" for name in transductive.TECHNIQUES))  # fmt: skip
 # Settings of logging, storage and data folders; all others change the numbers.
 FREE = ("config.checkpoint", "config.data.dir", "config.eval", "config.log")
 
@@ -104,6 +106,7 @@ def _check(run: Run) -> None:
     rates = [*result.mean.values(), *result.std.values()]
     if not all(0 <= rate <= 1 for rate in rates):
       raise ValueError("a rate is outside of [0, 1]")
+    _ = transductive.label(result.conditions)
   for pairs in run.stored.get("verification", {}).values():
     for found in pairs.values():
       numbers = [number for rates in found["tar"].values() for number in rates.values()]
@@ -246,4 +249,4 @@ def _without_trial(split: str, trial: int) -> str:
 def _conditions(result: SettingResult) -> dict:
   if not result.trials:
     return {"not run": True}
-  return {**result.conditions, "trials": len(result.trials)}
+  return {**transductive.marked(result.conditions), "trials": len(result.trials)}

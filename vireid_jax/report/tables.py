@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.evaluators import transductive
 from vireid_jax.evaluators.results import METRICS, SAME_GALLERY, SettingResult
+from vireid_jax.evaluators.transductive import MEANING
 from vireid_jax.report import naming, records
 from vireid_jax.report.records import Run
 
@@ -42,7 +44,8 @@ class Row:
     runs: Numbers of splits and seeds, in words.
     cells: Cell by block of columns; absent if the setting was not run.
     item: The item.
-    kind: How the images were ranked: 'plain', 'mixed', 're-ranked' or 'corrupted'.
+    kind: How the images were ranked: 'plain', 'mixed', 'corrupted', or the kind of a transductive
+      technique.
   """
 
   run: str
@@ -62,12 +65,19 @@ class Table:
     blocks: Names of the blocks of columns.
     rows: Rows, in the given order.
     variant: Protocol variant alone, such as '1-shot, official'; may be empty.
+    transductive: Whether the rows are transductive; no table has both kinds of rows.
   """
 
   title: str
   blocks: tuple[str, ...]
   rows: tuple[Row, ...]
   variant: str = ""
+  transductive: bool = False
+
+  @property
+  def heading(self) -> str:
+    """Title, with a mark if the rows are transductive."""
+    return f"{self.title} [transductive: {MEANING}]" if self.transductive else self.title
 
   @property
   def note(self) -> str:
@@ -94,7 +104,7 @@ def build(items: list[str], *, step: int | None = None) -> list[Table]:
   """
   found = _read(items, step)
   names = naming.names(found) if found else {}
-  tables: dict[tuple[str, str], dict] = {}
+  tables: dict[tuple[str, str, bool], dict] = {}
   for item, all_runs in found.items():
     for runs in _by_suffix(all_runs):
       records.check_alike(runs)
@@ -150,7 +160,8 @@ def _place(runs: list[Run]):
     title = _title(runs[0], variant, result.conditions)
     cell = _average(runs, [results[name] for results in stored]) if result.trials else None
     label = _label(runs[0], result.conditions)
-    yield (title, ", ".join(variant)), label, block, kind(result.conditions), cell
+    apart = transductive.of(result.conditions) is not None
+    yield (title, ", ".join(variant), apart), label, block, kind(result.conditions), cell
 
 
 def _check_same_trials(kept: Cell | None, other: Cell | None, where: str) -> None:
@@ -174,20 +185,15 @@ def kind(conditions: Mapping) -> str:
   """Returns how the images of a result were ranked, as `Row.kind`."""
   if conditions.get("corruption"):
     return "corrupted"
-  if conditions.get("rerank"):
-    return "re-ranked"
-  return "mixed" if conditions.get("protocol") == "mixed" else "plain"
+  plain = "mixed" if conditions.get("protocol") == "mixed" else "plain"
+  return transductive.kind(conditions) or plain
 
 
 def _label(run: Run, conditions) -> str:
   words = [run.stored["method"], conditions.get("feature", "")]
   words += ["flip"] if conditions.get("flip") else []
   words += [] if conditions.get("normalize", True) else ["not normalised"]
-  reranking = conditions.get("rerank")
-  if reranking:
-    words.append(f"re-ranked (k1 {reranking['k1']}, k2 {reranking['k2']}")
-    words[-1] += f", lambda {reranking['lambda_value']:g}"
-    words[-1] += ", among queries)" if reranking["query_only"] else ")"
+  words.append(transductive.label(conditions))
   corruption = conditions.get("corruption")
   if corruption:
     kinds = ", ".join(corruption["kinds"]) or "all kinds"
@@ -236,7 +242,7 @@ def _deviation(rates: list[dict]) -> dict[str, float]:
   return {name: statistics.pstdev(rate[name] for rate in rates) for name in METRICS}
 
 
-def _table(title: str, variant: str, rows: dict) -> Table:
+def _table(title: str, variant: str, apart: bool, rows: dict) -> Table:
   blocks = tuple(dict.fromkeys(block for cells in rows.values() for block in cells))
   return Table(
     title,
@@ -246,4 +252,5 @@ def _table(title: str, variant: str, rows: dict) -> Table:
       for (run, label, count, item, ranked), cells in rows.items()
     ),
     variant,
+    apart,
   )

@@ -7,11 +7,10 @@ import numpy as np
 
 from vireid_jax.common import progress
 from vireid_jax.common.records import Records
-from vireid_jax.evaluators import checks, results
+from vireid_jax.evaluators import checks, results, transductive
 from vireid_jax.evaluators.protocols import draws
 from vireid_jax.evaluators.protocols.comparison import Comparison
 from vireid_jax.evaluators.query_scores import QueryScores
-from vireid_jax.evaluators.reranking import Reranker, Reranking
 from vireid_jax.evaluators.similarity import similarity_matrix
 
 
@@ -78,7 +77,7 @@ class Scored:
     metadata: Mapping,
     *,
     normalize: bool = True,
-    rerank: Reranking | None = None,
+    rerank: transductive.Options | None = None,
   ) -> dict[str, results.SettingResult]:
     """Evaluates every setting.
 
@@ -88,7 +87,7 @@ class Scored:
       metadata: Metadata of the data set, with the official gallery draws if there are any.
       normalize: Whether to L2-normalise the features. Some published code does not, and ranks by
         the Euclidean distance of the raw features instead.
-      rerank: Parameters of k-reciprocal re-ranking; None for plain results.
+      rerank: Options of a transductive technique, such as re-ranking; None for plain results.
 
     Returns:
       The result of each setting. Settings that the data do not allow are marked as not run.
@@ -100,6 +99,7 @@ class Scored:
     settings = self.settings(records, metadata)
     galleries = sum(len(each.galleries) for each in settings.values() if not each.not_run)
     with progress.part("re-ranking" if rerank else "ranking", galleries) as activity:
+      normalize = normalize or (rerank is not None and rerank.cosine)
       similarities = _Similarities(features, self.sides(records), normalize, rerank)
       found = {
         name: _result(setting, records, similarities, {"normalize": normalize}, activity)
@@ -114,7 +114,7 @@ class Scored:
     features = checks.rows_match(features, records)
     similarities = _Similarities(features, self.sides(records), normalize, None)
     return {
-      name: [similarities.scores(comparison, records) for comparison in setting.comparisons()]
+      name: [similarities.scores(one, records, setting.conditions) for one in setting.comparisons()]
       for name, setting in self.settings(records, metadata).items()
       if not setting.not_run
     }
@@ -132,7 +132,7 @@ def _result(setting, records, similarities, conditions, activity):
     return results.SettingResult(conditions=conditions, not_run=setting.not_run)
   sizes, summaries = setting.sizes(), []
   for each in setting.comparisons():
-    summaries.append(similarities.scores(each, records).summary())
+    summaries.append(similarities.scores(each, records, conditions).summary())
     activity.advance()
   return results.from_summaries(
     summaries,
@@ -148,18 +148,19 @@ class _Similarities:
 
   def __init__(self, features, sides, normalize, rerank):
     self._features, self._sides, self._normalize, self._rerank = features, sides, normalize, rerank
-    self._reranker = (np.array([-1]), None)  # only of the last queries: it holds q x q distances
+    self._ranker = (np.array([-1]), None, None)  # only the last one: it may hold q x q distances
     if sides:
       left, right = (features[rows] for rows in sides)
       self._matrix = similarity_matrix(left, right, normalize=normalize)
 
-  def scores(self, comparison: Comparison, records: Records):
-    """Scores each query's list, plain or re-ranked."""
+  def scores(self, comparison: Comparison, records: Records, conditions: Mapping):
+    """Scores each query's list in a setting with some conditions, plain or re-ranked."""
     similarity, columns = self._read(comparison)
     if self._rerank:
       plain = similarity if columns is None else similarity[:, columns]
       gallery = self._features[comparison.gallery]
-      similarity, columns = self._reranker_of(comparison.queries).similarity(gallery, plain), None
+      ranker = self._ranker_of(comparison.queries, self._rerank.of_setting(conditions))
+      similarity, columns = ranker.similarity(gallery, plain), None
     return comparison.scores(similarity, records, columns=columns)
 
   def _read(self, comparison):
@@ -173,9 +174,9 @@ class _Similarities:
     rows = slice(None) if np.array_equal(queries, right) else np.searchsorted(right, queries)
     return self._matrix.T[rows], np.searchsorted(left, gallery)
 
-  def _reranker_of(self, queries):
-    known, reranker = self._reranker
-    if not np.array_equal(known, queries):
-      reranker = Reranker(self._rerank, self._features[queries], normalize=self._normalize)
-      self._reranker = (queries, reranker)
-    return reranker
+  def _ranker_of(self, queries, options):
+    known, used, ranker = self._ranker
+    if used != options or not np.array_equal(known, queries):
+      ranker = options.ranker(self._features[queries], normalize=self._normalize)
+      self._ranker = (queries, options, ranker)
+    return ranker

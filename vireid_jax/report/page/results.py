@@ -1,5 +1,6 @@
 """The tables of results on the page."""
 
+import dataclasses
 from collections.abc import Collection
 
 from vireid_jax.common.errors import UserError
@@ -8,7 +9,7 @@ from vireid_jax.report import layout, records, tables
 from vireid_jax.report.page.notes import Notes
 from vireid_jax.report.tables import Table
 
-KINDS = {"plain": ("plain",), "folded": ("mixed", "re-ranked", "corrupted")}
+FOLDS = {"plain": False, "folded": True}  # the fold has all that was not ranked plainly
 
 
 def build(
@@ -29,10 +30,10 @@ def build(
     notes.append(f"No tables: {error}")
     return found
   notes += records.skipped(items, step=step) + tables.absent(items, step=step)
-  for name, kinds in KINDS.items():
-    parts = [part for each in _by_protocol(built) if (part := _part(each, kinds, first))]
+  for name, folded in FOLDS.items():
+    parts = [part for each in _by_protocol(built) if (part := _part(each, folded, first))]
     found[name] = parts
-  found["latex"] = [{"title": table.title, "text": layout.latex(table)} for table in built]
+  found["latex"] = [{"title": table.heading, "text": layout.latex(table)} for table in built]
   return found
 
 
@@ -45,15 +46,16 @@ def _by_protocol(built: list[Table]) -> list[list[Table]]:
 
 
 def _title(table: Table) -> str:
-  return table.title.removesuffix(f", {table.variant}") if table.variant else table.title
+  title = table.title.removesuffix(f", {table.variant}") if table.variant else table.title
+  return dataclasses.replace(table, title=title).heading
 
 
-def _part(built: list[Table], kinds: tuple[str, ...], first: Collection[str]) -> dict | None:
-  """Returns the rows of some kinds as data for the template; None without one."""
+def _part(built: list[Table], folded: bool, first: Collection[str]) -> dict | None:
+  """Returns the rows to fold, or the plain ones, as data for the template; None without one."""
   groups, missing, notes = [], [], []
   leading = [_setting(name.split("/")) for name in first]
   for table in built:
-    rows = [row for row in table.rows if row.kind in kinds]
+    rows = [row for row in table.rows if (row.kind != "plain") == folded]
     for block in table.blocks:
       name = _setting([block, *table.variant.split(", ")])
       lines = [_line(row, row.cells[block]) for row in rows if block in row.cells]
