@@ -1,5 +1,7 @@
 """The device mesh and how arrays are sharded over it."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -39,6 +41,27 @@ def on_all_devices(x: jax.Array) -> jax.Array:
   if jax.sharding.get_abstract_mesh().empty:
     return x
   return jax.lax.with_sharding_constraint(x, PartitionSpec())
+
+
+def sum_over_devices(function: Callable[..., jax.Array], *rows: jax.Array) -> jax.Array:
+  """Applies a function to each device's rows and sums its results, inside a compiled step.
+
+  The compiler would add the results in the dtype in which the function's last product left them;
+  here they are added in the dtype that the function returns. Without `jax.set_mesh`, or on one
+  device, the function is applied to all rows.
+
+  Args:
+    function: Of arrays with the same first axis; its results for parts of them add up.
+    rows: Arrays that are split by rows.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or mesh.size == 1:
+    return function(*rows)
+
+  def summed(*rows: jax.Array) -> jax.Array:
+    return jax.lax.psum(function(*rows), DATA_AXIS)
+
+  return jax.shard_map(summed, in_specs=PartitionSpec(DATA_AXIS), out_specs=PartitionSpec())(*rows)
 
 
 def check_divisible(pairs: int, mesh: Mesh) -> None:
