@@ -4,6 +4,7 @@ from vireid_jax.losses.center_cluster import center_cluster
 from vireid_jax.losses.center_guided_pair_mining import center_guided_pair_mining
 from vireid_jax.losses.circle import circle
 from vireid_jax.losses.cross_entropy import cross_entropy
+from vireid_jax.losses.cross_modality_retrieval import cross_modality_retrieval
 from vireid_jax.losses.discrepancy import domain_alignment, maximum_mean_discrepancy
 from vireid_jax.losses.distance import paired_distance, pairwise_distance, unit
 from vireid_jax.losses.divergence import divergence
@@ -14,6 +15,7 @@ from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
 from vireid_jax.losses.orthogonality import orthogonality
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.shared_specific import shared_specific
+from vireid_jax.losses.soft_rank import soft_rank
 from vireid_jax.losses.teacher import soft_cross_entropy, softened_divergence
 from vireid_jax.losses.triplet import batch_hard_triplet
 from vireid_jax.losses.wrt import weighted_distances, weighted_regularized_triplet
@@ -25,6 +27,7 @@ __all__ = [
   "center_guided_pair_mining",
   "circle",
   "cross_entropy",
+  "cross_modality_retrieval",
   "divergence",
   "domain_alignment",
   "domain_distillation",
@@ -38,6 +41,7 @@ __all__ = [
   "separation",
   "shared_specific",
   "soft_cross_entropy",
+  "soft_rank",
   "softened_divergence",
   "trivial_value",
   "unit",
