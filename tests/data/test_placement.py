@@ -44,7 +44,7 @@ def batches(data, first, last):
 
 
 @pytest.mark.parametrize("where", (placement.STREAM, placement.DEVICE))
-@pytest.mark.parametrize("sampler", ("pairs", "groups"))
+@pytest.mark.parametrize("sampler", ("pairs", "groups", "any_modality"))
 def test_batches_do_not_depend_on_where_the_images_are(regdb, where, sampler):
   wanted, data = make(regdb, placement.HOST, sampler), make(regdb, where, sampler)
   assert data.steps_per_epoch == wanted.steps_per_epoch
@@ -52,7 +52,8 @@ def test_batches_do_not_depend_on_where_the_images_are(regdb, where, sampler):
   first, last = data.steps_per_epoch - 2, data.steps_per_epoch + 4
   found = batches(data, first, last)
   assert len(found) == 6 and set(found[0]) == {
-    *("visible", "infrared", "visible_mask", "infrared_mask", "label")
+    *("visible", "infrared", "visible_mask", "infrared_mask", "label"),
+    *(("modality",) if sampler == "any_modality" else ()),
   }
   for step, batch in enumerate(found, start=first):
     jax.tree.map(np.testing.assert_array_equal, batch, wanted.batch(step))

@@ -96,6 +96,9 @@ RULES: dict[str, Rule] = {
   "eval.rerank_options.lambda_value": Number(0, 1),
   "eval.affinity_options.k1": Whole(0, MOST),
   "eval.affinity_options.k2": Whole(0, MOST),
+  "eval.mser_options.k1": Whole(1, MOST),
+  "eval.mser_options.k2": Whole(1, MOST),
+  "eval.mser_options.lambda_value": Number(0, 1),
   "eval.corruption.draws": Whole(0, 1000),
   "eval.corruption.kinds": Several(OneOf(corruptions.KINDS, noun="corruption"), distinct=True),
   "eval.corruption.severities": Several(OneOf(corruptions.SEVERITIES), least=1, distinct=True),
@@ -125,6 +128,7 @@ def validate(config: ConfigDict) -> None:
   _check_evaluation(config, method)
   _check_augmentations(config)
   _check_second_view(config, method)
+  _check_sampler(config, method)
   _check_rendered(config)
   if config.log.wandb:
     weights_and_biases.check()
@@ -223,6 +227,16 @@ def _check_second_view(config: ConfigDict, method: methods.Method) -> None:
     raise UserError(
       f"{key} is {shown(given)}, but method {name!r} trains on one view of each visible image; "
       "set it to ()"
+    )
+
+
+def _check_sampler(config: ConfigDict, method: methods.Method) -> None:
+  name = config.sampler.name
+  others = [key for key, each in sampler.SAMPLERS.items() if not hasattr(each, "any_modality")]
+  if name not in others and not getattr(method, "any_modality", False):
+    raise UserError(
+      f"config.sampler.name = {name!r} draws images regardless of their modality, but method "
+      f"{config.method.name!r} trains on pairs of both modalities; choose {' or '.join(others)}"
     )
 
 

@@ -47,7 +47,9 @@ class Method(Protocol):
   shapes. `needs_masks`, a bool, requests the data set's pedestrian masks: the batch of `mix` then
   has `visible_mask` and `infrared_mask`, uint8 [b, h, w, 1]. `needs_second_view`, a bool, requests
   two independently augmented views of each visible image: the batch of `init` and `loss` then has
-  the second one, augmented by `config.augment.visible_2`, as `visible_2`.
+  the second one, augmented by `config.augment.visible_2`, as `visible_2`. `any_modality`, a bool,
+  accepts samplers that draw images regardless of modality: the batch of `loss` may then have
+  `modality`; see `Batch`.
 
   `trivial_values`, {term: value}, has the weighted value of a term when all features are equal: ln
   2 for a soft margin, the margin for a hinge. The trainer notifies the user of a term that stays at

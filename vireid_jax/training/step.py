@@ -55,7 +55,8 @@ def make_train_step(
       mix_key = jax.random.fold_in(key, MIX_STREAM)
       batch = method.mix(state.variables, batch, rngs=mix_key, step=state.step)
     batch = augment(jax.random.fold_in(key, AUGMENT_STREAM), batch)
-    batch = {**batch, "label": mesh_lib.on_all_devices(batch["label"])}
+    facts = {name: batch[name] for name in ("label", "modality") if name in batch}
+    batch = batch | {name: mesh_lib.on_all_devices(values) for name, values in facts.items()}
     method_key = jax.random.fold_in(key, METHOD_STREAM)
     output, gradients = gradient(state.variables, batch, method_key, state.step)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -10,7 +10,7 @@ from jax import Array
 
 from vireid_jax.common import options
 from vireid_jax.common.errors import UserError, choose, nearest, shown
-from vireid_jax.common.records import MODALITIES, SECOND_VIEW, mask_name
+from vireid_jax.common.records import MODALITIES, SECOND_VIEW, VISIBLE, mask_name
 from vireid_jax.common.types import Batch
 from vireid_jax.data.training.operations import (
   ON_BYTES,
@@ -152,7 +152,8 @@ def make_augment(operations: Mapping[str, Sequence[str]]) -> Augment:
       view of the visible images, drawn independently of the first.
 
   Returns:
-    The augmentation. It leaves masks out: they do not follow an image that is cropped.
+    The augmentation. It leaves masks out: they do not follow an image that is cropped. Where a
+    batch has 'modality', each image is augmented as its own modality says, and 'visible_2' is not.
   """
   pipelines = {name: make_pipeline(operations[name]) for name in MODALITIES}
   second_view = operations.get(SECOND_VIEW, ())
@@ -160,12 +161,26 @@ def make_augment(operations: Mapping[str, Sequence[str]]) -> Augment:
 
   def apply(key: jax.Array, batch: Batch) -> Batch:
     keys = jax.random.split(key, len(MODALITIES))
+    if "modality" in batch:
+      by_row = [_by_modality(pipelines, keys[i], batch, i) for i in range(len(MODALITIES))]
+      return {**dict(zip(MODALITIES, by_row, strict=True)), **_facts(batch)}
     images = {
       name: pipelines[name](keys[index], batch[name]) for index, name in enumerate(MODALITIES)
     }
     if second_pipeline:
       own_key = jax.random.fold_in(key, len(MODALITIES))
       images[SECOND_VIEW] = second_pipeline(own_key, batch[MODALITIES[0]])
-    return {**images, "label": batch["label"]}
+    return {**images, **_facts(batch)}
 
   return apply
+
+
+def _by_modality(pipelines: Mapping[str, Augment], key: Array, batch: Batch, place: int) -> Array:
+  """Augments the images of one array by the operations of each image's own modality."""
+  visible, infrared = (pipelines[name](key, batch[MODALITIES[place]]) for name in MODALITIES)
+  is_visible = batch["modality"][:, place] == VISIBLE
+  return jnp.where(is_visible[:, None, None, None], visible, infrared)
+
+
+def _facts(batch: Batch) -> Batch:
+  return {name: batch[name] for name in ("label", "modality") if name in batch}

@@ -4,7 +4,6 @@ An image is float32 [h, w, 3] with values in [0, 1], until `normalize` has made 
 Several operations mean different things before and after it; the order in the config is kept.
 """
 
-import math
 from typing import Annotated
 
 import jax
@@ -12,6 +11,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax.common.options import Number, Several, Share, Whole
+from vireid_jax.data.training.coordinator import (
+  channel_cutmix,
+  hue_jitter,
+  modality_coordinator,
+  spectrum_jitter,
+  weighted_gray,
+)
+from vireid_jax.data.training.pixels import inside, mix, rectangle, replicating
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -84,22 +91,9 @@ def random_erasing(
     Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, algorithm 1.
   """
   height, width, _ = image.shape
-  apply, area_key, aspect_key, top_key, left_key = jax.random.split(key, 5)
-  share = jax.random.uniform(area_key, (attempts,), minval=area[0], maxval=area[1])
-  low, high = (math.log(aspect), -math.log(aspect)) if log_aspect else (aspect, 1 / aspect)
-  ratio = jax.random.uniform(aspect_key, (attempts,), minval=low, maxval=high)
-  ratio = jnp.exp(ratio) if log_aspect else ratio
-  pixels = share * height * width
-  tall = jnp.round(jnp.sqrt(pixels * ratio)).astype(jnp.int32)
-  wide = jnp.round(jnp.sqrt(pixels / ratio)).astype(jnp.int32)
-  fits = (tall < height) & (wide < width)
-  first = jnp.argmax(fits)
-  tall, wide = tall[first], wide[first]
-  top = jax.random.randint(top_key, (), 0, jnp.maximum(height - tall, 0) + 1)
-  left = jax.random.randint(left_key, (), 0, jnp.maximum(width - wide, 0) + 1)
-  y, x = jnp.arange(height)[:, None, None], jnp.arange(width)[None, :, None]
-  inside = (y >= top) & (y < top + tall) & (x >= left) & (x < left + wide)
-  erase = inside & fits[first] & jax.random.bernoulli(apply, probability)
+  apply, *keys = jax.random.split(key, 5)
+  corner, size, fits = rectangle(keys, (height, width), area, aspect, attempts, log_aspect)
+  erase = inside(image, corner, size) & fits & jax.random.bernoulli(apply, probability)
   return jnp.where(erase, jnp.asarray(value, image.dtype), image)
 
 
@@ -114,19 +108,19 @@ def channel_exchange(
     Ye et al., "Channel Augmented Joint Learning for VI Recognition", ICCV 2021, section 3.1.
   """
   apply_key, gray_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
-  weights = _replicating(jax.random.randint(key, (), 0, 3))
+  weights = replicating(jax.random.randint(key, (), 0, 3))
   if gray:
     is_gray = jax.random.bernoulli(gray_key, 0.25)
     weights = jnp.where(is_gray, jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3)), weights)
   if probability < 1:
     weights = jnp.where(jax.random.bernoulli(apply_key, probability), weights, jnp.eye(3))
-  return _mix(image, weights)
+  return mix(image, weights)
 
 
 def channel_adap(key: Array, image: Array) -> Array:
   """Replicates channel 0, 1 or 2, or leaves the image as it is, each one time in four."""
   choice = jax.random.randint(key, (), 0, 4)
-  return _mix(image, jnp.where(choice == 3, jnp.eye(3), _replicating(choice)))
+  return mix(image, jnp.where(choice == 3, jnp.eye(3), replicating(choice)))
 
 
 def channel_adap_gray(key: Array, image: Array, *, probability: Share = 0.5) -> Array:
@@ -135,14 +129,14 @@ def channel_adap_gray(key: Array, image: Array, *, probability: Share = 0.5) -> 
   choice = jax.random.randint(choice_key, (), 0, 4)
   gray = jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3))
   fourth = jnp.where(jax.random.bernoulli(gray_key, probability), gray, jnp.eye(3))
-  return _mix(image, jnp.where(choice == 3, fourth, _replicating(choice)))
+  return mix(image, jnp.where(choice == 3, fourth, replicating(choice)))
 
 
 def luma(key: Array, image: Array, *, probability: Share = 1.0) -> Array:
   """Replaces all channels by .2989 R + .5870 G + .1140 B with a probability in [0, 1]."""
   if probability < 1:
     gray = jnp.broadcast_to(jnp.array(LUMA)[:, None], (3, 3))
-    return _mix(image, jnp.where(jax.random.bernoulli(key, probability), gray, jnp.eye(3)))
+    return mix(image, jnp.where(jax.random.bernoulli(key, probability), gray, jnp.eye(3)))
   # Written out: as a product with a vector it is several times slower on CPU.
   gray = sum(weight * image[..., channel] for channel, weight in enumerate(LUMA))
   return jnp.broadcast_to(gray[..., None], image.shape)
@@ -172,21 +166,6 @@ def to_float(image: Array) -> Array:
   return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
 
 
-def _replicating(channel: Array) -> Array:
-  """The mixture that replicates a channel: float32 [3, 3]; zeros for none of 0, 1, 2."""
-  return jnp.broadcast_to((jnp.arange(3) == channel)[:, None], (3, 3)).astype(jnp.float32)
-
-
-def _mix(image: Array, weights: Array) -> Array:
-  """Makes every channel j the sum of weights[i, j] times channel i.
-
-  Multiplied even where a choice would do: XLA computes all that comes before a choice once for each
-  alternative. Written out: a product with a 3x3 matrix is slower still. Weights 0 and 1 are exact.
-  """
-  weights = weights.astype(image.dtype)
-  return sum(image[..., channel : channel + 1] * weights[channel] for channel in range(3))
-
-
 OPERATIONS = {
   operation.__name__: operation
   for operation in (
@@ -198,6 +177,11 @@ OPERATIONS = {
     channel_adap,
     channel_adap_gray,
     luma,
+    hue_jitter,
+    weighted_gray,
+    channel_cutmix,
+    spectrum_jitter,
+    modality_coordinator,
   )
 }
 

@@ -63,8 +63,9 @@ class TrainData:
     """Gathers the given rows of a step's global batch.
 
     Returns:
-      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b]; and, for images with masks,
-      'visible_mask' and 'infrared_mask' uint8 [b, h, w, 1].
+      'visible' and 'infrared' uint8 [b, h, w, 3], 'label' int32 [b]; for a sampler that draws
+      regardless of modality, 'modality' int32 [b, 2]; and, for images with masks, 'visible_mask'
+      and 'infrared_mask' uint8 [b, h, w, 1].
     """
     if self._stream:
       return self._stream.batch(step, rows)
@@ -73,7 +74,7 @@ class TrainData:
     batch = {name: self._images[index] for name, index in chosen.items()}
     if self._masks is not None:
       batch |= {mask_name(name): self._masks[index] for name, index in chosen.items()}
-    return {**batch, "label": indices.label[rows]}
+    return {**batch, **indices.facts(rows)}
 
   def place(self, mesh) -> tuple[resident.Resident, ...]:
     """Returns a step's arguments besides its batch: the images, if the devices keep them."""

@@ -29,17 +29,14 @@ def place(images: np.ndarray, masks: np.ndarray | None, mesh) -> Resident:
 
 
 def row_numbers(indices: BatchIndices, rows: slice) -> dict[str, np.ndarray]:
-  """Returns what a step receives: int32 [b] per modality, and labels int32 [b]."""
-  return {
-    "visible": indices.visible[rows],
-    "infrared": indices.infrared[rows],
-    "label": indices.label[rows],
-  }
+  """Returns what a step receives: int32 [b] per modality, and the batch's facts."""
+  images = {name: getattr(indices, name)[rows] for name in MODALITIES}
+  return {**images, **indices.facts(rows)}
 
 
 def gather(batch: dict[str, Array], resident: Resident) -> Batch:
   """Replaces row numbers with pixels, inside the step; every device gathers its own rows."""
-  full = {"label": batch["label"]}
+  full = {name: value for name, value in batch.items() if name not in MODALITIES}
   for name in MODALITIES:
     full[name] = _rows(resident["images"], batch[name])
     if "masks" in resident:

@@ -19,11 +19,19 @@ class BatchIndices:
     visible: int32 [b], rows of the visible images.
     infrared: int32 [b], rows of the infrared images; pair i shows one identity.
     label: int32 [b], contiguous training labels; images of an identity are adjacent.
+    modality: int32 [b, 2], modality of the images in `visible` and in `infrared` if they were drawn
+      regardless of it; otherwise None.
   """
 
   visible: np.ndarray
   infrared: np.ndarray
   label: np.ndarray
+  modality: np.ndarray | None = None
+
+  def facts(self, rows: slice | int) -> dict[str, np.ndarray]:
+    """Returns what a batch says of some of its pairs: 'label' and, if given, 'modality'."""
+    facts = {"label": self.label[rows]}
+    return facts if self.modality is None else {**facts, "modality": self.modality[rows]}
 
 
 class IdentityIndex:
@@ -31,6 +39,7 @@ class IdentityIndex:
 
   Attributes:
     identities: int32 [c], published identity number of each label.
+    modality: int32 [n], modality of each training image.
     rows: Rows[modality][label] is int32 [m], the rows of that identity's images in that modality.
   """
 
@@ -43,6 +52,7 @@ class IdentityIndex:
       ]
       for modality in (VISIBLE, INFRARED)
     }
+    self.modality = records.modality
     self._check_both_modalities()
 
   def __len__(self) -> int:
@@ -165,11 +175,45 @@ class GroupSampler:
       )
 
 
-SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler}
+class AnyModalitySampler(GroupSampler):
+  """Uses every image at most once per round, in groups of 2 K images of either modality.
+
+  An identity with fewer than 2 K images has one group per round, drawn with replacement. Rounds and
+  epochs are as in `GroupSampler`. The first half of a group is in `visible`, the second one in
+  `infrared`; `BatchIndices.modality` tells what they are.
+
+  Reference:
+    The code published with Liang et al., "Bridging the Gap: Multi-Level Cross-Modality Joint
+    Alignment for Visible-Infrared Person Re-Identification", TCSVT 2024.
+  """
+
+  any_modality = True
+
+  def batch(self, step: int) -> BatchIndices:
+    """Returns the batch of a step, a pure function of (seed, step)."""
+    batch = super().batch(step)
+    modality = self._index.modality[np.stack([batch.visible, batch.infrared], axis=1)]
+    return dataclasses.replace(batch, modality=modality)
+
+  def _groups_of(self, rng: np.random.Generator, label: int) -> list:
+    rows = np.concatenate([self._index.rows[modality][label] for modality in (VISIBLE, INFRARED)])
+    size = 2 * self._num_instances
+    if len(rows) < size:
+      rows = rng.choice(rows, size)
+    rows = rng.permutation(rows)
+    return [
+      np.split(rows[start : start + size], 2) for start in range(0, len(rows) - size + 1, size)
+    ]
+
+  def _check_groups(self) -> None:
+    """Every identity has a group."""
+
+
+SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler, "any_modality": AnyModalitySampler}
 
 
 def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
-  """Builds a sampler by name ('pairs' or 'groups'); see the classes for its arguments."""
+  """Builds a sampler by name, a key of `SAMPLERS`; see the classes for its arguments."""
   return choose(name, SAMPLERS, "sampler")(index, seed=seed, **arguments)
 
 

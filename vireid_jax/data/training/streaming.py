@@ -54,7 +54,7 @@ class Stream:
 
   def _pair(self, step: int, row: int) -> dict[str, np.ndarray]:
     indices = self._indices(step)
-    pair = {"label": indices.label[row]}
+    pair = indices.facts(row)
     for modality in MODALITIES:
       one = self._images.take(np.array([getattr(indices, modality)[row]]))
       pair[modality] = cache.decode_row(one, 0, self._size, self._resize)
