@@ -13,7 +13,7 @@ from vireid_jax.config import checks
 from vireid_jax.config import keys as config_keys
 
 DATASETS = {"agw": "sysu", "mpanet": "regdb", "mun": "llcm", "tmpa": "synthetic"}
-DATASETS |= {"caj": "regdb", "deen": "llcm", "dns": "synthetic"}
+DATASETS |= {"caj": "regdb", "deen": "llcm", "dns": "synthetic", "mcja": "sysu"}
 SECTIONS = ("data", "sampler", "augment", "method", "optim", "train", "checkpoint", "eval", "log")
 
 

@@ -215,7 +215,7 @@ def test_both_stems_start_from_the_same_weights():
 
 
 @pytest.mark.parametrize(
-  "name, unused", [("agw", 690), ("caj", 690), ("deen", 691), ("mpanet", 54)]
+  "name, unused", [("agw", 690), ("caj", 690), ("deen", 691), ("mcja", 66), ("mpanet", 54)]
 )
 def test_official_names_cover_every_tensor_and_round_trip(name, unused):
   method = methods.create(

@@ -101,8 +101,10 @@ def main(name, options):
   jax.config.update("jax_enable_x64", True)
   meshes = {count: mesh_lib.make_mesh(jax.devices()[:count]) for count in COUNTS}
   method, pixels = make_method(name, json.loads(options)), make_batch()
+  if getattr(method, "any_modality", False):
+    pixels["modality"] = np.int32([[0, 1], [1, 1], [1, 0], [0, 0]] * 2)
   floats = {
-    key: rows if key == "label" or key.endswith("mask") else rows / 127.5 - 1
+    key: rows if key in ("label", "modality") or key.endswith("mask") else rows / 127.5 - 1
     for key, rows in pixels.items()
   }
   variables = jax.jit(method.init)(jax.random.key(0), jax.tree.map(jnp.asarray, floats))

@@ -7,11 +7,13 @@ from scale import processes
 
 from vireid_jax import methods
 
-# Methods with other parts than their defaults: CAJ+'s term, DNS's plain baseline, DEEN on RegDB.
+# Methods with other parts than their defaults: CAJ+'s term, DNS's plain baseline, DEEN on RegDB,
+# MCJA with a soft rank that is not linear.
 VARIANTS = {
   "caj, weak to strong": ("caj", {"weak_to_strong": {"weight": 1.0}}),
   "dns, strong": ("dns", methods.variants("dns")["strong"]),
   "deen, three stages": ("deen", {"num_stages": 3}),
+  "mcja, sorted ranks": ("mcja", {"retrieval": {"strength": 0.05}}),
 }
 CASES = {**{name: (name, {}) for name in methods.names()}, **VARIANTS}
 

@@ -3,14 +3,15 @@
 import dataclasses
 from typing import Annotated
 
+import jax.numpy as jnp
 from jax import Array
 
 from vireid_jax import losses
 from vireid_jax.common import options
 from vireid_jax.common.options import OneOf, Weight
-from vireid_jax.common.types import Variables
+from vireid_jax.common.types import Batch, Variables
 from vireid_jax.models.head import Head
-from vireid_jax.models.two_stream import TwoStreamResNet
+from vireid_jax.models.two_stream import TwoStreamResNet, merge
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 
@@ -81,6 +82,13 @@ def two_stream_network(method, *, num_specific_stages: int) -> TwoStreamNetwork:
     method.depth, method.width, num_specific_stages, tuple(method.non_local), method.numerics
   )
   return TwoStreamNetwork(backbone, Head(method.num_classes, method.numerics), method.pooling)
+
+
+def modality_of_rows(batch: Batch) -> Array:
+  """Returns the modality of each row of a batch's merged images: int32 [2b], see `Batch`."""
+  if "modality" in batch:
+    return merge(*batch["modality"].T)
+  return jnp.tile(jnp.arange(2, dtype=jnp.int32), len(batch["label"]))
 
 
 def accuracy(logits: Array, labels: Array) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """ResNet-18/34/50 with torchvision's parameters; any range of its stages can be built."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import flax.linen as nn
@@ -45,6 +46,8 @@ class ResNet(nn.Module):
     first, last: Range of stages, within 0..5.
     non_local: Number of non-local blocks at the end of each of stages 1-4.
     numerics: Dtype, convolution lowering and batch-norm statistics.
+    last_stride: Stride of stage 4: 1, or 2 as torchvision has it.
+    attention: Module class of the non-local blocks, or of others at their places.
   """
 
   depth: int = 50
@@ -53,12 +56,14 @@ class ResNet(nn.Module):
   last: int = 5
   non_local: tuple[int, int, int, int] = (0, 0, 0, 0)
   numerics: Numerics = Numerics()
+  last_stride: int = STAGE_STRIDES[-1]
+  attention: Callable[..., nn.Module] = NonLocal
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
     """Maps images [n, h, w, 3], or the map after stage `first` - 1, to the last stage's map.
 
-    The whole network gives [n, h/16, w/16, feature_size].
+    The whole network gives [n, h/16, w/16, feature_size], or h/32 and w/32 with last stride 2.
     """
     check_depth(self.depth)
     for stage in range(self.first, self.last):
@@ -73,9 +78,10 @@ class ResNet(nn.Module):
       depth=self.depth,
       filters=self.width * 2 ** (stage - 1),
       blocks=STAGE_BLOCKS[self.depth][stage - 1],
-      stride=STAGE_STRIDES[stage - 1],
+      stride=(*STAGE_STRIDES[:-1], self.last_stride)[stage - 1],
       non_local=self.non_local[stage - 1],
       numerics=self.numerics,
+      attention=self.attention,
       name=STAGES[stage],
     )
 
@@ -102,6 +108,7 @@ class Stage(nn.Module):
   stride: int
   non_local: int = 0
   numerics: Numerics = Numerics()
+  attention: Callable[..., nn.Module] = NonLocal
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
@@ -112,7 +119,7 @@ class Stage(nn.Module):
       x = block(self.filters, stride, self.numerics, name=f"block{index}")(x, train=train)
       if index >= first_non_local:
         name = f"non_local{index - first_non_local}"
-        x = NonLocal(numerics=self.numerics, name=name)(x, train=train)
+        x = self.attention(numerics=self.numerics, name=name)(x, train=train)
     return x
 
 

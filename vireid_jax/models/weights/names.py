@@ -60,8 +60,8 @@ def name_table(name: str) -> NameTable:
   """Returns the name table of a family.
 
   Args:
-    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns' or
-      'mpanet'.
+    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns',
+      'mcja' or 'mpanet'.
 
   Raises:
     UserError: There is no table of this name.
@@ -152,6 +152,25 @@ def _deen(path: Path) -> str | None:
   return _agw(path)
 
 
+def _mcja(path: Path) -> str | None:
+  _, *modules, leaf = path
+  match modules:
+    case ["backbone", stage, block, *layer] if block.startswith("non_local"):
+      number = block.removeprefix("non_local")
+      place = f"MDA_{stage.removeprefix('layer')}.{number}"
+      return _leaf(path, f"{place}.{_MCJA_MDA[layer[0] if layer else leaf]}")
+    case ["backbone", *_]:
+      return _prefix("backbone.", _resnet(path, path[2:]))
+    case ["head", "neck"]:
+      return _leaf(path, "bn_neck")
+    case ["head", "classifier"]:
+      return _leaf(path, "classifier")
+  return None
+
+
+_MCJA_MDA = {"scores": "sc_conv", "kernel": "ca_conv", "gate_norm": "ca_bn", "norm": "norm_bn"}
+
+
 def _mpanet(path: Path) -> str | None:
   collection, *modules, leaf = path
   if collection == "mean_classifiers":
@@ -178,9 +197,10 @@ def _resnet(path: Path, inside: Path) -> str | None:
   stage, *modules, _ = inside
   if stage == "stem":
     return _leaf(path, modules[0])
-  block, layer = modules
+  block, *layers = modules
   if not block.startswith("block"):
     return None
+  (layer,) = layers
   layer = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}.get(layer, layer)
   return _leaf(path, f"{stage}.{block.removeprefix('block')}.{layer}")
 
@@ -232,6 +252,9 @@ TABLES = {
     r"base\.base\.layer[12]\..*",
     "the shared network in DNS's code has stages 1 and 2, which its forward pass does not use",
     _averages("DD."),
+  ),
+  "mcja": NameTable(
+    "mcja", _mcja, False, r"backbone\.fc\.(weight|bias)", "the ImageNet classifier"
   ),
   "mpanet": NameTable(
     "mpanet",
