@@ -92,7 +92,7 @@ def test_options_on_the_best_checkpoint(trained, data_dir):
   config = make_config(data_dir)
   config.eval.features = ("after_neck", "before_neck")
   config.eval.flip = True
-  config.eval.rerank = True
+  config.eval.rerank = config.eval.mser = True
   config.eval.mixed = True
   config.eval.verification = True
   config.eval.corruption.draws = 2
@@ -101,13 +101,14 @@ def test_options_on_the_best_checkpoint(trained, data_dir):
   name = f"{SETTING}/before_neck/rerank/corrupted"
   assert {SETTING, f"{SETTING}/rerank", f"{SETTING}/before_neck", name} <= set(results)
   assert "visible_to_mixed/1-shot/before_neck/corrupted" in results
+  assert f"{SETTING}/before_neck/mser" in results and f"{SETTING}/mser/corrupted" not in results
   assert len(results[name].trials) == 2 * len(results[SETTING].trials)
   assert results[name].conditions["corruption"]["severities"] == [1, 2]
   assert results[f"{SETTING}/corrupted"].trials[:2] != results[SETTING].trials
   (path,) = (trained / "seed_0" / "best" / "eval").glob("*.json")
   words = path.stem.split(".")[1:]
-  options = ["after_neck", "before_neck", "flip", "rerank", "mixed", "verification", "corrupted"]
-  assert words[:-1] == options  # and a hash of how they were corrupted
+  options = ["after_neck", "before_neck", "flip", "rerank", "mser", "mixed", "verification"]
+  assert words[:-1] == [*options, "corrupted"]  # and a hash of how they were corrupted
   record = json.loads(path.read_text())
   assert record["selection"]["metric"] == f"{SETTING}/mAP"
   assert set(record["verification"]) == {"after_neck", "before_neck"}

@@ -32,6 +32,9 @@ NAMES = [
   ({"eval__rerank_options__k1": 5}, ""),  # not used
   ({"eval__affinity_options__k1": 5}, ""),  # not used
   ({"eval__affinity": True, "eval__rerank": True}, "rerank.affinity"),
+  ({"eval__mser_options__k1": 5}, ""),  # not used
+  ({"eval__mser": True, "eval__flip": True}, "flip.mser"),
+  ({"eval__mser": True, "eval__mser_options__k1": 5}, "mser.#"),
   ({"eval__affinity": True, "eval__affinity_options__k2": 5}, "affinity.#"),
   ({"eval__rerank": True, "eval__rerank_options__k1": 5}, "rerank.#"),
   ({"eval__normalize": False}, "not_normalized"),

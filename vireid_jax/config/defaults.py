@@ -125,6 +125,8 @@ def evaluation_defaults() -> ConfigDict:
       },
       "affinity": False,
       "affinity_options": {"k1": 0, "k2": 0},
+      "mser": False,
+      "mser_options": {"k1": 40, "k2": 20, "lambda_value": 0.3},
       "mixed": False,
       "verification": False,  # ROC and distances, in --mode=evaluate
       "corruption": {"draws": 0, "kinds": (), "severities": (1, 2, 3, 4, 5), "seed": 0},

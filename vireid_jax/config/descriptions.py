@@ -18,7 +18,8 @@ DESCRIPTIONS = {
     "the first with enough memory."
   ),
   "sampler.name": (
-    "How batches are drawn: 'pairs' (as AGW, with replacement) or 'groups' (as MPANet, without)."
+    "How batches are drawn: 'pairs' (as AGW, with replacement), 'groups' (as MPANet, without) or "
+    "'any_modality' (as MCJA, without, twice K images of an identity regardless of modality)."
   ),
   "sampler.num_identities": "Number of identities in a batch (P).",
   "sampler.num_instances": "Number of images of each identity and modality in a batch (K).",
@@ -86,6 +87,12 @@ DESCRIPTIONS = {
   "eval.affinity_options.k2": (
     "Number of gallery images over which affinities are averaged; 0 for the published number."
   ),
+  "eval.mser": (
+    "Also evaluate with re-ranking over the colour channels (MCJA's MSER), which is transductive."
+  ),
+  "eval.mser_options.k1": "Number of versions of images in the reciprocal sets.",
+  "eval.mser_options.k2": "Number of versions over which encodings are averaged.",
+  "eval.mser_options.lambda_value": "Share of the original distance, in [0, 1].",
   "eval.mixed": "Also evaluate with galleries of both modalities.",
   "eval.verification": "Compute ROC and distances of pairs, in `vireid evaluate`.",
   "eval.corruption.draws": "Number of corrupted copies of the test set; 0 is none.",

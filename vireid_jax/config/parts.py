@@ -10,15 +10,16 @@ from vireid_jax.common.durations import Clock
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.corruptions import Corruption
 from vireid_jax.data.training.augment import make_augment, make_augment_pair
-from vireid_jax.evaluators import protocols
+from vireid_jax.evaluators import protocols, transductive
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.affinity import Affinity
+from vireid_jax.evaluators.multi_spectral import MultiSpectral
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.methods.base import Method
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.training import gradients, optim, step
 
-NOT_MIXED = ("rerank", "affinity", "mixed")  # options that the mixed protocol refuses
+NOT_MIXED = (*transductive.TECHNIQUES, "mixed")  # options that the mixed protocol refuses
 
 
 def make_method(config: Mapping, *, num_classes: int, steps_per_epoch: int) -> Method:
@@ -50,6 +51,7 @@ def make_suite(config: ConfigDict) -> suite_lib.Suite:
     flip=config.eval.flip,
     rerank=Reranking(**config.eval.rerank_options) if config.eval.rerank else None,
     affinity=Affinity(**config.eval.affinity_options) if config.eval.affinity else None,
+    mser=MultiSpectral(**config.eval.mser_options) if config.eval.mser else None,
     mixed=config.eval.mixed,
   )
 

@@ -137,6 +137,7 @@ def rerank(
   k2: int = 6,
   lambda_value: float = 0.3,
   query_only: bool = False,
+  expand: bool = True,
 ):
   """Re-ranks with given distances, which saves work if several galleries share their queries.
 
@@ -148,6 +149,7 @@ def rerank(
     k2: Neighbours that are averaged.
     lambda_value: Weight of the given distance, in [0, 1].
     query_only: Whether neighbours are looked up among the queries only.
+    expand: Whether sets of reciprocal neighbours are expanded, as in the paper.
 
   Returns:
     float [queries, n - queries], smaller is closer.
@@ -171,11 +173,12 @@ def rerank(
       k2=k2,
       lambda_value=lambda_value,
       query_only=query_only,
+      expand=expand,
     )
   near = queries if query_only else len(distances)
   neighbours = nearest(distances, max(k1 + 1, k2), near)
   scale = np.maximum(distances.max(axis=1, keepdims=True), np.finfo(distances.dtype).tiny)
-  encoding = _average(_encode(distances, scale, neighbours, k1), neighbours[:, :k2])
+  encoding = _average(_encode(distances, scale, neighbours, k1, expand), neighbours[:, :k2])
   jaccard = _jaccard_distance(encoding[:queries], encoding[queries:])
   plain = distances[:queries, queries:] / scale[:queries]
   return ((1 - lambda_value) * jaccard + lambda_value * plain).astype(distances.dtype)
@@ -211,8 +214,8 @@ def nearest(distances, count: int, near: int) -> np.ndarray:
   return found
 
 
-def _encode(distances, scale, nearest, k1):
-  """Returns sparse [n, n], weights of the expanded k-reciprocal neighbours; rows sum to 1."""
+def _encode(distances, scale, nearest, k1, expand):
+  """Returns sparse [n, n], weights of the (expanded) k-reciprocal neighbours; rows sum to 1."""
   import scipy.sparse
 
   wide, narrow = nearest[:, : k1 + 1], nearest[:, : round(k1 / 2) + 1]
@@ -220,7 +223,10 @@ def _encode(distances, scale, nearest, k1):
   rows, columns = [], []
   for start in progress.tracked(range(0, len(nearest), BLOCK), "comparing neighbours"):
     block = slice(start, start + BLOCK)
-    row, column = _expand(wide[block], mutual[block], narrow, mutual_narrow)
+    if expand:
+      row, column = _expand(wide[block], mutual[block], narrow, mutual_narrow)
+    else:
+      row, column = np.nonzero(mutual[block])[0], wide[block][mutual[block]]
     rows.append(row + start)
     columns.append(column)
   row, column = np.concatenate(rows), np.concatenate(columns)

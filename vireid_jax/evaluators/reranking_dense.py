@@ -15,10 +15,17 @@ BLOCK = 8  # queries compared with the whole gallery at once
 
 
 def rerank(
-  distances, queries: int, *, k1: int, k2: int, lambda_value: float, query_only: bool
+  distances,
+  queries: int,
+  *,
+  k1: int,
+  k2: int,
+  lambda_value: float,
+  query_only: bool,
+  expand: bool = True,
 ) -> np.ndarray:
   """Computes `reranking.rerank` on the default device, with the same arguments."""
-  found = _rerank(distances, queries, k1, k2, lambda_value, query_only)
+  found = _rerank(distances, queries, k1, k2, lambda_value, query_only, expand)
   return np.asarray(found)
 
 
@@ -32,18 +39,18 @@ def lower(
   query_only: bool,
 ) -> jax.stages.Lowered:
   """Lowers `rerank` for the shape and the device of `distances`."""
-  return _rerank.lower(distances, queries, k1, k2, lambda_value, query_only)
+  return _rerank.lower(distances, queries, k1, k2, lambda_value, query_only, True)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
-def _rerank(distances, queries, k1, k2, lambda_value, query_only):
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5, 6))
+def _rerank(distances, queries, k1, k2, lambda_value, query_only, expand):
   count = len(distances)
   scale = jnp.maximum(distances.max(axis=1, keepdims=True), jnp.finfo(distances.dtype).tiny)
   looked_up = distances
   if query_only:
     looked_up = jnp.where(jnp.arange(count) < queries, distances, distances.max())
   _, nearest = jax.lax.top_k(-looked_up, min(max(k1 + 1, k2), count))  # ties: earlier index first
-  members = _expanded(nearest, k1)
+  members = _expanded(nearest, k1) if expand else _mutual(nearest[:, : k1 + 1])
   weight = jnp.where(members, jnp.exp(-distances / scale), 0)
   # With `query_only`, gallery images have no reciprocal neighbours.
   weight /= jnp.maximum(weight.sum(axis=1, keepdims=True), jnp.finfo(weight.dtype).tiny)

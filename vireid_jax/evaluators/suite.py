@@ -1,7 +1,7 @@
 """All results of one embedding pass: features, re-ranking, corrupted copies, mixed galleries.
 
-Results are named `setting[/feature][/rerank | /affinity][/corrupted]`, which is unique within an
-evaluation; their conditions record everything that changes the numbers.
+Results are named `setting[/feature][/rerank | /affinity | /mser][/corrupted]`, which is unique
+within an evaluation; their conditions record everything that changes the numbers.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import numpy as np
 from vireid_jax.common.records import VISIBLE, Records
 from vireid_jax.evaluators import transductive
 from vireid_jax.evaluators.affinity import Affinity
+from vireid_jax.evaluators.multi_spectral import MultiSpectral
 from vireid_jax.evaluators.protocols import mixed, sysu_mm01
 from vireid_jax.evaluators.reranking import Reranking
 from vireid_jax.evaluators.results import SettingResult
@@ -29,6 +30,7 @@ class Suite:
     flip: Whether the features are averaged with those of the mirror image; only recorded here.
     rerank: Parameters of a re-ranking to also evaluate; None without.
     affinity: Options of an affinity inference to also evaluate; None without.
+    mser: Options of a multi-spectral re-ranking to also evaluate; None without.
     mixed: Whether to also evaluate galleries of both modalities.
   """
 
@@ -37,6 +39,7 @@ class Suite:
   flip: bool = False
   rerank: Reranking | None = None
   affinity: Affinity | None = None
+  mser: MultiSpectral | None = None
   mixed: bool = False
 
   def quick(self) -> "Suite":
@@ -44,10 +47,16 @@ class Suite:
     protocol = self.protocol
     if hasattr(protocol, "trials"):
       protocol = dataclasses.replace(protocol, trials=1)
-    return dataclasses.replace(self, protocol=protocol, rerank=None, affinity=None, mixed=False)
+    transductive_ones = dict.fromkeys(transductive.TECHNIQUES)
+    return dataclasses.replace(self, protocol=protocol, mixed=False, **transductive_ones)
 
   def evaluate(
-    self, features: Mapping[str, np.ndarray], records: Records, metadata: Mapping
+    self,
+    features: Mapping[str, np.ndarray],
+    records: Records,
+    metadata: Mapping,
+    *,
+    spectra: Mapping[str, np.ndarray] | None = None,
   ) -> Results:
     """Evaluates each feature of a clean test set; results of the first one have no suffix.
 
@@ -55,15 +64,21 @@ class Suite:
       features: float [n, d] by name of the feature, one row per record.
       records: Records of the n test images.
       metadata: Metadata of the data set.
+      spectra: float [n, 4 d] by name of the feature, from `multi_spectral.joined`; None leaves out
+        the multi-spectral re-ranking.
     """
     found = {}
     for index, (name, matrix) in enumerate(features.items()):
       suffix = f"/{name}" if index else ""
       facts = {"feature": name, "flip": self.flip}
       _add(found, self._plain(matrix, records, metadata), suffix, facts)
-      for options in filter(None, (self.rerank, self.affinity)):
+      techniques = [(self.rerank, matrix), (self.affinity, matrix)]
+      techniques += [(self.mser, spectra[name])] if spectra else []
+      for options, rows in techniques:
+        if options is None:
+          continue
         ranked = self.protocol.evaluate(
-          matrix, records, metadata, normalize=self.normalize, rerank=options
+          rows, records, metadata, normalize=self.normalize, rerank=options
         )
         _add(found, ranked, f"{suffix}/{options.name}", facts, options)
     return found

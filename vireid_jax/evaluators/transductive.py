@@ -18,7 +18,11 @@ import numpy as np
 KEY = "transductive"
 MEANING = "a query's list depends on other test images"
 # Word in tables by name; the name also ends the names of settings, and is the key of the options.
-TECHNIQUES = {"rerank": "re-ranked", "affinity": "affinity inference"}
+TECHNIQUES = {
+  "rerank": "re-ranked",
+  "affinity": "affinity inference",
+  "mser": "multi-spectral re-ranking",
+}
 WORDS = {
   "lambda_value": "lambda",
   "query_only": "among queries",

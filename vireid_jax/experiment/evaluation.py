@@ -15,7 +15,7 @@ from vireid_jax.config.images import load_test_images
 from vireid_jax.config.parts import make_corruptions, make_suite
 from vireid_jax.data.prepared.source import Dataset
 from vireid_jax.data.training import placement
-from vireid_jax.evaluators import chance, verification
+from vireid_jax.evaluators import chance, multi_spectral, verification
 from vireid_jax.evaluators import suite as suite_lib
 from vireid_jax.evaluators.embed import Embedder, Features, feature_methods
 from vireid_jax.evaluators.results import SettingResult
@@ -121,7 +121,8 @@ class Evaluation:
     features = features or self.embed(variables)
     if quick:
       return self._suite.quick().evaluate(features, self.records, self._dataset.metadata)
-    results = self._suite.evaluate(features, self.records, self._dataset.metadata)
+    spectra = self._spectra(variables, features) if self._suite.mser else None
+    results = self._suite.evaluate(features, self.records, self._dataset.metadata, spectra=spectra)
     return results | self._corrupted(variables, features)
 
   @property
@@ -139,6 +140,17 @@ class Evaluation:
     return {
       name: verification.evaluate(matrix, self.records, normalize=normalize)
       for name, matrix in features.items()
+    }
+
+  def _spectra(self, variables: Variables, features: Features) -> Features:
+    """Embeds the visible images as each of their channels; see `multi_spectral`."""
+    visible = self._images.take(np.flatnonzero(self.records.modality == VISIBLE))
+    versions = [features]
+    for change in multi_spectral.changes():
+      changed = self._embedder(variables, visible, change=change)
+      versions.append(suite_lib.with_visible(features, changed, self.records))
+    return {
+      name: multi_spectral.joined([version[name] for version in versions]) for name in features
     }
 
   def _corrupted(self, variables: Variables, features: Features) -> Results:
