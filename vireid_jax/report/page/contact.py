@@ -3,12 +3,14 @@
 import dataclasses
 
 import numpy as np
+from PIL import Image
 
 from vireid_jax.report.page import figures
 
 HEIGHT = 150  # of a tile's picture, in units of 1/100 inch
 GAP, LABEL, TITLE = 8, 14, 18
 LETTER = 4.6  # width, at the size of labels
+SHARPNESS = 2  # pixels of a picture per unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Tile:
 
 def save(
   rows: list[list[Tile]], titles: list[str], title: str, name: str, folder: figures.Folder
-) -> figures.Drawn | None:
-  """Writes rows of tiles, each row under its title; None without a tile.
+) -> None:
+  """Writes rows of tiles, each row under its title; nothing without a tile.
 
   Args:
     rows: Tiles of each row.
@@ -40,35 +42,47 @@ def save(
   """
   tiles = [tile for row in rows for tile in row]
   if not tiles:
-    return None
+    return
   column = max(max(_width(tile), LETTER * len(tile.label)) for tile in tiles) + GAP
   width = max(column * max(map(len, rows)), LETTER * 1.3 * max(map(len, [title, *titles]))) + GAP
   line = HEIGHT + LABEL + TITLE + GAP
   height = line * len(rows) + TITLE + GAP
+  placed = [
+    (tile, GAP + place * column, TITLE + GAP + index * line + TITLE + LABEL)
+    for index, row in enumerate(rows)
+    for place, tile in enumerate(row)
+  ]
   with figures.style():
-    # One pair of axes: a sheet of dozens of them takes seconds to place.
     figure = figures.Figure(figsize=(width / 100, height / 100))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
+    axes.imshow(_paste(placed, width, height), extent=(0, width, height, 0), aspect="auto")
     axes.text(GAP, TITLE, title, fontsize=9, weight="bold")
-    for index, (row, words) in enumerate(zip(rows, titles, strict=True)):
-      top = TITLE + GAP + index * line
-      axes.text(GAP, top + TITLE - 4, words, fontsize=8)
-      for place, tile in enumerate(row):
-        _draw(axes, tile, GAP + place * column, top + TITLE + LABEL)
+    for index, words in enumerate(titles):
+      axes.text(GAP, TITLE + GAP + index * line + TITLE - 4, words, fontsize=8)
+    for tile, left, top in placed:
+      _label(axes, tile, left, top)
     axes.set(xlim=(0, width), ylim=(height, 0))
-  return folder.save(figure, name, text=title)
+  folder.write(figure, name)
 
 
 def _width(tile: Tile) -> float:
   return HEIGHT * tile.picture.shape[1] / tile.picture.shape[0]
 
 
-def _draw(axes, tile: Tile, left: float, top: float) -> None:
+def _paste(placed: list[tuple[Tile, float, float]], width: float, height: float) -> np.ndarray:
+  """Pastes all tiles on one sheet uint8 [h, w, 3]: drawn one by one they take ten times as long."""
+  sheet = Image.new("RGB", (round(SHARPNESS * width), round(SHARPNESS * height)), "white")
+  for tile, left, top in placed:
+    size = (max(1, round(SHARPNESS * _width(tile))), SHARPNESS * HEIGHT)
+    picture = Image.fromarray(tile.picture).resize(size, Image.Resampling.BICUBIC)
+    sheet.paste(picture, (round(SHARPNESS * left), round(SHARPNESS * top)))
+  return np.asarray(sheet)
+
+
+def _label(axes, tile: Tile, left: float, top: float) -> None:
   from matplotlib.patches import Rectangle
 
-  width = _width(tile)
   axes.text(left, top - 4, tile.label, fontsize=6, color=tile.color)
-  axes.imshow(tile.picture, extent=(left, left + width, top + HEIGHT, top), aspect="auto")
   frame = {"fill": False, "edgecolor": tile.color, "linewidth": 1.5}
-  axes.add_patch(Rectangle((left, top), width, HEIGHT, **frame))
+  axes.add_patch(Rectangle((left, top), _width(tile), HEIGHT, **frame))

@@ -15,8 +15,8 @@ from vireid_jax.common.data_uris import data_uri
 SIZE = (4.4, 3.1)
 DPI = 160
 LABEL = 30  # characters
-NARROW = 22  # characters of a legend's label that leave room for a second column
 LINE = 0.16  # height of a legend's line, in inches
+HANDLE, LETTER = 0.5, 0.066  # width of a legend's mark and of a letter, in inches
 # Okabe and Ito's colours, distinguishable with any colour vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 STYLE = {
@@ -72,16 +72,22 @@ class Folder:
       text: Alternative text.
       caption: Caption on the page.
     """
+    data = self.write(figure, name)
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Drawn(data_uri(data["svg"], "image/svg+xml"), text, caption, width, height)
+
+  def write(self, figure: Figure, name: str) -> dict[str, bytes]:
+    """Writes a figure that is not on the page; returns its content by format."""
+    if figure.get_layout_engine() is not None:
+      with style():
+        figure.draw_without_rendering()
+      figure.set_layout_engine("none")  # placed once; both formats keep it
     stem = self._stem(name)
-    with style():
-      figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # placed once; both formats keep it
     data = {kind: _render(figure, kind) for kind in ("png", "svg")}
     for kind, content in data.items():
       with files.replacing(self.path / f"{stem}.{kind}") as file:
         file.write(content)
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Drawn(data_uri(data["svg"], "image/svg+xml"), text, caption, width, height)
+    return data
 
   def _stem(self, name: str) -> str:
     kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
@@ -92,9 +98,9 @@ class Folder:
     return stem
 
 
-def style():
-  """Returns the context in which to make figures."""
-  return matplotlib.rc_context(STYLE)
+def style(changes: dict[str, object] | None = None):
+  """Returns the context in which to make figures, with changes of Matplotlib's settings."""
+  return matplotlib.rc_context(STYLE | (changes or {}))
 
 
 def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = SIZE):
@@ -111,9 +117,9 @@ def colors(labels: Iterable[str]) -> dict[str, str]:
 def legend_below(figure: Figure, axes) -> None:
   """Puts the legend below the axes, where it covers no line, and makes room for it."""
   handles, labels = axes.get_legend_handles_labels()
-  columns = 1 if len(labels) < 4 or max(map(len, labels)) > NARROW else 2
-  rows = -(-len(labels) // columns)
-  if rows:
+  if labels:
+    columns = max(1, int(figure.get_figwidth() / (HANDLE + LETTER * max(map(len, labels)))))
+    rows = -(-len(labels) // columns)
     figure.set_figheight(figure.get_figheight() + LINE * (rows - 1))
     figure.legend(handles, labels, loc="outside lower left", ncols=columns)
 

@@ -64,7 +64,7 @@ def _part(built: list[Table], folded: bool, first: Collection[str]) -> dict | No
     notes += table.note.split("; ") if rows else []
   if not groups:
     return None
-  groups.sort(key=lambda group: group[0] not in leading)
+  groups.sort(key=lambda group: (group[0] not in leading, group[0]))
   names = {(line["run"], line["label"]) for _, lines in groups for line in lines}
   return {
     "title": _title(built[0]),
