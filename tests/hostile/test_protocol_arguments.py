@@ -201,10 +201,12 @@ def test_chance_is_the_mean_over_random_orders():
   records = constructed([1, 2, 1, 1, 2, 3, 2], [3, 3, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 0])
   protocol = protocols.create("regdb", directions="infrared_to_visible")
   (comparison,) = protocol.comparisons(records, {}).values()
-  generator, found = np.random.default_rng(0), []
+  generator, found, first = np.random.default_rng(0), [], []
   for _ in range(1500):
     scores = comparison.scores(generator.random((2, 5)), records)
     found.append(scores.average_precision.mean())
+    first.append((scores.first_match == 0).mean())
+  assert chance.rates(comparison, records)["rank-1"] == pytest.approx(np.mean(first), abs=0.03)
   assert chance.expected(comparison, records) == pytest.approx(np.mean(found), abs=0.015)
 
 

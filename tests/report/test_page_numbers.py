@@ -105,6 +105,12 @@ def test_tiles_go_from_untrained_to_trained_with_an_interval_over_trials(tmp_pat
   assert (name, built["settings"]) == ("rank-1", ["visible_to_infrared"])
   assert line["rate"] == pytest.approx(0.6)
   assert line["before"] == "15.00 % untrained"
+  headlines[found[0].label].record.stored["chance"] = {
+    "visible_to_infrared": {"rank-1": 0.02, "mAP": 0.04}
+  }
+  lines = {name: line for name, (line,) in tiles.build(found, headlines, {})["tiles"]}
+  assert lines["rank-1"]["before"] == "15.00 % untrained, 2.00 % by chance"
+  assert lines["mINP"]["before"] == "15.00 % untrained"
   assert line["spread"] == "50.00 to 70.00 (95 % interval, bootstrap over 2 trials)"
 
 

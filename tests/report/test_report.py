@@ -161,7 +161,7 @@ def test_no_table_has_plain_and_transductive_rows(tmp_path):
 def test_typed_rows_have_the_mark(tmp_path):
   marked = result("visible_to_infrared", [0.6], **AFFINITY)
   write(tmp_path / "run", plain(0.5) | {"a": marked})
-  found = headline.rows(tables.build([str(tmp_path / "run")]))
+  found = headline.rows([str(tmp_path / "run")], tables.build([str(tmp_path / "run")]))
   assert [(row["ranking"], row["transductive"], row["rank_1"]) for row in found] == [
     ("plain", False, 0.5),
     ("affinity inference", True, 0.6),

@@ -6,7 +6,7 @@ import numpy as np
 
 from vireid_jax.common.records import Records
 from vireid_jax.evaluators.protocols.comparison import Comparison
-from vireid_jax.evaluators.results import SettingResult
+from vireid_jax.evaluators.results import CHANCE, SettingResult
 
 # Trained networks are far above this; untrained ones are close to 1.
 RATIO = 1.3
@@ -43,11 +43,16 @@ def notice(
 
 
 def expected(comparison: Comparison, records: Records) -> float:
-  """Returns the expected mAP in [0, 1] of a random order of the gallery.
+  """Returns the expected mAP in [0, 1] of a random order of the gallery; see `rates`."""
+  return rates(comparison, records)["mAP"]
+
+
+def rates(comparison: Comparison, records: Records) -> dict[str, float]:
+  """Returns the expected rank-1 and mAP in [0, 1] of a random order of the gallery.
 
   With m matches among k images in random order, the i-th image is a match with probability m / k,
   and then (i - 1)(m - 1) / (k - 1) of the images before it are expected to be: E[AP] = (H_k +
-  (m - 1)(k - H_k) / (k - 1)) / k with the harmonic number H_k.
+  (m - 1)(k - H_k) / (k - 1)) / k with the harmonic number H_k. Means are over queries with a match.
   """
   identities = records.identity
   right = identities[comparison.queries][:, None] == identities[comparison.gallery][None]
@@ -58,7 +63,8 @@ def expected(comparison: Comparison, records: Records) -> float:
   matches = right.sum(axis=1)
   kept, matches = kept[matches > 0], matches[matches > 0]
   if not len(kept):
-    return 0.0
+    return dict.fromkeys(CHANCE, 0.0)
   harmonic = np.cumsum(1 / np.arange(1, kept.max() + 1))[kept - 1]
   others = (matches - 1) * (kept - harmonic) / np.maximum(kept - 1, 1)
-  return float(np.mean((harmonic + others) / kept))
+  average_precision = np.mean((harmonic + others) / kept)
+  return {"rank-1": float(np.mean(matches / kept)), "mAP": float(average_precision)}

@@ -14,6 +14,7 @@ RANKS = (1, 5, 10, 20)
 SAME_GALLERY = "every trial's gallery contains all images, so the trials do not differ"
 METRICS = tuple(f"rank-{rank}" for rank in RANKS) + ("mAP", "mINP")
 BRIEF = ("rank-1", "rank-10", "mAP", "mINP")
+CHANCE = ("rank-1", "mAP")  # rates of a random order of the gallery that records have
 WIDTH = 100  # columns of a table on a terminal
 
 

@@ -178,6 +178,17 @@ class Evaluation:
       for name, comparison in ranked_sheet.one_per_modality(comparisons, self.records).items()
     }
 
+  def chance_rates(self, results: Results) -> dict[str, dict[str, float]]:
+    """Returns rank-1 and mAP in [0, 1] of a random order of trial 0's gallery, by setting."""
+    if not hasattr(self._suite.protocol, "comparisons"):
+      return {}
+    comparisons = self._suite.protocol.comparisons(self.records, self._dataset.metadata)
+    return {
+      name: chance.rates(comparison, self.records)
+      for name, comparison in comparisons.items()
+      if name in results and results[name].trials
+    }
+
   def chance(self, results: Results) -> str | None:
     """Returns a notice if results are at chance level, else None; see `chance`."""
     if not hasattr(self._suite.protocol, "comparisons"):
@@ -226,6 +237,7 @@ class Evaluation:
       "differs": list(evaluation_record.differing(config, own).values()),
       "mismatch": list(self.mismatch),
       "results": {name: result.to_json() for name, result in results.items()},
+      "chance": self.chance_rates(results),
       evaluation_record.IMAGES: self._images.fingerprint(),
       "config": config,
       "trained": trained,

@@ -40,7 +40,7 @@ def written(
   found = tables.build(items, step=step)
   notes = records.skipped(items, step=step) + tables.absent(items, step=step)
   if form in (formats.CSV, formats.JSON):
-    rows = headline.rows(found)
+    rows = headline.rows(items, found)
     return formats.written(form, "report", headline.COLUMNS, rows, notes=notes)
   if form in (formats.MARKDOWN, formats.LATEX):
     return "\n".join(getattr(layout, form)(table) for table in found)

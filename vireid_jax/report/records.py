@@ -4,13 +4,15 @@ import dataclasses
 import json
 import pathlib
 import re
+import statistics
+from collections.abc import Sequence
 
 from vireid_jax.common import hints
 from vireid_jax.common.errors import UserError, printable, shown
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import differences
 from vireid_jax.evaluators import transductive
-from vireid_jax.evaluators.results import SettingResult
+from vireid_jax.evaluators.results import CHANCE, SettingResult
 
 _NAME = re.compile(r"step_([0-9]{1,18})(?:\..+)?")
 # Settings that appear in a table's title or in the label of a row.
@@ -107,6 +109,8 @@ def _check(run: Run) -> None:
     if not all(0 <= rate <= 1 for rate in rates):
       raise ValueError("a rate is outside of [0, 1]")
     _ = transductive.label(result.conditions)
+  for rates in run.stored.get("chance", {}).values():
+    sum(rates[name] for name in CHANCE)
   for pairs in run.stored.get("verification", {}).values():
     for found in pairs.values():
       numbers = [number for rates in found["tar"].values() for number in rates.values()]
@@ -231,6 +235,22 @@ def check_alike(runs: list[Run]) -> None:
         + "; averaging them would count one result twice"
       )
     seen[run.unit] = run.path
+
+
+def chance(runs: Sequence[Run], setting: str) -> dict[str, float]:
+  """Returns the mean rates in [0, 1] of a random order of the gallery, rank-1 and mAP.
+
+  Args:
+    runs: Records that are averaged.
+    setting: Name of the setting.
+
+  Returns:
+    Rates by metric; {} if a record lacks them.
+  """
+  found = [run.stored.get("chance", {}).get(setting) for run in runs]
+  if not all(found):
+    return {}
+  return {name: statistics.fmean(each[name] for each in found) for name in CHANCE}
 
 
 def suffix(run: Run) -> str:

@@ -25,6 +25,7 @@ class Cell:
     over: What the standard deviation is over: 'seeds', 'splits', 'trials' or ''.
     trials: Number of trials of each run.
     same_gallery: Whether there are several trials, which do not differ.
+    chance: Rates in [0, 1] of a random order of the gallery, rank-1 and mAP; {} if unknown.
   """
 
   mean: dict[str, float]
@@ -32,6 +33,7 @@ class Cell:
   over: str
   trials: int
   same_gallery: bool = False
+  chance: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +161,7 @@ def _place(runs: list[Run]):
     block, *variant = result.conditions.get("setting", name).split("/")
     title = _title(runs[0], variant, result.conditions)
     cell = _average(runs, [results[name] for results in stored]) if result.trials else None
+    cell = cell and dataclasses.replace(cell, chance=records.chance(runs, name))
     label = _label(runs[0], result.conditions)
     apart = transductive.of(result.conditions) is not None
     yield (title, ", ".join(variant), apart), label, block, kind(result.conditions), cell

@@ -49,8 +49,15 @@ def _lines(members: list[PageRun], headlines, embedded) -> dict[str, dict]:
     start = np.mean([result.mean[name] for result in before]) if before else None
     spread = _spread(members[0], found, name, embedded)
     words = NOT_EVALUATED if start is None else f"{100 * start:.2f} % untrained"
+    words += _chance(found, name)
     line[name] = {"label": label, "rate": float(rates.mean()), "spread": spread, "before": words}
   return line
+
+
+def _chance(found: list[Headline], name: str) -> str:
+  """Returns what a random order of the gallery gives, in words; '' if a record lacks it."""
+  rates = [one.record.stored.get("chance", {}).get(one.setting, {}).get(name) for one in found]
+  return "" if None in rates else f", {100 * np.mean(rates):.2f} % by chance"
 
 
 def _spread(run: PageRun, found: list[Headline], name: str, embedded) -> str:
