@@ -10,6 +10,7 @@ from vireid_jax import corruption_sheet
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.corruptions import KINDS, SEVERITIES, Corruption, corrupt
 from vireid_jax.data.prepared import source
+from vireid_jax.report.sheets import corruptions as sheet_lib
 
 DRAWS_NOTHING = {"defocus_blur", "zoom_blur", "gaussian_blur", "brightness", "contrast"}
 DRAWS_NOTHING |= {"saturate", "pixelate", "jpeg"}
@@ -131,10 +132,18 @@ def test_the_change_comes_before_the_resize():
   np.testing.assert_allclose(got.astype(int), 255 - plain.astype(int), atol=2)
 
 
-def test_contact_sheet_shows_every_kind(tmp_path, capsys):
+def test_contact_sheet_shows_every_kind(tmp_path, capsys, monkeypatch):
+  labels, strip = [], sheet_lib.strip
+  monkeypatch.setattr(
+    sheet_lib, "strip", lambda text, *size: labels.append(text) or strip(text, *size)
+  )
   Image.fromarray(picture(30, 14)).save(tmp_path / "in.png")
   assert corruption_sheet.main([str(tmp_path / "in.png"), str(tmp_path / "out.png")]) == 0
   with Image.open(tmp_path / "out.png") as sheet:
-    assert sheet.size == (10 * 16, 2 * 6 * 32)
+    # Six times as large, so that a label fits on a column.
+    assert sheet.size == (72 + 10 * 86, 2 * (32 + 6 * 182))
+    pixels = np.asarray(sheet)
+  assert (pixels[32:212:6, 72:156:6] == picture(30, 14)).all()  # the original, under its kind
+  assert set(labels) == {"", *KINDS, "original", *(f"severity {number}" for number in range(1, 6))}
   assert corruption_sheet.main(["nowhere.png", str(tmp_path / "out.png")]) == 1
   assert "nowhere.png is not a file" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 import trained_models
 
 from vireid_jax.common.errors import UserError
-from vireid_jax.report.sheets import pedmix
+from vireid_jax.report.sheets import labels, pedmix
 
 
 def test_pairs_are_training_images_with_their_masks(data_dir):
@@ -37,3 +37,24 @@ def test_a_network_without_attention_is_refused(tmp_path):
   pixels = np.zeros((2, 8, 4, 3), np.uint8)
   with pytest.raises(UserError, match=r"network of toys\.linear, which has no region of attention"):
     pedmix.own_regions(tmp_path, (pixels, pixels))
+
+
+def test_titles_and_modalities_are_above_the_pairs():
+  dark, light = (np.full((2, 24, 40, 3), value, np.uint8) for value in (0, 90))
+  sheet = pedmix.layout({"original": (dark, light), "swap mask": (light, dark)}, scale=2)
+  above = pedmix.TITLE + pedmix.SIDES
+  assert sheet.shape == (above + 2 * (2 * 24 + 2), 2 * 2 * (2 * 40 + 2), 3)
+  assert (sheet[above:, :80][:48] == 0).all() and (sheet[above:, 82:162][:48] == 90).all()
+  for top, bottom, columns in ((0, pedmix.TITLE, 2), (pedmix.TITLE, above, 4)):
+    for cell in np.split(sheet[top:bottom], columns, axis=1):
+      ink = (cell < 128).all(axis=-1)
+      assert 0.01 < ink.mean() < 0.3  # a text
+      assert not ink[0].any() and not ink[:, [0, -1]].any()  # that is not cut off
+
+
+@pytest.mark.parametrize("text, width", [("elastic_transform", 80), ("infrared", 38), ("jpeg", 24)])
+def test_labels_fit_into_their_strips(text, width):
+  drawn = labels.strip(text, width, 32)
+  ink = (drawn < 128).all(axis=-1)
+  assert drawn.shape == (32, width, 3) and ink.any()
+  assert not ink[[0, -1]].any() and not ink[:, [0, -1]].any()

@@ -9,7 +9,7 @@ import numpy as np
 from vireid_jax import config as config_lib
 from vireid_jax.common import files
 from vireid_jax.common.errors import UserError, printable
-from vireid_jax.common.picture_grid import GAP, picture_grid
+from vireid_jax.common.picture_grid import picture_grid
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.config import checks
 from vireid_jax.config import images as config_images
@@ -17,9 +17,10 @@ from vireid_jax.data.prepared import cache
 from vireid_jax.data.training import sampler
 from vireid_jax.methods.tmpa import region as region_lib
 from vireid_jax.methods.tmpa.pedmix import PedMix
+from vireid_jax.report.sheets.labels import strip
 from vireid_jax.retrieval.trained import restore
 
-TITLE_HEIGHT = 14  # pixels
+TITLE, SIDES = 30, 16  # pixels: height of a column's title, and of the modalities below it
 OUTSIDE = 0.25  # brightness outside a region
 CONTROLS = ("mixup", "cutmix", "global")
 
@@ -92,19 +93,14 @@ def columns(images: Pair, regions: dict[str, Pair], *, ratio: float, seed: int) 
 
 
 def layout(drawn: dict[str, Pair], scale: int) -> np.ndarray:
-  """Arranges the columns side by side under their titles, uint8 [h, w, 3]."""
-  from PIL import Image, ImageDraw
-
-  blocks = [
-    picture_grid(zip(*(_enlarged(side, scale) for side in pair), strict=True))
-    for pair in drawn.values()
-  ]
-  sheet = Image.fromarray(np.pad(np.concatenate(blocks, 1), ((TITLE_HEIGHT, 0), (0, 0), (0, 0))))
-  pen, left = ImageDraw.Draw(sheet), 0
-  for title, block in zip(drawn, blocks, strict=True):
-    pen.text((left + GAP, 1), title, fill=(255, 255, 255))
-    left += block.shape[1]
-  return np.asarray(sheet)
+  """Arranges the columns side by side, uint8 [h, w, 3]; title and modalities are above each."""
+  blocks = []
+  for title, pair in drawn.items():
+    grid = picture_grid(zip(*(_enlarged(side, scale) for side in pair), strict=True))
+    half = grid.shape[1] // 2
+    sides = np.hstack([strip(name, half, SIDES) for name in MODALITIES])
+    blocks.append(np.vstack([strip(title, grid.shape[1], TITLE), sides, grid]))
+  return np.hstack(blocks)
 
 
 def _enlarged(images: np.ndarray, scale: int) -> np.ndarray:
