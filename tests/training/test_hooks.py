@@ -10,7 +10,7 @@ from toys import config as toy_config
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.config import checks
-from vireid_jax.experiment import ranked_sheet, train
+from vireid_jax.experiment import evaluate, ranked_sheet, train
 from vireid_jax.training import hooks, metrics
 
 PIXELS = np.zeros((4, 6, 3), np.uint8)
@@ -155,6 +155,29 @@ def test_a_run_sends_its_losses_its_results_and_its_ranked_lists(wandb, data_dir
   assert wide == (ranked_sheet.SHOWN + 1) * tile[1] and high % tile[0] == 0
   assert (channels, dtype) == (3, "uint8")
   assert wandb.started[0]["config"]["log"]["wandb"] is True
+
+
+def test_an_evaluation_sends_its_ranked_lists_under_the_step_and_its_conditions(
+  wandb, data_dir, tmp_path
+):
+  config = toy_config.make(data_dir, steps=2)
+  train.train(config, tmp_path / "run")
+  evaluate.evaluate(None, tmp_path / "run")
+  assert wandb.runs == []  # as the training
+  for overrides in ((), ("--config.eval.flip=True",)):
+    evaluate.evaluate(None, tmp_path / "run", overrides=["--config.log.wandb=True", *overrides])
+  names = []
+  for run in wandb.runs:
+    ((step, pictures),) = run.logged
+    ((name, picture),) = pictures.items()
+    assert step == 2 and picture[2] == "uint8" and run.finished == 1
+    names.append(name)
+  plain = "ranked/vireid_synthetic/smoke/all/1-shot/random_choice"
+  assert names == [plain, f"{plain}/flip"]
+  assert sorted(path.name for path in (tmp_path / "run" / "eval").iterdir()) == [
+    "step_0000002.flip.json",
+    "step_0000002.json",
+  ]
 
 
 @pytest.mark.slow

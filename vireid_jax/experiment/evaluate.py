@@ -13,6 +13,7 @@ from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.types import Variables
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config.images import open_dataset
+from vireid_jax.evaluators.embed import Features
 from vireid_jax.evaluators.headline import headline
 from vireid_jax.evaluators.results import WIDTH, format_table
 from vireid_jax.experiment import evaluation_config, evaluation_record, notices
@@ -20,7 +21,7 @@ from vireid_jax.experiment.evaluation import Evaluation, Results
 from vireid_jax.methods.base import Method
 from vireid_jax.retrieval.trained import Stored, find_checkpoint
 from vireid_jax.runtime import mesh as mesh_lib
-from vireid_jax.training import first_state
+from vireid_jax.training import first_state, hooks
 
 
 def evaluate(
@@ -63,6 +64,20 @@ def _evaluate(config, workdir: pathlib.Path, step: int | None, overrides, verbos
   if evaluation.mismatch:
     _check_fits(method, evaluation.config, variables)
   files.make_workdir(workdir / EVALUATIONS)  # fails before minutes of work
+  with _hooks(evaluation.config.log, workdir) as opened:
+    features, results = _run(evaluation, variables, stored, workdir, started, verbose)
+    _send(evaluation, features, stored, opened)
+  return results
+
+
+def _run(
+  evaluation: Evaluation,
+  variables: Variables,
+  stored: Stored,
+  workdir: pathlib.Path,
+  started: float,
+  verbose: bool,
+) -> tuple[Features, Results]:
   features = evaluation.embed(variables)
   results = evaluation(variables, features=features)
   facts = {"selection": stored.meta.get("best")}
@@ -76,7 +91,27 @@ def _evaluate(config, workdir: pathlib.Path, step: int | None, overrides, verbos
   seconds = time.time() - started
   facts |= {"trained": stored.meta["config"], "seconds": seconds}
   report(evaluation, results, workdir, stored.step, verbose=verbose, **facts)
-  return results
+  return features, results
+
+
+def _hooks(log: ConfigDict, workdir: pathlib.Path):
+  """Opens the hooks of `config.log` on the first process."""
+  wanted = {name: bool(log.get(name)) for name in hooks.HOOKS} if not jax.process_index() else {}
+  return hooks.opened(workdir, **wanted)
+
+
+def _send(
+  evaluation: Evaluation, features: Features, stored: Stored, opened: Sequence[hooks.Hook]
+) -> None:
+  """Sends ranked lists to hooks, under the names of the training where it evaluated like this."""
+  if not opened:
+    return
+  words = evaluation.record_name(stored.meta["config"], stored.step).partition(".")[2]
+  pictures = evaluation.ranked_lists(features)
+  for hook in opened:
+    hook.pictures(
+      stored.step, {f"{name}/{words}".strip("/"): each for name, each in pictures.items()}
+    )
 
 
 def _make(

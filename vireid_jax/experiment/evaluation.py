@@ -211,6 +211,18 @@ class Evaluation:
       for metric, value in result.mean.items()
     }
 
+  def record_name(self, trained: Mapping, step: int) -> str:
+    """Returns the name of a record: its step, and how it differs from the run's own evaluation.
+
+    Args:
+      trained: Config of the training run, plain values.
+      step: Step of the checkpoint.
+    """
+    config = config_lib.to_dict(self.config)
+    own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))
+    other = "" if self._same_data else self._images.fingerprint()
+    return evaluation_record.name(config, own, step, other_images=other)
+
   def record(self, results: Results, *, trained: Mapping, step: int, **facts) -> dict:
     """Returns the record of an evaluation: results and everything that they depend on, JSON.
 
@@ -222,10 +234,9 @@ class Evaluation:
     """
     config = config_lib.to_dict(self.config)
     own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))
-    other = "" if self._same_data else self._images.fingerprint()
     return {
       "format": RECORD_FORMAT,
-      "name": evaluation_record.name(config, own, step, other_images=other),
+      "name": self.record_name(trained, step),
       "title": self.title(f"step {step}"),
       "dataset": self._dataset.name,
       "split": config_lib.split_name(self.config, self.config.eval.split),

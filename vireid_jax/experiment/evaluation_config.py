@@ -15,7 +15,7 @@ from vireid_jax.config import checks, keys, with_tuples
 # Keys that choose the evaluation. Any key that is neither here nor in TRAINING determines the
 # network or its inputs, so that new keys are compared by default.
 TEST_SET = ("eval", "data.name", "data.render", "data.trial", "data.dir", "data.placement")
-# Keys of training, which an evaluation does not read.
+# Keys that do not determine a feature. Of these an evaluation reads `log` only.
 TRAINING = (
   *("seed", "pretrained", "sampler", "augment", "optim", "train", "checkpoint", "log"),
   *("data.train_splits", "data.drop_unpaired"),
@@ -50,7 +50,7 @@ def resolve(
     changes: Overrides such as '--config.eval.flip=True', if no config is given.
 
   Returns:
-    The command's test set and `eval`, and the checkpoint's other settings.
+    The command's test set, `eval` and `log`, and the checkpoint's other settings.
 
   Raises:
     UserError: The command changes the network's settings or inputs without `eval.allow_mismatch`.
@@ -135,10 +135,11 @@ def _refuse_other_method(mismatch: Sequence[str]) -> None:
 
 
 def _joined(own: ConfigDict, given: ConfigDict, *, take_all: bool) -> ConfigDict:
-  """Returns `own` with the test set of `given`; with `take_all` also the network's settings."""
+  """Returns `own` with the test set and log of `given`, with `take_all` also its network."""
   whole = own.to_dict()
   wanted = given.to_dict()
   whole["eval"] = {**whole["eval"], **wanted["eval"]}
+  whole["log"] = wanted["log"]  # pictures of the evaluation go there
   taken = {key.removeprefix("data.") for key in TEST_SET if key.startswith("data.")}
   if take_all:
     taken |= {key for key in wanted["data"] if f"data.{key}" not in TRAINING}

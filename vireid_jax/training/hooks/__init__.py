@@ -1,7 +1,8 @@
 """Hooks: other places to which a run's scalars and pictures are written as they come."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -41,3 +42,10 @@ def open_all(workdir: pathlib.Path, **wanted: bool) -> list[Hook]:
   """
   opened = [HOOKS[name](workdir) for name, want in wanted.items() if want]
   return [hook for hook in opened if hook is not None]
+
+
+@contextlib.contextmanager
+def opened(workdir: pathlib.Path, **wanted: bool) -> Iterator[list[Hook]]:
+  """Opens the hooks of a run for the context; see `open_all`."""
+  with contextlib.ExitStack() as stack:
+    yield [stack.enter_context(contextlib.closing(hook)) for hook in open_all(workdir, **wanted)]
