@@ -7,6 +7,7 @@ import setuptools
 HERE = pathlib.Path(__file__).parent
 REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
 CUDA_13 = ("jax[cuda13]>=0.10.2",)
+GCS = ("gcsfs",)
 CONFIGS = "vireid_jax.configs"
 
 setuptools.setup(
@@ -54,8 +55,9 @@ setuptools.setup(
     "tqdm",
   ),
   extras_require={
-    "test": ("pyte", "pytest", "pytest-xdist", *REPORT),
+    "test": ("gcp-storage-emulator", "pyte", "pytest", "pytest-xdist", *GCS, *REPORT),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
+    "gcs": GCS,
     "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
     "hub": ("huggingface_hub",),
     "report": REPORT,

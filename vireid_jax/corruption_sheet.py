@@ -9,13 +9,12 @@ if __name__ == "__main__":
   interrupts.install()  # before slow imports
 
 import argparse
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from vireid_jax.cli import app
-from vireid_jax.common import files
+from vireid_jax.common import files, paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.prepared import picture
 from vireid_jax.report.sheets.corruptions import contact_sheet
@@ -29,13 +28,13 @@ def draw(given: argparse.Namespace) -> None:
   """
   from PIL import Image
 
-  out = pathlib.Path(given.out)
+  out, source = paths.path(given.out, "OUT="), paths.local(given.picture, "PICTURE=")
   kind = Image.registered_extensions().get(out.suffix.lower())
   if kind not in Image.SAVE:
     raise UserError(f"{out} does not end like a picture; name it sheet.png, for example")
-  if not pathlib.Path(given.picture).is_file():
+  if not source.is_file():
     raise UserError(f"{given.picture} is not a file; give a picture")
-  sheet = Image.fromarray(contact_sheet(np.asarray(picture.rgb(given.picture, turn=True))))
+  sheet = Image.fromarray(contact_sheet(np.asarray(picture.rgb(source, turn=True))))
   with files.writing(out, "OUT"), files.replacing(out) as file:
     sheet.save(file, kind)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from vireid_jax.cli import names
-from vireid_jax.common import files, interrupts, progress, remote
+from vireid_jax.common import files, interrupts, paths, progress
 from vireid_jax.common.errors import UserError, nearest, printable
 
 EXIT_ERROR = 1
@@ -62,10 +62,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def _refuse_remote(word: str) -> None:
-  """Raises UserError for an argument or option that is a place in a bucket or on a server."""
+  """Raises UserError for an argument or option that is a place on a server."""
   option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-  if not value.startswith(f"{remote.HUB}:"):
-    remote.refuse(value, f"{option}{equals}")
+  if not value.startswith(f"{paths.HUB}:"):
+    paths.check_kind(value, f"{option}{equals}")
 
 
 def path(text: str) -> str:
@@ -206,6 +206,9 @@ def explain(error: Exception) -> str | None:
   if "RESOURCE_EXHAUSTED" in str(error):
     reason = str(error).strip().splitlines()[0]
     return f"the device has not enough memory: {reason}. Use a smaller batch, image or network"
+  reason = paths.reason(error)
+  if reason is not None:
+    return f"a bucket cannot be read or written: {reason}"
   if not isinstance(error, OSError) or error.strerror is None:
     return None
   file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from vireid_jax.common import cleanup, remote
+from vireid_jax.common import cleanup, paths
 from vireid_jax.common.errors import UserError, printable
 
 REASONS = {
@@ -45,7 +46,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
   Readers find the old or the new content, never a part of it, even after a kill. The file is
   written in the same folder under a unique name, so that writers do not collide; the last to finish
-  wins.
+  wins. For a bucket it is collected in memory and written at once.
 
   Args:
     path: Path of the file; its folder exists.
@@ -58,6 +59,11 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
   """
   if path.exists() and not path.is_file():
     raise UserError(f"{path} exists and is not a regular file; choose another path")
+  if paths.is_remote(path):
+    with io.BytesIO() as buffer:
+      yield buffer
+      path.write_bytes(buffer.getvalue())
+    return
   partial = hidden_sibling(path, PARTIAL)
   with cleanup.removing(partial), partial.open("xb") as file:
     _hold(file)
@@ -111,13 +117,13 @@ def folder_named(text: str, option: str) -> pathlib.Path:
     option: Name of the option with its dashes, for messages.
 
   Raises:
-    UserError: The path is empty, too long, not text, or leads through a broken link.
+    UserError: The path is empty, too long, not text, leads through a broken link, or is in a bucket
+      that cannot be read.
   """
   if not text.strip():
     raise UserError(f"{option} is empty; name a folder, or '.' for the current one")
-  remote.refuse(text, f"{option}=")
   try:
-    path = pathlib.Path(text).expanduser()
+    path = paths.path(text, f"{option}=")
   except RuntimeError:  # ~somebody
     raise UserError(f"{option}={text} is the home of an unknown user; name a folder") from None
   wrong = ""
@@ -144,19 +150,34 @@ def make_workdir(workdir: pathlib.Path) -> None:
   """
   with user_errors_for_writes(workdir):
     workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workdir) as file:
-      file.write(b"1")
+    _try_writing(workdir)
+
+
+def _try_writing(folder: pathlib.Path) -> None:
+  """Writes a file into a folder and removes it; raises if it cannot."""
+  if paths.is_remote(folder):
+    probe = hidden_sibling(folder / "probe", "")
+    probe.write_bytes(b"1")
+    probe.unlink()
+    return
+  with tempfile.TemporaryFile(dir=folder) as file:
+    file.write(b"1")
 
 
 @contextlib.contextmanager
 def made_workdir(workdir: pathlib.Path) -> Iterator[None]:
   """Creates a workdir; if the context ends with an error, removes new folders without files.
 
+  A bucket has no such folders.
+
   Raises:
     UserError: It cannot be created or written; see `make_workdir`.
   """
   made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
   make_workdir(workdir)
+  if paths.is_remote(workdir):
+    yield
+    return
   before = set(workdir.iterdir())
   try:
     yield
@@ -208,6 +229,8 @@ def _file_elsewhere(error: BaseException, workdir: pathlib.Path) -> str:
   names = [name for name in (getattr(error, "filename", None), getattr(error, "filename2", None))]
   # C++ libraries name it only in the message.
   names = [os.fsdecode(name) for name in names if isinstance(name, str | bytes)]
+  if paths.is_remote(workdir):
+    return names[0] if names and not paths.is_remote(names[0]) else ""
   names = names or re.findall(r"(?<![\w.])/[^\s'\":;,()\[\]]+", str(error))
   roots = {workdir.absolute(), workdir.resolve()}
   return (
@@ -231,13 +254,13 @@ def reason_of(error: BaseException) -> str | None:
   if isinstance(error, OSError) and error.errno in REASONS:
     return REASONS[error.errno]
   found = [number for words, number in WORDS.items() if words in str(error)]
-  return REASONS[found[0]] if found else None
+  return REASONS[found[0]] if found else paths.reason(error)
 
 
 def remove_partial(*folders: pathlib.Path) -> None:
   """Removes partial files whose writers were killed; see `replacing`."""
   for folder in folders:
-    for path in folder.glob(f".*{PARTIAL}"):
+    for path in () if paths.is_remote(folder) else folder.glob(f".*{PARTIAL}"):
       with contextlib.suppress(OSError), path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a live writer holds it
         path.unlink()
@@ -253,8 +276,12 @@ def writing(path: pathlib.Path, option: str) -> Iterator[None]:
   """
   try:
     yield
-  except OSError as error:
-    reason = REASONS.get(error.errno, str(error))
+  except Exception as error:
+    reason = paths.reason(error)
+    if reason is None and isinstance(error, OSError):
+      reason = REASONS.get(error.errno, str(error))
+    if reason is None:
+      raise
     raise UserError(
       f"cannot write {path}: {reason}. Free space or give this user access, or choose another "
       f"{option}"
@@ -294,5 +321,4 @@ def check_writable(folder: pathlib.Path, option: str) -> None:
   with writing(folder, option):
     while not folder.exists() and folder != folder.parent:
       folder = folder.parent
-    with tempfile.TemporaryFile(dir=folder) as file:
-      file.write(b"1")
+    _try_writing(folder)

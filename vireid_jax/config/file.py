@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from vireid_jax.common import paths
 from vireid_jax.common.errors import UserError, origin, printable, shown
 from vireid_jax.config import places
 from vireid_jax.config.datasets import DATASETS
@@ -35,6 +36,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
 
 
 def _load(path: str) -> ConfigDict:
+  paths.refuse_bucket(path, "--config=")
   given, colon, variant = path.partition(":")
   found = places.find(given)
   file, source = str(found), _read(found)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from vireid_jax.common import cleanup, folders, hints, interrupts, progress
+from vireid_jax.common import cleanup, folders, hints, interrupts, paths, progress
 from vireid_jax.common import files as files_lib
 from vireid_jax.common.errors import UserError, choose, printable
 from vireid_jax.data import layout as layouts
@@ -48,7 +48,7 @@ def prepare(
     UserError: The name is unknown, the layout is wrong, images are corrupt, or `data_dir` is full
       or not writable.
   """
-  data_dir = regular_files.expanded(data_dir or location.default_data_dir()).absolute()
+  data_dir = regular_files.anywhere(data_dir or location.default_data_dir()).absolute()
   builder_class, config = find_builder(name)
   _refuse_unusable_name(data_dir)
   target = data_dir / name / str(builder_class.VERSION)
@@ -95,7 +95,7 @@ def _synthetic_names() -> list[str]:
 
 def _is_outdated(builder_class, config: str | None, target: pathlib.Path) -> bool:
   """Returns whether `target` was rendered from a preset that has changed since."""
-  if config is None or not (target / "dataset_info.json").is_file():
+  if config is None or not (target / location.INFO_FILE).is_file():
     return False
   current = builder_class.listing(config).metadata["world"]
   if location.stored_world(target) == current:
@@ -159,14 +159,15 @@ def _writing(data_dir: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _staging_folder(data_dir: pathlib.Path, layout: layouts.Layout) -> Iterator[pathlib.Path]:
-  """Yields a hidden folder beside the prepared data sets, removed at the end."""
-  staging = data_dir / f"{INCOMPLETE}{os.urandom(8).hex()}"
+  """Yields a folder, removed at the end: hidden beside the data sets, temporary for a bucket."""
+  root = pathlib.Path(tempfile.gettempdir()) if paths.is_remote(data_dir) else data_dir
+  staging = root / f"{INCOMPLETE}{os.urandom(8).hex()}"
   with cleanup.removing(staging):
     try:
       staging.mkdir(parents=True)
     except OSError as error:
-      raise UserError(f"cannot write to {data_dir}: {error}. Pass another --data_dir.") from error
-    _refuse_full_disk(data_dir, layout)
+      raise UserError(f"cannot write to {root}: {error}. Pass another --data_dir.") from error
+    _refuse_full_disk(root, layout)
     yield staging
 
 
@@ -224,9 +225,12 @@ def _publish(built: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None
   target.parent.mkdir(parents=True, exist_ok=True)
   try:
     with interrupts.deferred():
-      folders.put(built, target) if overwrite else built.replace(target)
+      if overwrite or paths.is_remote(target):
+        folders.put(built, target, mark=location.INFO_FILE)
+      else:
+        built.replace(target)
   except OSError:  # a folder that is not empty is never replaced
-    if not (target / "dataset_info.json").is_file():
+    if not (target / location.INFO_FILE).is_file():
       raise
     _say(f"another process has prepared {target} in the meantime; using its data set")
 

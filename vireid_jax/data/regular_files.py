@@ -1,26 +1,43 @@
 """Reads only regular files: a pipe or device under a picture's name never blocks a command."""
 
+import contextlib
 import errno
 import os
 import pathlib
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO
 
-from vireid_jax.common import remote
+from vireid_jax.common import paths
 from vireid_jax.common.errors import UserError, printable
 
 _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def expanded(path: str | os.PathLike) -> pathlib.Path:
-  """Returns a path with ~ replaced by the home folder.
+  """Returns a path of this machine with ~ replaced by the home folder.
 
   Raises:
     UserError: The path is the home of an unknown user, or not of this machine.
   """
-  remote.refuse(os.fspath(path), "")
+  with _known_home(path):
+    return paths.local(path)
+
+
+def anywhere(path: str | os.PathLike) -> pathlib.Path:
+  """Returns a path of this machine or of a bucket; see `expanded`.
+
+  Raises:
+    UserError: The path is the home of an unknown user, or of a bucket that cannot be read.
+  """
+  with _known_home(path):
+    return paths.path(path)
+
+
+@contextlib.contextmanager
+def _known_home(path: str | os.PathLike) -> Iterator[None]:
   try:
-    return pathlib.Path(path).expanduser()
+    yield
   except RuntimeError as error:
     raise UserError(f"{printable(str(path))} is the home of an unknown user") from error
 
@@ -31,6 +48,8 @@ def is_regular(path: str | os.PathLike) -> bool:
   False for folders, pipes, sockets, devices, broken or circular links, and strings that cannot be a
   path (too long, or with a NUL).
   """
+  if paths.is_remote(path):
+    return path.is_file()
   try:
     return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (pathlib raises for some of these)
   except (OSError, ValueError):
@@ -44,6 +63,8 @@ def opened(path: str | os.PathLike) -> BinaryIO:
     UserError: It is not a regular file; the message does not name it.
     OSError: It cannot be opened.
   """
+  if paths.is_remote(path):
+    return path.open("rb")
   if is_regular(path):
     # The file may have been replaced since; opened like this, a pipe does not block either.
     descriptor = os.open(path, os.O_RDONLY | _NONBLOCKING)

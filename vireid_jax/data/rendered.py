@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
+from vireid_jax.common import paths
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.data.prepared.location import (
   RENDERED_FOLDER,
@@ -16,7 +17,7 @@ from vireid_jax.data.prepared.location import (
   prepared_versions,
   stored_world,
 )
-from vireid_jax.data.regular_files import expanded
+from vireid_jax.data.regular_files import anywhere
 
 SYNTHETIC = "vireid_synthetic"
 STAND_INS = ("llcm", "own", "regdb", "sysu_mm01")
@@ -30,7 +31,7 @@ def data_dir(config) -> pathlib.Path:
     config: The config's `data` section: 'dir', and optionally 'render', a preset whose rendered
       images replace the real ones, in a separate root.
   """
-  root = expanded(config["dir"] or default_data_dir())
+  root = anywhere(config["dir"] or default_data_dir())
   preset = config.get("render")
   return root / RENDERED_FOLDER / preset if preset else root
 
@@ -150,8 +151,11 @@ def _cannot_render(error: OSError) -> UserError:
 def _alone(root: pathlib.Path) -> Iterator[None]:
   """Keeps other processes on this machine from rendering into the same root.
 
-  The operating system releases the lock when its holder ends, killed or not.
+  The operating system releases the lock when its holder ends, killed or not. A bucket has none.
   """
+  if paths.is_remote(root):
+    yield
+    return
   try:
     import fcntl
 

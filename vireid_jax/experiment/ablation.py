@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import cleanup, files, formats, interrupts, progress
+from vireid_jax.common import appended, cleanup, files, formats, interrupts, progress
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.workdir_files import ABLATION_TABLE, LOG, seed_folder
 from vireid_jax.config import checks
@@ -210,8 +210,8 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
   folder.mkdir(parents=True, exist_ok=True)
   print(f"{printable(str(folder))} ...", flush=True)
   command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]
-  with (folder / LOG).open("w", encoding="utf-8") as log:
-    code = _spawn(command, cores, log)
+  with appended.log(folder / LOG) as log:
+    code = _spawn(command, cores, log, "/".join(folder.parts[-2:]))
   if code:
     if interrupts.requested():
       return ""
@@ -220,13 +220,13 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
   return ""
 
 
-def _spawn(command: list[str], cores: set[int], log) -> int:
+def _spawn(command: list[str], cores: set[int], log: pathlib.Path, name: str) -> int:
   """Runs a command, shows the last line of its log, and forwards a signal to it once."""
   # In a separate process group: Ctrl-C reaches it through us, and the terminal does not kill it
   # twice.
-  process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, process_group=0)
-  forwarded, path = False, pathlib.Path(log.name)
-  name = "/".join(path.parent.parts[-2:])
+  with log.open("w", encoding="utf-8") as file:
+    process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, process_group=0)
+  forwarded = False
   with cleanup.child(process), progress.show(name) as activity:
     if cores:
       # Early, before the runtime counts the cores and starts its threads.
@@ -238,7 +238,7 @@ def _spawn(command: list[str], cores: set[int], log) -> int:
         forwarded = True
       with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(TICK)
-      activity.what = f"{name}: {_last_line(path)}"
+      activity.what = f"{name}: {_last_line(log)}"
 
 
 def _last_line(log: pathlib.Path) -> str:

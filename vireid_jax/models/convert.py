@@ -5,6 +5,7 @@ import stat
 
 import numpy as np
 
+from vireid_jax.common import bucket_cache, paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.models.weights import damage, hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
@@ -72,13 +73,15 @@ def find_file(source: str | pathlib.Path) -> pathlib.Path:
   """
   if reason := unfit(source):
     raise UserError(f"no file of weights at {printable(str(source))[:MOST_SHOWN]}: {reason}")
-  return pathlib.Path(source).expanduser()
+  return bucket_cache.local(paths.path(source))
 
 
 def unfit(source: str | pathlib.Path) -> str:
   """Returns why a path is not a weights file, and what to give instead; empty if it is one."""
   try:
-    path = pathlib.Path(source).expanduser()
+    path = paths.path(source)
+    if paths.is_remote(path):
+      return "" if path.is_file() else "no such file in the bucket; give a file of weights"
     mode = path.stat().st_mode
   except FileNotFoundError:
     what = "a link to a file that is gone" if path.is_symlink() else "no such file"

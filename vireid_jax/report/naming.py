@@ -1,9 +1,8 @@
 """Names of table rows: the run, and the settings in which the runs differ."""
 
-import os
-import pathlib
 from collections.abc import Mapping
 
+from vireid_jax.common import paths as paths_lib
 from vireid_jax.common.errors import printable
 from vireid_jax.config import keys as config_keys
 from vireid_jax.report.records import Run
@@ -36,18 +35,15 @@ def names(runs: Mapping[str, list[Run]]) -> dict[str, str]:
 
 def shortest(items: list[str]) -> dict[str, str]:
   """Returns each path relative to their common folder; of a single path, its last component."""
-  paths = {item: pathlib.Path(item).expanduser().absolute() for item in items}
+  paths = {item: paths_lib.path(item).absolute() for item in items}
   if len(set(paths.values())) == 1:
     # For a glob such as runs/agw/*, the star is not informative.
     return {
       item: "/".join(path.parts[-2:] if "*" in path.name else path.parts[-1:])
       for item, path in paths.items()
     }
-  shared = pathlib.Path(os.path.commonpath(list(paths.values())))
-  return {
-    item: shared.name or str(shared) if path == shared else path.relative_to(shared).as_posix()
-    for item, path in paths.items()
-  }
+  shared = paths_lib.common_folder(list(paths.values()))
+  return {item: paths_lib.below(path, shared) for item, path in paths.items()}
 
 
 def _differing(runs: Mapping[str, list[Run]]) -> dict[str, dict[str, str]]:

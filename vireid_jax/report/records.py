@@ -7,7 +7,7 @@ import re
 import statistics
 from collections.abc import Sequence
 
-from vireid_jax.common import hints
+from vireid_jax.common import hints, paths
 from vireid_jax.common.errors import UserError, printable, shown
 from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config import differences
@@ -164,7 +164,7 @@ def folders(pattern: str) -> list[pathlib.Path]:
       "--workdir has an empty item; give folders separated by commas, such as runs/a,runs/b"
     )
   try:
-    path = pathlib.Path(pattern).expanduser()
+    path = paths.path(pattern, "--workdir=")
     # The name of a folder may contain characters that are special in globs.
     found = [path] if path.is_dir() else _matches(path)
   except (ValueError, NotImplementedError, RuntimeError, OSError) as error:
@@ -177,7 +177,7 @@ def folders(pattern: str) -> list[pathlib.Path]:
 
 
 def _matches(path: pathlib.Path) -> list[pathlib.Path]:
-  root = pathlib.Path(path.anchor or ".")
+  root = paths.path(path.anchor or ".")
   return sorted(
     folder for folder in root.glob(str(path.relative_to(path.anchor))) if folder.is_dir()
   )

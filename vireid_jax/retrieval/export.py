@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vireid_jax.common import files, folders
+from vireid_jax.common import files, folders, paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval.card import CARD, FORMAT
 
@@ -44,10 +44,10 @@ def export(options: argparse.Namespace) -> None:
   from vireid_jax.retrieval import model as model_lib
   from vireid_jax.retrieval.exported import is_export
 
-  out = pathlib.Path(options.out).expanduser()
+  out = paths.path(options.out, "--out=")
   check_replaceable(out)
   files.check_writable(out.absolute().parent, "--out")
-  if is_export(pathlib.Path(options.checkpoint).expanduser()):
+  if is_export(paths.path(options.checkpoint, "--checkpoint=")):
     raise UserError(f"{options.checkpoint} is already an export; copy the folder")
   model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
   started = time.perf_counter()
@@ -85,9 +85,9 @@ def write(model, out: pathlib.Path) -> None:
   check_replaceable(out)
   out = out.absolute()
   out.parent.mkdir(parents=True, exist_ok=True)
-  with files.temporary_folder(files.hidden_sibling(out, ".incomplete")) as folder:
+  with folders.staged(out) as folder:
     _fill(model, folder)
-    folders.put(folder, out)
+    folders.put(folder, out, mark=CARD)
 
 
 def _fill(model, out: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from vireid_jax.common import bucket_cache
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval.card import CARD, FORMAT
 from vireid_jax.retrieval.export_reader import Retrieval
@@ -72,7 +73,7 @@ def open_export(folder: pathlib.Path, *, step: int | None, normalize: bool) -> E
     UserError: A file is damaged or belongs to another export, or the step or features differ.
   """
   with _refusing_damage(folder):
-    retrieval = Retrieval(folder)
+    retrieval = Retrieval(bucket_cache.local(folder))
     form = retrieval.card["format"]
   if form != FORMAT:
     raise UserError(

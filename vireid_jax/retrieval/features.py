@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from vireid_jax.common import files, formats
+from vireid_jax.common import files, formats, paths
 from vireid_jax.common.errors import UserError, printable
 
 
@@ -23,7 +23,7 @@ def embed(options: argparse.Namespace) -> str:
   from vireid_jax.retrieval import model as model_lib
   from vireid_jax.retrieval.pictures import count_turned, describe_skipped, folder_of
 
-  out = pathlib.Path(options.out).expanduser()
+  out = paths.path(options.out, "--out=")
   files.check_file(out, "--out")  # before minutes of embedding
   model = model_lib.load(
     options.checkpoint, step=options.step, normalize=not options.raw, batch=options.batch

@@ -2,13 +2,12 @@
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from vireid_jax.common import paths as paths_lib
 from vireid_jax.common import progress as progress_lib
-from vireid_jax.common import remote
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.evaluators.similarity import l2_normalize
@@ -98,7 +97,7 @@ class Model:
     check_modality(modality)
     items = _as_list(pictures)
     if len(items) == 1 and _is_folder(items[0]):
-      root = pathlib.Path(items[0]).expanduser()
+      root = paths_lib.local(items[0])
       items = [root / name for name in pictures_lib.find(root)[0]]
       if not items:
         raise UserError(f"{root} has no files; give a folder of pictures")
@@ -152,7 +151,7 @@ class Model:
     Returns:
       float32 [m, d], in order, of the pictures; and the reason by position of each skipped file.
     """
-    paths = [pathlib.Path(path).expanduser() for path in paths]
+    paths = [paths_lib.local(path) for path in paths]
     size, found, skipped = self._size(len(paths)), [], {}
     batches = pictures_lib.read_batches(paths, self.image_size, self._resize, size)
     shown = progress_lib.show if progress else progress_lib.part
@@ -224,8 +223,7 @@ def load(
   batch: int = BATCH,
 ) -> Model:
   """Loads a checkpoint or an export; see `vireid_jax.load`."""
-  remote.refuse(os.fspath(checkpoint), "")
-  folder = pathlib.Path(checkpoint).expanduser()
+  folder = paths_lib.path(checkpoint)
   trained = (
     open_export(folder, step=step, normalize=normalize)
     if is_export(folder)
@@ -240,7 +238,7 @@ def check_modality(modality: str) -> None:
 
 
 def _is_folder(item) -> bool:
-  return isinstance(item, str | os.PathLike) and pathlib.Path(item).expanduser().is_dir()
+  return isinstance(item, str | os.PathLike) and paths_lib.local(item).is_dir()
 
 
 def _features_of(found):

@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Sequence
 
-from vireid_jax.common import files
+from vireid_jax.common import files, paths
 from vireid_jax.common.data_uris import picture_uri
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data.prepared import picture
@@ -95,7 +95,12 @@ def wrapped(text: str):
 
 
 def link(file: pathlib.Path, page: pathlib.Path) -> str:
-  """Returns the address of a file relative to a page, so that both can be moved together."""
+  """Returns the address of a file relative to a page, so that both can be moved together.
+
+  From a bucket there is no way back to this machine; there the address is that of the file here.
+  """
+  if paths.is_remote(page):
+    return pictures.location(file).as_uri()
   start = pictures.location(page).parent
   relative = os.path.relpath(pictures.location(file), start)
   return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))

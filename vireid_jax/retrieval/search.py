@@ -2,12 +2,11 @@
 
 import argparse
 import math
-import pathlib
 import sys
 import time
 from collections.abc import Callable
 
-from vireid_jax.common import files, formats, hints, table
+from vireid_jax.common import files, formats, hints, paths, table
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval import lists
 
@@ -71,7 +70,7 @@ def _check(options) -> None:
       "see the thresholds that the checkpoint's evaluation suggests"
     )
   if options.out:
-    files.check_file(pathlib.Path(options.out).expanduser(), "--out")
+    files.check_file(paths.path(options.out, "--out="), "--out")
 
 
 def _warn_skipped(pictures, queries) -> None:
@@ -150,7 +149,7 @@ def _write_page(options, model, queries, pictures, ranking) -> None:
     facts["left out"] = options.exclude
   if options.min_similarity is not None:
     facts["least similarity"] = f"{options.min_similarity:g}"
-  path = pathlib.Path(options.out).expanduser()
+  path = paths.path(options.out, "--out=")
   page.write(
     path,
     title=f"Search in {galleries}",

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vireid_jax.common import hints, tree_paths
+from vireid_jax.common import hints, paths, tree_paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.common.types import Variables
@@ -191,7 +191,7 @@ def find_checkpoint(folder: str | pathlib.Path, *, step: int | None = None) -> S
   Raises:
     UserError: There is no checkpoint, none of this step, or it is from an earlier version.
   """
-  folder = pathlib.Path(folder).expanduser()
+  folder = paths.path(folder)
   _check_folder(folder)
   checkpoints = Checkpoints(folder, keep=None)
   step = choose_step(checkpoints, folder, step)

@@ -6,6 +6,8 @@ Two locks in one file, `.lock`, which exists while a run trains:
 * for shared file systems, whose locks may not reach across machines: the holder's name, and a
   heartbeat every `BEAT` seconds. A holder on another machine that has been silent for `SILENCE`
   seconds is taken for dead.
+
+For a workdir in a bucket see `bucket_lock`.
 """
 
 import contextlib
@@ -22,12 +24,12 @@ from typing import BinaryIO
 
 import jax
 
-from vireid_jax.common import cleanup, files
+from vireid_jax.common import cleanup, files, paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.workdir_files import LOCK
-from vireid_jax.runtime import distributed
+from vireid_jax.runtime import bucket_lock, distributed
+from vireid_jax.runtime.bucket_lock import BEAT, SILENCE, refusal
 
-BEAT, SILENCE = 10.0, 60.0  # seconds
 POLL = 0.5  # seconds
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
 NOT_SUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
@@ -43,6 +45,10 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   Raises:
     UserError: Another process holds the lock; the message says which one.
   """
+  if paths.is_remote(workdir):
+    with bucket_lock.hold(workdir):
+      yield
+    return
   # Removed while still locked, so that it cannot be another process's file.
   with (
     _open_locked(workdir) as file,
@@ -105,7 +111,7 @@ def _lock(workdir: pathlib.Path, file: BinaryIO) -> bool:
   except OSError as error:
     if error.errno in NOT_SUPPORTED:
       return False
-    raise _refusal(workdir, _read(file)) from None
+    raise refusal(workdir, _read(file)) from None
 
 
 def _is_at(path: pathlib.Path, file: BinaryIO) -> bool:
@@ -125,7 +131,7 @@ def _outlive_others(workdir: pathlib.Path, file: BinaryIO, *, locked: bool) -> N
     time.sleep(POLL)
     silent += POLL
     if _read(file).get("beat") != holder["beat"]:
-      raise _refusal(workdir, holder)
+      raise refusal(workdir, holder)
 
 
 def _age(workdir: pathlib.Path, file: BinaryIO) -> float:
@@ -169,11 +175,3 @@ def _beat(file: BinaryIO, stop: threading.Event) -> None:
 def _machine() -> str:
   """Returns an id that tells machines of the same name apart, but not containers of one machine."""
   return BOOT.read_text().strip() if BOOT.exists() else socket.gethostname()
-
-
-def _refusal(workdir: pathlib.Path, holder: dict) -> UserError:
-  who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
-  return UserError(
-    f"{workdir} is in use: {who} is training there. Wait for it, stop it, or choose another "
-    "--workdir"
-  )

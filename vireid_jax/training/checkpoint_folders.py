@@ -2,14 +2,14 @@
 
 import json
 import pathlib
-import shutil
 
-from vireid_jax.common import files
+from vireid_jax.common import files, folders, paths
 from vireid_jax.common.workdir_files import CHECKPOINTS
 from vireid_jax.training import checkpoint_seal
 
 UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder being written
 METADATA = "_CHECKPOINT_METADATA"
+COMMITTED = "commit_success.txt"  # Orbax writes it last, where folders cannot be renamed
 
 
 def newest(workdir: pathlib.Path) -> int | None:
@@ -28,10 +28,11 @@ def clean(workdir: pathlib.Path, *, keep: int | None = None) -> None:
   """
   folder = workdir / CHECKPOINTS
   with files.user_errors_for_writes(workdir):
-    for path in folder.glob(f"*{UNFINISHED}*"):
-      shutil.rmtree(path)
+    for path in folder.glob("*"):
+      if UNFINISHED in path.name or (_is_step(path) and not _is_committed(path)):
+        folders.remove(path)
     for path in complete(workdir)[:-keep] if keep else ():
-      shutil.rmtree(path)
+      folders.remove(path)
 
 
 def complete(workdir: pathlib.Path) -> list[pathlib.Path]:
@@ -39,9 +40,16 @@ def complete(workdir: pathlib.Path) -> list[pathlib.Path]:
 
   Orbax would also list saves that failed or are in progress, and read files that may be damaged.
   """
-  folders = (workdir / CHECKPOINTS).glob("*")
-  named = [path for path in folders if path.name.isascii() and path.name.isdecimal()]
-  return sorted((path for path in named if path.is_dir()), key=step_of)
+  found = (path for path in (workdir / CHECKPOINTS).glob("*") if _is_step(path))
+  return sorted((path for path in found if _is_committed(path)), key=step_of)
+
+
+def _is_step(path: pathlib.Path) -> bool:
+  return path.name.isascii() and path.name.isdecimal() and path.is_dir()
+
+
+def _is_committed(folder: pathlib.Path) -> bool:
+  return not paths.is_remote(folder) or (folder / COMMITTED).is_file()
 
 
 def step_of(path: pathlib.Path) -> int:

@@ -1,16 +1,14 @@
 """Scalars and pictures of a run: scalars as JSON lines, and both to hooks."""
 
 import json
-import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TextIO
 
 import numpy as np
 
-from vireid_jax.common import workdir_files
+from vireid_jax.common import appended, workdir_files
 from vireid_jax.training import hooks
 
 MOST_NAMED = 5
@@ -31,7 +29,8 @@ class MetricWriter:
     enabled: bool = True,
   ):
     """Opens the file for appending and the hooks; writes nothing unless `enabled`."""
-    self._file = _open_lines(workdir / workdir_files.METRICS) if enabled else None
+    path = workdir / workdir_files.METRICS
+    self._file = appended.open_lines(path) if enabled else None
     wanted = {"tensorboard": tensorboard, "wandb": wandb}
     self._hooks = hooks.open_all(workdir, **wanted) if enabled else []
 
@@ -41,7 +40,6 @@ class MetricWriter:
       return
     line = {"step": step, "time": round(time.time(), 3), **scalars}
     self._file.write(json.dumps(line) + "\n")
-    self._file.flush()
     for hook in self._hooks:
       hook.scalars(step, scalars)
 
@@ -59,7 +57,7 @@ class MetricWriter:
   def sync(self) -> None:
     """Syncs written lines to disk, so that they survive a power loss."""
     if self._file:
-      os.fsync(self._file.fileno())
+      self._file.sync()
 
   def close(self) -> None:
     """Closes the file and the hooks."""
@@ -104,13 +102,3 @@ def _parse(line: bytes) -> dict[str, float] | None:
   if not isinstance(values, dict) or type(values.get("step")) is not int:
     return None
   return values if all(type(value) in (int, float) for value in values.values()) else None
-
-
-def _open_lines(path: pathlib.Path) -> TextIO:
-  """Opens for appending, after completing a broken last line."""
-  with path.open("a+b") as file:
-    if file.tell():
-      file.seek(-1, os.SEEK_END)
-      if file.read() != b"\n":
-        file.write(b"\n")
-  return path.open("a")

@@ -6,18 +6,19 @@ import pathlib
 import re
 from typing import Any
 
-from vireid_jax.common import folders, hints
+from vireid_jax.common import bucket_cache, folders, hints, paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
 
 METADATA_FILE = "metadata.json"
+INFO_FILE = "dataset_info.json"  # TFDS writes it last
 RENDERED_FOLDER = "rendered"  # below the root: rendered replacements of the benchmarks
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def default_data_dir() -> pathlib.Path:
   """Returns $TFDS_DATA_DIR, or ~/tensorflow_datasets if that is not set."""
-  return regular_files.expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+  return regular_files.anywhere(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def prepare_command(name: str, data_dir=None) -> str:
@@ -29,15 +30,15 @@ def prepare_command(name: str, data_dir=None) -> str:
 
 def prepared_versions(name: str, data_dir=None) -> list[pathlib.Path]:
   """Returns the folders of the complete prepared versions of `name`, oldest first."""
-  folder = regular_files.expanded(data_dir or default_data_dir()) / name
-  if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises for names that are too long)
+  folder = regular_files.anywhere(data_dir or default_data_dir()) / name
+  if not _is_folder(folder):
     return []
   for path in folders.moved_away(folder):
     folders.recover(path)
   found = []
   for path in folder.iterdir():
     version = _VERSION.fullmatch(path.name)
-    if version and (path / "dataset_info.json").is_file():
+    if version and (path / INFO_FILE).is_file():
       found.append((tuple(map(int, version.groups())), path))
   return [path for _, path in sorted(found)]
 
@@ -57,14 +58,19 @@ def dataset_folder(name: str, data_dir=None) -> pathlib.Path:
   """
   versions = prepared_versions(name, data_dir)
   if not versions:
-    place = regular_files.expanded(data_dir or default_data_dir())
-    is_folder = os.path.isdir(place)  # noqa: PTH112 (never raises)
-    state = "has no prepared" if is_folder else "is not a folder, so it has no prepared"
+    place = regular_files.anywhere(data_dir or default_data_dir())
+    state = "has no prepared" if _is_folder(place) else "is not a folder, so it has no prepared"
     raise UserError(
       f"{printable(str(place))} {state} data set {name!r}. Prepare it with\n  "
       + printable(prepare_command(name, data_dir))
     )
   return versions[-1]
+
+
+def _is_folder(path: pathlib.Path) -> bool:
+  if paths.is_remote(path):
+    return path.is_dir()
+  return os.path.isdir(path)  # noqa: PTH112 (pathlib raises for names that are too long)
 
 
 def read_metadata(folder: pathlib.Path) -> dict[str, Any]:
@@ -104,6 +110,8 @@ def damaged(name: str, folder: pathlib.Path, what: str, error: BaseException) ->
     advice = f"Delete {printable(str(folder))}: the next start renders it again"
   else:
     advice = f"Prepare it again with\n  {printable(prepare_command(name, root))} --overwrite"
+  if bucket_cache.folder() in folder.parents:
+    advice = f"Delete {printable(str(folder))}: the next start copies it again"
   place = printable(str(folder))
   return UserError(
     f"{what} of the prepared data set {name} in {place} cannot be read ({reason}). {advice}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vireid_jax.common import bucket_cache
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.records import Records
 from vireid_jax.data.prepared import location, stored
@@ -61,7 +62,7 @@ class Dataset:
 
   Attributes:
     name: Name of the data set, for example 'regdb' or 'vireid_synthetic/quick'.
-    folder: Folder of the newest prepared version.
+    folder: Folder of the newest prepared version; if that is in a bucket, of its copy.
     metadata: Metadata that the builder recorded: 'synthetic', 'subsets', ...
   """
 
@@ -77,7 +78,7 @@ class Dataset:
         gives the command that prepares it.
     """
     self.name = name
-    self.folder = dataset_folder(name, data_dir or None)
+    self.folder = bucket_cache.local(dataset_folder(name, data_dir or None))
     try:
       self.metadata: dict[str, Any] = location.read_metadata(self.folder)
     except (OSError, ValueError, RecursionError, UserError) as error:

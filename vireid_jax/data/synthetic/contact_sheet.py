@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from vireid_jax.common import files
+from vireid_jax.common import files, paths
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.picture_grid import picture_grid
 from vireid_jax.common.records import INFRARED, VISIBLE
@@ -47,7 +47,7 @@ def write_contact_sheet(path: str | os.PathLike, spec: WorldSpec, **shape) -> pa
   Raises:
     UserError: The suffix is not an image format.
   """
-  path = pathlib.Path(path).expanduser()
+  path = paths.path(path, "--out=")
   if path.suffix.lower() not in SUFFIXES:
     raise UserError(f"{path} does not end in an image format; allowed: {', '.join(SUFFIXES)}")
   path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 
-from vireid_jax.common import files, interrupts, progress
+from vireid_jax.common import files, interrupts, paths, progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.data.synthetic.stream import Key, render_encoded
 from vireid_jax.data.synthetic.world import WorldSpec
@@ -46,7 +46,7 @@ def new_tree(out_dir: str | os.PathLike, spec: WorldSpec) -> Iterator[pathlib.Pa
   Raises:
     UserError: `out_dir` holds files that are not a synthetic data set.
   """
-  root = pathlib.Path(out_dir).expanduser().absolute()
+  root = paths.local(out_dir, "--out=").absolute()
   _check_ours(root)
   place = root / root.name if root.is_dir() else root
   place.parent.mkdir(parents=True, exist_ok=True)

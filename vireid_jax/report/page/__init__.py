@@ -2,7 +2,7 @@
 
 import pathlib
 
-from vireid_jax.common import remote
+from vireid_jax.common import paths
 from vireid_jax.common.workdir_files import PAGE
 from vireid_jax.report.page import needs
 
@@ -29,7 +29,6 @@ def write(items: list[str], file: str = "", *, step: int | None = None) -> pathl
 
 
 def _file(items: list[str], file: str) -> pathlib.Path:
-  first = pathlib.Path(items[0]).expanduser()
+  first = paths.path(items[0], "--workdir=")
   default = first / PAGE if len(items) == 1 and first.is_dir() else PAGE
-  remote.refuse(file, "--html=")
-  return pathlib.Path(file or default).expanduser()
+  return paths.path(file or default, "--html=")

@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any
 
+from vireid_jax.common import paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.workdir_files import CHECKPOINTS, CONFIG, EVALUATIONS, METRICS
 from vireid_jax.report import records
@@ -97,6 +97,5 @@ def _labels(folders: list[pathlib.Path]) -> list[str]:
   """Returns each path relative to their common folder; of a single one, its last two components."""
   if len(folders) == 1:
     return ["/".join(folders[0].parts[-2:])]
-  shared = os.path.commonpath(folders)
-  labels = [path.relative_to(shared).as_posix() for path in folders]
-  return [shared.rsplit("/", 1)[-1] if label == "." else label for label in labels]
+  shared = paths.common_folder(folders)
+  return [paths.below(path, shared) for path in folders]

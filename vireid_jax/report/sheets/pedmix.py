@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files
+from vireid_jax.common import files, paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.picture_grid import picture_grid
 from vireid_jax.common.records import MODALITIES
@@ -130,7 +130,7 @@ def draw_and_write(options: argparse.Namespace) -> None:
 
   given = vars(options)
   config = config_lib.load(given.pop("config"), given.pop("overrides"))
-  out = pathlib.Path(given.pop("out")).expanduser()
+  out = paths.path(given.pop("out"), "--out=")
   if given["workdir"] is not None:
     given["workdir"] = files.folder_named(given["workdir"], "--workdir")
   if out.suffix.lower() != ".png":

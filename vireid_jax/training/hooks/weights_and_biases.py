@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vireid_jax.common import files, workdir_files
+from vireid_jax.common import appended, files, workdir_files
 from vireid_jax.common.errors import UserError, printable
 
 PROJECT, PROJECT_VARIABLE = "vireid_jax", "WANDB_PROJECT"
@@ -19,9 +19,9 @@ SETTINGS = {"console": "off", "silent": True}
 class WeightsAndBiases:
   """Logs to a run; see `hooks.Hook`."""
 
-  def __init__(self, wandb, run):
-    """Wraps the package and what its `init` returned."""
-    self._wandb, self._run = wandb, run
+  def __init__(self, wandb, run, mirror: appended.Mirror):
+    """Wraps the package, what its `init` returned, and the folder that it writes."""
+    self._wandb, self._run, self._mirror = wandb, run, mirror
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Logs the scalars of a step."""
@@ -34,6 +34,7 @@ class WeightsAndBiases:
   def close(self) -> None:
     """Waits until everything is sent, or stored if there is no network."""
     self._run.finish()
+    self._mirror.close()
 
 
 def open_hook(workdir: pathlib.Path) -> WeightsAndBiases:
@@ -46,14 +47,14 @@ def open_hook(workdir: pathlib.Path) -> WeightsAndBiases:
     UserError: wandb is not installed, or refuses the run.
   """
   wandb = check()
-  config = workdir / workdir_files.CONFIG
+  config, mirror = workdir / workdir_files.CONFIG, appended.Mirror(workdir)
   try:
     run = wandb.init(
       project=os.environ.get(PROJECT_VARIABLE) or PROJECT,
       name=workdir.name,
       id=_identifier(workdir),
       resume="allow",
-      dir=str(workdir),
+      dir=str(mirror.folder),
       config=json.loads(config.read_bytes()) if config.exists() else {},
       settings=SETTINGS,
     )
@@ -64,7 +65,7 @@ def open_hook(workdir: pathlib.Path) -> WeightsAndBiases:
       "set WANDB_MODE=offline to log without a network, or use config.log.wandb=False"
     ) from error
   print(f"Weights & Biases: {getattr(run, 'url', None) or workdir / 'wandb'}", flush=True)
-  return WeightsAndBiases(wandb, run)
+  return WeightsAndBiases(wandb, run, mirror)
 
 
 def check():
