@@ -43,27 +43,38 @@ def draw(name, shape):
   return np.asarray(values, np.float32)
 
 
-def state_dict(name, reference=None):
+def state_dict(name, reference=None, resized=None):
   """Returns an official model's drawn tensors.
 
   Args:
     name: of the model.
     reference: a file that may name tensors to multiply by a factor, in float64, before step 1.
+    resized: tensors of another shape, for images of another size: name -> shape.
   """
-  tensors = {key: draw(key, tuple(shape)) for key, shape in shapes(name).items()}
+  all_shapes = shapes(name) | (resized or {})
+  tensors = {key: draw(key, tuple(shape)) for key, shape in all_shapes.items()}
   if reference is not None and "scaled_names" in reference:
     for key, scale in zip(reference["scaled_names"], reference["scales"], strict=True):
       tensors[str(key)] = tensors[str(key)].astype(np.float64) * scale
   return tensors
 
 
-def abstract(method):
-  """Returns the shapes of a method's variables."""
-  return first_state.abstract_variables((64, 32), 0, method)
+def abstract(method, size=(64, 32)):
+  """Returns the shapes of a method's variables, for images of a size."""
+  return first_state.abstract_variables(size, 0, method)
 
 
 def official(
-  name, dtype, conv_impl="auto", *, model="", reference=None, as_published=True, **options
+  name,
+  dtype,
+  conv_impl="auto",
+  *,
+  model="",
+  reference=None,
+  as_published=True,
+  size=(64, 32),
+  resized=None,
+  **options,
 ):
   """Returns a method and its variables, filled from the official names by the importer.
 
@@ -74,6 +85,8 @@ def official(
     model: of which official model; that of the method's name by default.
     reference: see `state_dict`.
     as_published: overwrite what the published code overwrites when it loads a file.
+    size: of the images, for networks that depend on it.
+    resized: see `state_dict`.
     **options: of the method.
   """
   numerics = Numerics(dtype, conv_impl, unbiased_variance=True)
@@ -82,7 +95,10 @@ def official(
   )
   table = convert.name_table(name)
   variables, ignored = convert.import_weights(
-    abstract(method), state_dict(model or name, reference), table, as_published=as_published
+    abstract(method, size),
+    state_dict(model or name, reference, resized),
+    table,
+    as_published=as_published,
   )
   return method, variables, ignored
 

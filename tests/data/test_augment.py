@@ -23,6 +23,15 @@ def test_pad_crop_shows_every_window_of_the_padded_image():
   assert seen == set(windows.values())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_pad_crop_mirrors_the_border(dtype):
+  image = (255 * np.asarray(IMAGE)).astype(dtype)
+  padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
+  windows = {padded[i : i + 12, j : j + 8].tobytes() for i in range(5) for j in range(5)}
+  crop = jax.vmap(lambda key: operations.pad_crop(key, jnp.asarray(image), padding=2, mirror=True))
+  assert {found.tobytes() for found in np.asarray(crop(KEYS))} == windows
+
+
 def test_flip_mirrors_as_often_as_asked():
   flipped = np.array([np.array_equal(x, IMAGE[:, ::-1]) for x in many(operations.flip)])
   kept = np.array([np.array_equal(x, IMAGE) for x in many(operations.flip)])
@@ -62,6 +71,15 @@ def test_random_erasing_fills_each_channel_with_its_own_value():
   changed = np.any(erased != IMAGE, axis=-1)
   assert changed.any(axis=(1, 2)).all()
   np.testing.assert_array_equal(np.unique(erased[changed], axis=0), np.float32([fill]))
+
+
+def test_random_erasing_fills_with_noise():
+  large = jnp.full((96, 48, 3), 9.0)
+  options = {"probability": 1.0, "noise": True, "area": (0.1, 0.2)}
+  erased = jax.vmap(lambda key: operations.random_erasing(key, large, **options))(KEYS[:50])
+  noise = np.asarray(erased)[np.asarray(erased) != 9]
+  assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02
+  assert len(np.unique(noise)) > 0.9 * len(noise)  # every pixel and channel has its own
 
 
 def test_random_erasing_draws_the_aspect_or_its_logarithm_uniformly():

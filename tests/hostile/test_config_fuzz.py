@@ -13,14 +13,21 @@ from vireid_jax.config import checks
 from vireid_jax.config import keys as config_keys
 
 DATASETS = {"agw": "sysu", "mpanet": "regdb", "mun": "llcm", "tmpa": "synthetic"}
-DATASETS |= {"caj": "regdb", "deen": "llcm", "dns": "synthetic", "mcja": "sysu"}
+DATASETS |= {"caj": "regdb", "deen": "llcm", "dns": "synthetic", "mcja": "sysu", "saai": "regdb"}
 SECTIONS = ("data", "sampler", "augment", "method", "optim", "train", "checkpoint", "eval", "log")
 
 
 def keys(config):
   """All flat keys, and the sections themselves."""
   flat = config_keys.flatten(config_keys.plain(config), whole=("optim.lr_multipliers",))
-  return {*flat, *SECTIONS, "eval.protocol", "eval.corruption", "eval.rerank_options"}
+  return {
+    *flat,
+    *SECTIONS,
+    "eval.protocol",
+    "eval.corruption",
+    "eval.rerank_options",
+    "eval.affinity_options",
+  }
 
 
 def complaint(config):

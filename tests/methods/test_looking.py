@@ -47,7 +47,7 @@ def test_the_two_pieces_are_the_whole(name):
 
 
 def test_all_methods_but_those_without_a_map_are_covered():
-  assert set(NAMES) == {"agw", "caj", "deen", "dns", "mcja", "mpanet", "mun", "tmpa"}
+  assert set(NAMES) == {"agw", "caj", "deen", "dns", "mcja", "mpanet", "mun", "saai", "tmpa"}
 
 
 def test_mpanet_shows_its_masks():

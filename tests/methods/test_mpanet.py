@@ -13,8 +13,8 @@ from small_methods import NUMERICS, make_batch
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
 from vireid_jax.methods import mpanet
-from vireid_jax.methods.mpanet.mam import MAM, instance_norm
 from vireid_jax.methods.mpanet.pam import PAM
+from vireid_jax.models.mam import MAM, instance_norm
 from vireid_jax.models.modality_classifiers import ModalityClassifiers
 
 RESNET_50 = 23_508_032

@@ -13,6 +13,7 @@ from vireid_jax.losses.enhanced_squared_difference import enhanced_squared_diffe
 from vireid_jax.losses.identity_alignment import identity_alignment
 from vireid_jax.losses.metric import METRIC_LOSSES, metric_loss, trivial_value
 from vireid_jax.losses.orthogonality import orthogonality
+from vireid_jax.losses.part_diversity import part_diversity
 from vireid_jax.losses.separation import separation
 from vireid_jax.losses.shared_specific import shared_specific
 from vireid_jax.losses.soft_rank import soft_rank
@@ -38,6 +39,7 @@ __all__ = [
   "orthogonality",
   "paired_distance",
   "pairwise_distance",
+  "part_diversity",
   "separation",
   "shared_specific",
   "soft_cross_entropy",

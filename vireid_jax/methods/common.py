@@ -91,6 +91,19 @@ def modality_of_rows(batch: Batch) -> Array:
   return jnp.tile(jnp.arange(2, dtype=jnp.int32), len(batch["label"]))
 
 
+def average_rate(method, step: Array) -> Array:
+  """Returns the weight of the classifiers in their moving averages: scalar in [0, 1].
+
+  r min(100 / (e + 1), 1) with the epoch e, as in MPANet's published code, which counts from 1.
+
+  Args:
+    method: Has `update_rate`, `steps_per_epoch` and `numerics`.
+    step: int32 scalar, number of completed steps.
+  """
+  epoch = jnp.asarray(step // method.steps_per_epoch + 1, method.numerics.param_dtype)
+  return method.update_rate * jnp.minimum(100 / (epoch + 1), 1)
+
+
 def accuracy(logits: Array, labels: Array) -> dict[str, Array]:
   """Returns the share of rows [n, classes] whose largest logit is the label's [n]."""
   return {"accuracy": (logits.argmax(-1) == labels).mean()}

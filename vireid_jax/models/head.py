@@ -97,7 +97,7 @@ class Head(nn.Module):
   train_bias: bool = False
 
   def setup(self):
-    full = self._full_precision()
+    full = self.numerics.full_precision
     self.neck = BatchNorm(full, scale_init=self.scale_init, train_bias=self.train_bias)
     self.classifier = nn.Dense(
       self.num_classes,
@@ -128,10 +128,3 @@ class Head(nn.Module):
     """
     head, variables = self.unbind()
     return head.apply(jax.lax.stop_gradient(variables), pooled, train=False)
-
-  def _full_precision(self) -> Numerics:
-    return Numerics(
-      dtype=str(self.numerics.param_dtype),
-      unbiased_variance=self.numerics.unbiased_variance,
-      momentum=self.numerics.momentum,
-    )

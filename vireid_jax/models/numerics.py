@@ -65,6 +65,11 @@ class Numerics:
     """The dtype of parameters and statistics: float32, or float64 if that is the compute dtype."""
     return jnp.promote_types(self.compute_dtype, jnp.float32)
 
+  @property
+  def full_precision(self) -> "Numerics":
+    """Numerics of a head, which computes in the parameters' dtype."""
+    return dataclasses.replace(self, dtype=str(self.param_dtype))
+
   def use_dot(self, size: int) -> bool:
     """Whether convolutions with a kernel of size x size become matrix products."""
     return self.conv_impl == "dot" or (self.conv_impl == "auto" and size == 1 and platform.is_cpu())

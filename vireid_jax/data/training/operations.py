@@ -31,12 +31,16 @@ def pad_crop(
   *,
   padding: Annotated[int, Whole(0, 1024)] = 10,
   fill: Annotated[int, Whole(0, 255)] = 0,
+  mirror: bool = False,
 ) -> Array:
-  """Pads by `padding` pixels of grey level `fill` (0 to 255) and crops the size back at random."""
+  """Pads by `padding` pixels of grey level `fill` (0 to 255) and crops the size back at random.
+
+  With `mirror` the padding is the image mirrored at its border, and not `fill`.
+  """
   if image.dtype == jnp.uint8:
     # One word per pixel: the crop, a gather under vmap, is most of what augmenting costs on CPU.
-    return _unpack(_pad_crop(key, _pack(image), padding, fill * 0x010101))
-  return _pad_crop(key, image, padding, fill / 255)
+    return _unpack(_pad_crop(key, _pack(image), padding, None if mirror else fill * 0x010101))
+  return _pad_crop(key, image, padding, None if mirror else fill / 255)
 
 
 def flip(key: Array, image: Array, *, probability: Share = 0.5) -> Array:
@@ -66,8 +70,9 @@ def random_erasing(
   value: Annotated[float | tuple, Several(Number(-1e6, 1e6), 3, 3, allow_single=True)] = 0.0,
   attempts: Annotated[int, Whole(1, 1000)] = 10,
   log_aspect: bool = False,
+  noise: bool = False,
 ) -> Array:
-  """Fills a random rectangle with `value`.
+  """Fills a random rectangle with `value`, or with noise.
 
   The first of `attempts` rectangles that fits is taken; when none does the image stays. The
   published loops make up to 10 (torchvision) or 100 (Ye et al., ICCV 2021) attempts: at 2:1
@@ -83,6 +88,7 @@ def random_erasing(
       colour.
     attempts: rectangles drawn at most.
     log_aspect: draw the logarithm of the aspect uniformly, as torchvision does, and not the aspect.
+    noise: fill with numbers of a standard normal distribution, and not with `value`.
 
   Returns:
     float [h, w, 3].
@@ -94,6 +100,8 @@ def random_erasing(
   apply, *keys = jax.random.split(key, 5)
   corner, size, fits = rectangle(keys, (height, width), area, aspect, attempts, log_aspect)
   erase = inside(image, corner, size) & fits & jax.random.bernoulli(apply, probability)
+  if noise:
+    value = jax.random.normal(jax.random.fold_in(key, 5), image.shape)
   return jnp.where(erase, jnp.asarray(value, image.dtype), image)
 
 
@@ -142,10 +150,12 @@ def luma(key: Array, image: Array, *, probability: Share = 1.0) -> Array:
   return jnp.broadcast_to(gray[..., None], image.shape)
 
 
-def _pad_crop(key: Array, image: Array, padding: int, value: float) -> Array:
-  """Pads the first two axes by a value and crops the size back at random."""
+def _pad_crop(key: Array, image: Array, padding: int, value: float | None) -> Array:
+  """Pads the first two axes by a value, None to mirror, and crops the size back at random."""
   rest = image.ndim - 2
-  padded = jnp.pad(image, ((padding, padding),) * 2 + ((0, 0),) * rest, constant_values=value)
+  widths = ((padding, padding),) * 2 + ((0, 0),) * rest
+  how = {"mode": "symmetric"} if value is None else {"constant_values": value}
+  padded = jnp.pad(image, widths, **how)
   top, left = jax.random.randint(key, (2,), 0, 2 * padding + 1)
   return jax.lax.dynamic_slice(padded, (top, left) + (0,) * rest, image.shape)
 

@@ -27,13 +27,13 @@ from vireid_jax.common.options import Share, Weight, Whole
 from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods import common
 from vireid_jax.methods.base import LossOutput
-from vireid_jax.methods.mpanet.mam import MAM
 from vireid_jax.methods.mpanet.pam import PAM
 from vireid_jax.models.head import Head, Place, pool
+from vireid_jax.models.mam import MAMNetwork, trunk
 from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.numerics import Numerics
-from vireid_jax.models.resnet import Depth, ResNet, Width
+from vireid_jax.models.resnet import Depth, Width
 from vireid_jax.models.two_stream import merge, split
 
 NO_MUTUAL = {"modality_weight": 0.0, "mutual_weight": 0.0}
@@ -49,13 +49,9 @@ VARIANTS = {
 }
 
 
-class MPANetNetwork(nn.Module):
+class MPANetNetwork(MAMNetwork):
   """One ResNet for both modalities with MAM after stages 3 and 4, then PAM and heads."""
 
-  lower: ResNet
-  upper: ResNet
-  mam3: MAM | None
-  mam4: MAM | None
   pam: PAM | None
   head: Head
   modality_classifiers: ModalityClassifiers | None
@@ -68,14 +64,6 @@ class MPANetNetwork(nn.Module):
     if self.modality_classifiers is not None:
       outputs["modality_logits"] = self.modality_classifiers(*split(after_neck), rate)
     return outputs
-
-  def forward_features(self, images: Array, modality: str = "", *, train: bool = False) -> Array:
-    """Maps images [n, h, w, 3] of either modality to the map before PAM [n, h/16, w/16, c]."""
-    del modality
-    x = self.lower(images, train=train)
-    x = x if self.mam3 is None else self.mam3(x)
-    x = self.upper(x, train=train)
-    return x if self.mam4 is None else self.mam4(x)
 
   def forward_head(self, features: Array, modality: str, place: str) -> Array:
     """Maps the map before PAM to the feature after or before the neck [n, d]."""
@@ -146,10 +134,7 @@ class MPANet:
     """The Linen module."""
     numerics = self.numerics
     return MPANetNetwork(
-      lower=ResNet(self.depth, self.width, 0, 4, numerics=numerics),
-      upper=ResNet(self.depth, self.width, 4, 5, numerics=numerics),
-      mam3=MAM(numerics=numerics) if self.mam else None,
-      mam4=MAM(numerics=numerics) if self.mam else None,
+      **trunk(self.depth, self.width, self.mam, numerics),
       pam=PAM(self.parts, numerics) if self.pam else None,
       head=Head(self.num_classes, numerics, nn.initializers.ones, torch_uniform),
       modality_classifiers=(
@@ -201,9 +186,7 @@ class MPANet:
 
   def average_rate(self, step: Array) -> Array:
     """Returns the weight of the classifiers in their moving averages: scalar in [0, 1]."""
-    # The published code counts epochs from 1.
-    epoch = jnp.asarray(step // self.steps_per_epoch + 1, self.numerics.param_dtype)
-    return self.update_rate * jnp.minimum(100 / (epoch + 1), 1)
+    return common.average_rate(self, step)
 
   @property
   def _is_mutual(self) -> bool:

@@ -61,7 +61,7 @@ def name_table(name: str) -> NameTable:
 
   Args:
     name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns',
-      'mcja' or 'mpanet'.
+      'mcja', 'mpanet' or 'saai'.
 
   Raises:
     UserError: There is no table of this name.
@@ -192,6 +192,17 @@ def _mpanet(path: Path) -> str | None:
   return None
 
 
+def _saai(path: Path) -> str | None:
+  _, *modules, leaf = path
+  match modules:
+    case ["safl"]:
+      names = {"prototypes": "part_tokens", "position": "pos_embeding"}  # as published
+      return f"attn_pool.{names[leaf]}"
+    case ["head", modality] if modality in MODALITIES:
+      return _leaf(path, f"bn_neck.bn_neck_{modality[0]}")
+  return _mpanet(path)
+
+
 def _resnet(path: Path, inside: Path) -> str | None:
   """Names an array by its path from the stage, such as layer1/block0/conv1/kernel."""
   stage, *modules, _ = inside
@@ -233,6 +244,14 @@ _AGW = NameTable(
   r"\.((conv1|bn1|layer[1-4])\..*|fc\.(weight|bias))",
   "each stream of AGW's code is a whole ResNet, of which the forward pass uses some stages",
 )
+_MPANET = NameTable(
+  "mpanet",
+  _mpanet,
+  False,
+  r"backbone\.fc\.(weight|bias)",
+  "the ImageNet classifier",
+  _averages(),
+)
 TABLES = {
   "torchvision": NameTable(
     "torchvision", _torchvision, True, r"fc\.(weight|bias)", "the ImageNet classifier"
@@ -256,12 +275,6 @@ TABLES = {
   "mcja": NameTable(
     "mcja", _mcja, False, r"backbone\.fc\.(weight|bias)", "the ImageNet classifier"
   ),
-  "mpanet": NameTable(
-    "mpanet",
-    _mpanet,
-    False,
-    r"backbone\.fc\.(weight|bias)",
-    "the ImageNet classifier",
-    _averages(),
-  ),
+  "mpanet": _MPANET,
+  "saai": dataclasses.replace(_MPANET, name="saai", rule=_saai),
 }
