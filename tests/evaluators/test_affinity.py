@@ -76,7 +76,9 @@ def test_published_numbers_of_each_protocol():
   assert (numbers(shots=10), numbers(mode="indoor", shots=10)) == ((20, 6), (20, 6))
   assert numbers(protocol="regdb") == published({}) == (8, 2)
   found = Affinity(k2=3).of_setting({"protocol": "sysu_mm01", "mode": "all", "shots": 1})
-  assert (found.k1, found.k2) == (4, 3)
+  assert found == Affinity(4, 3)
+  assert Affinity().of_setting({"protocol": "regdb"}) == Affinity(8, 2, published=True)
+  assert Affinity().of_setting({"protocol": "llcm"}) == Affinity(8, 2)  # nothing is published
 
 
 def test_results_are_apart_and_marked(task):
@@ -92,7 +94,9 @@ def test_results_are_apart_and_marked(task):
   marks = {key: result.conditions["transductive"] for key, result in found.items()}
   assert marks[name] is None and marks[f"{name}/rerank"] == "rerank"
   assert marks[f"{name}/affinity"] == "affinity"
-  assert found[f"{name}/affinity"].conditions["affinity"] == {"k1": 8, "k2": 2}
+  assert found[f"{name}/affinity"].conditions["affinity"] == {
+    "k1": 8, "k2": 2, "published": True,
+  }  # fmt: skip
   assert found[f"{name}/affinity"].conditions["rerank"] is None
   for text in (format_table(found, "T"), format_table(found, "T", verbose=True)):
     above, mark, below = text.partition(f"\ntransductive: {transductive.MEANING}\n")
@@ -126,6 +130,17 @@ def test_records_without_the_mark_are_recognised():
     "transductive: re-ranked (k1 20, k2 6, lambda 0.3, among queries)"
   )
   assert transductive.label({"rerank": None}) == transductive.kind({}) == ""
+
+
+def test_settings_with_published_numbers_share_a_label():
+  def label(**options):
+    return transductive.label({"transductive": "affinity", "affinity": options})
+
+  assert label(k1=4, k2=1, published=True) == label(k1=2, k2=2, published=True)
+  assert label(k1=4, k2=1, published=True) == (
+    "transductive: affinity inference (published k1, k2)"
+  )
+  assert label(k1=4, k2=1, published=False) == "transductive: affinity inference (k1 4, k2 1)"
 
 
 @pytest.mark.parametrize("options", [{"k1": -1}, {"k2": 1.5}, {"k1": True}])

@@ -13,7 +13,8 @@ from vireid_jax.evaluators.similarity import similarity_matrix
 # (k1, k2) of the published code. Galleries with several images per identity take larger sets.
 SINGLE_SHOT = {"all": (4, 1), "indoor": (2, 2)}
 MULTI_SHOT = (20, 6)
-OTHERWISE = (8, 2)  # RegDB's; no other protocol has published values
+OTHERWISE = (8, 2)  # RegDB's; no further protocol has published values
+PROTOCOLS = ("sysu_mm01", "regdb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Affinity:
   Attributes:
     k1: Number of affinities kept per image; 0 for the published number of the setting.
     k2: Number of gallery images over which affinities are averaged; 0 likewise.
+    published: Whether k1 and k2 are the published numbers, which differ between the settings of a
+      protocol; set by `of_setting`.
   """
 
   name: ClassVar[str] = "affinity"
@@ -30,6 +33,7 @@ class Affinity:
 
   k1: int = 0
   k2: int = 0
+  published: bool = False
 
   def __post_init__(self):
     checks.count("k1 of the affinity inference", self.k1, least=0)
@@ -38,7 +42,8 @@ class Affinity:
   def of_setting(self, conditions: Mapping) -> "Affinity":
     """Returns the options with the published numbers for those that are 0."""
     k1, k2 = published(conditions)
-    return Affinity(self.k1 or k1, self.k2 or k2)
+    taken = not (self.k1 or self.k2) and conditions.get("protocol") in PROTOCOLS
+    return Affinity(self.k1 or k1, self.k2 or k2, taken)
 
   def ranker(self, query, *, normalize: bool) -> "AffinityRanker":
     """Returns a ranker for some queries, float [q, d]."""

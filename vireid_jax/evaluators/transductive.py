@@ -95,15 +95,24 @@ def kind(conditions: Mapping) -> str:
 
 
 def label(conditions: Mapping) -> str:
-  """Returns the technique and its options in words; '' for a result that was ranked plainly."""
+  """Returns the technique and its options in words; '' for a result that was ranked plainly.
+
+  Published options may differ between settings that share a row, so the words leave them out.
+  """
   if not kind(conditions):
     return ""
   options = conditions.get(of(conditions)) or {}
+  if options.get("published"):
+    return f"transductive: {kind(conditions)} (published {', '.join(_numbers(options))})"
   words = [
     _words(WORDS.get(key, key), value) for key, value in options.items() if value is not False
   ]
   listed = f" ({', '.join(words)})" if words else ""
   return f"transductive: {kind(conditions)}{listed}"
+
+
+def _numbers(options: Mapping) -> list[str]:
+  return [WORDS.get(key, key) for key, value in options.items() if not isinstance(value, bool)]
 
 
 def _words(key: str, value: Any) -> str:
