@@ -59,6 +59,7 @@ setuptools.setup(
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
     "gcs": GCS,
     "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
+    "faiss": ("faiss-cpu>=1.14",),
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),

@@ -23,6 +23,19 @@ class Ranking:
   rows: np.ndarray
   similarity: np.ndarray
 
+  def fill(self, query: int, rows, similarity, min_similarity: float) -> None:
+    """Enters a query's list.
+
+    Args:
+      query: Position of the query.
+      rows: int64 [m], rows of the gallery, best first.
+      similarity: float32 [m]; -inf for pictures that are left out.
+      min_similarity: Least similarity of a listed picture.
+    """
+    listed = (similarity >= min_similarity) & (similarity > -np.inf)
+    count = np.count_nonzero(listed)
+    self.rows[query, :count], self.similarity[query, :count] = rows[listed], similarity[listed]
+
   def lists(self) -> list[list[tuple[int, float]]]:
     """Returns (row, similarity) of each query's list, without the padding."""
     return [
@@ -58,7 +71,7 @@ class Searcher:
     Raises:
       UserError: The shape is wrong, or a feature is not finite.
     """
-    features = _checked(features, "gallery")
+    features = checked(features, "gallery")
     if not len(features):
       raise UserError("the gallery is empty; there is nothing to rank")
     self._normalize = normalize
@@ -87,40 +100,91 @@ class Searcher:
     Raises:
       UserError: The width differs from the gallery's, or a feature is not finite.
     """
-    if top < 1:
-      raise UserError(f"top is {top}; it must be at least 1")
-    queries = _checked(np.atleast_2d(queries), "query")
-    if queries.shape[1] != self._features.shape[1]:
-      raise UserError(
-        f"the queries have {queries.shape[1]} dimensions and the gallery {self._features.shape[1]};"
-        " both must come from one checkpoint"
-      )
-    queries = l2_normalize(queries) if self._normalize else queries
-    top = min(top, len(self))
-    rows = np.full((len(queries), top), -1, np.int64)
-    similarity = np.full((len(queries), top), np.nan, np.float32)
+    queries = prepared(queries, self._features.shape[1], normalize=self._normalize)
+    ranking = empty(len(queries), list_length(top, len(self)))
     for start in range(0, len(queries), QUERIES_AT_ONCE):
       block = slice(start, start + QUERIES_AT_ONCE)
-      found = _without(self._similarities(queries[block]), exclude, block)
+      found = similarities(
+        queries[block], self._features, normalize=self._normalize, squares=self._squares
+      )
+      found = without(found, exclude, block)
       for row, values in enumerate(found, start):
-        kept = best(values, top)
-        kept = kept[(values[kept] >= min_similarity) & (values[kept] > -np.inf)]
-        rows[row, : len(kept)], similarity[row, : len(kept)] = kept, values[kept]
-    return Ranking(rows, similarity)
-
-  def _similarities(self, queries: np.ndarray) -> np.ndarray:
-    product = queries @ self._features.T
-    if self._normalize:
-      return product
-    squares = np.einsum("qd,qd->q", queries, queries)
-    return 2 * product - squares[:, None] - self._squares
+        kept = best(values, ranking.rows.shape[1])
+        ranking.fill(row, kept, values[kept], min_similarity)
+    return ranking
 
 
-def _without(similarity: np.ndarray, exclude: Sequence[Labels], block: slice) -> np.ndarray:
-  """Returns similarities [b, n] of a block of queries, -inf where a picture is left out."""
+def prepared(queries: np.ndarray, dimensions: int, *, normalize: bool) -> np.ndarray:
+  """Checks queries.
+
+  Args:
+    queries: float [q, d], or [d] for a single query.
+    dimensions: Dimensions of the gallery's features.
+    normalize: Whether to scale them to unit length.
+
+  Returns:
+    float32 [q, d].
+
+  Raises:
+    UserError: The width differs from the gallery's, or a feature is not finite.
+  """
+  queries = checked(np.atleast_2d(queries), "query")
+  if queries.shape[1] != dimensions:
+    raise UserError(
+      f"the queries have {queries.shape[1]} dimensions and the gallery {dimensions};"
+      " both must come from one checkpoint"
+    )
+  return l2_normalize(queries) if normalize else queries
+
+
+def list_length(top: int, gallery: int) -> int:
+  """Returns the length of the lists: `top`, or the size of a smaller gallery."""
+  if top < 1:
+    raise UserError(f"top is {top}; it must be at least 1")
+  return min(top, gallery)
+
+
+def empty(queries: int, length: int) -> Ranking:
+  """Returns empty lists, to be filled."""
+  rows = np.full((queries, length), -1, np.int64)
+  return Ranking(rows, np.full((queries, length), np.nan, np.float32))
+
+
+def similarities(
+  queries: np.ndarray,
+  gallery: np.ndarray,
+  *,
+  normalize: bool,
+  squares: np.ndarray | None = None,
+) -> np.ndarray:
+  """Compares prepared queries with prepared features.
+
+  Args:
+    queries: float32 [q, d].
+    gallery: float32 [n, d].
+    normalize: Whether they have unit length, so that their product is the cosine.
+    squares: float32 [n], squared lengths of the gallery's features; computed if None.
+
+  Returns:
+    float32 [q, n], cosines, otherwise negative squared distances.
+  """
+  product = queries @ gallery.T
+  if normalize:
+    return product
+  squares = np.einsum("nd,nd->n", gallery, gallery) if squares is None else squares
+  return 2 * product - np.einsum("qd,qd->q", queries, queries)[:, None] - squares
+
+
+def without(
+  similarity: np.ndarray,
+  exclude: Sequence[Labels],
+  queries: slice,
+  gallery: slice | np.ndarray = slice(None),
+) -> np.ndarray:
+  """Returns similarities of some queries to some of the gallery, -inf where one is left out."""
   for labels in exclude:
-    queries = labels.queries[block, None]
-    similarity[(queries == labels.gallery) & (queries >= 0)] = -np.inf
+    label = labels.queries[queries, None]
+    similarity[(label == labels.gallery[gallery]) & (label >= 0)] = -np.inf
   return similarity
 
 
@@ -131,7 +195,16 @@ def best(values: np.ndarray, top: int) -> np.ndarray:
   return kept[np.argsort(-values[kept], kind="stable")[:top]]
 
 
-def _checked(features: np.ndarray, role: str) -> np.ndarray:
+def checked(features: np.ndarray, role: str) -> np.ndarray:
+  """Returns features as float32.
+
+  Args:
+    features: float [n, d].
+    role: Whose features they are, for messages.
+
+  Raises:
+    UserError: The shape is wrong, or a feature is not finite.
+  """
   features = np.asarray(features, np.float32)
   if features.ndim != 2:
     raise UserError(f"the {role} has shape {features.shape}; expected features [n, dimensions]")

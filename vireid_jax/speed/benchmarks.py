@@ -3,7 +3,7 @@
 import dataclasses
 from types import ModuleType
 
-from vireid_jax.speed import embed, floor, ranking, reranking, step
+from vireid_jax.speed import embed, floor, ranking, reranking, search, step
 from vireid_jax.speed import input as input_benchmark
 
 
@@ -31,5 +31,6 @@ BENCHMARKS = {
     "operations and bytes of training steps, counted by the compiler without running them", floor
   ),
   "embed": Benchmark("embedding of random images with the given configs, in turn", embed),
+  "search": Benchmark("search in large galleries: exact, and with indexes of faiss", search),
   "input": Benchmark("filling the image cache, gathering and augmenting batches", input_benchmark),
 }
