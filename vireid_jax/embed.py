@@ -32,6 +32,15 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument("--out", required=True, type=app.path, help="file to write, .npz")
   parser.add_argument("--raw", action="store_true", help="do not L2-normalise features")
   parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
+  parser.add_argument(
+    "--shards",
+    metavar="I/N",
+    help="embed only share I of N, from 0, in a process or machine of its own; a later run of the "
+    "same share continues it",
+  )
+  parser.add_argument(
+    "--merge", action="store_true", help="join what all --shards wrote, without embedding"
+  )
   output.add_format(parser)
   return parser
 

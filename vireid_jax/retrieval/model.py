@@ -111,9 +111,9 @@ class Model:
         )
       return features
     read = [pictures_lib.from_array(item, self.image_size, self._resize) for item in items]
-    starts = range(0, len(read), self._size(len(read)))
+    starts = range(0, len(read), self.batch_size(len(read)))
     return self._join(
-      [self._embed(read[s : s + self._size(len(read))], modality, len(read)) for s in starts]
+      [self._embed(read[s : s + self.batch_size(len(read))], modality, len(read)) for s in starts]
     )
 
   def embed_folder(
@@ -139,7 +139,12 @@ class Model:
     return Embedded(kept, features, refused | {names[row]: why for row, why in skipped.items()})
 
   def embed_files(
-    self, paths: Sequence, modality: str, *, progress: bool = False
+    self,
+    paths: Sequence,
+    modality: str,
+    *,
+    progress: bool = False,
+    total: int | None = None,
   ) -> tuple[np.ndarray, dict[int, str]]:
     """Embeds those files that are pictures.
 
@@ -147,18 +152,20 @@ class Model:
       paths: Paths of the files.
       modality: Modality of all pictures, 'visible' or 'infrared'.
       progress: Whether to show a progress bar.
+      total: Number of files of which these are a part, which sets the size of a batch; default all.
 
     Returns:
       float32 [m, d], in order, of the pictures; and the reason by position of each skipped file.
     """
     paths = [paths_lib.local(path) for path in paths]
-    size, found, skipped = self._size(len(paths)), [], {}
+    total = len(paths) if total is None else total
+    size, found, skipped = self.batch_size(total), [], {}
     batches = pictures_lib.read_batches(paths, self.image_size, self._resize, size)
     shown = progress_lib.show if progress else progress_lib.part
     with shown("embedding", len(paths), "file") as activity:
       for rows, pixels, reasons in batches:
         if pixels:
-          found.append(self._embed(pixels, modality, len(paths)))
+          found.append(self._embed(pixels, modality, total))
         skipped |= reasons
         activity.advance(len(rows) + len(reasons))
     return self._join(found), skipped
@@ -191,13 +198,13 @@ class Model:
   def _resize(self) -> str:
     return self.trained.resize
 
-  def _size(self, count: int) -> int:
+  def batch_size(self, count: int) -> int:
     """Returns the batch size for `count` pictures; one compiled shape serves all of them."""
     return min(self.batch, 1 << max(count - 1, 0).bit_length())
 
   def _embed(self, pixels: list[np.ndarray], modality: str, count: int) -> np.ndarray:
     """Embeds one batch, uint8 [h, w, 3] each, of `count` pictures in total."""
-    features = self._function(self._size(count))(np.stack(pixels), modality)
+    features = self._function(self.batch_size(count))(np.stack(pixels), modality)
     if not np.isfinite(features).all():
       raise UserError(
         f"checkpoint {self.trained.step} in {self.trained.folder} gives features that are not "
