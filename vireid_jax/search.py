@@ -18,13 +18,18 @@ from collections.abc import Sequence
 from vireid_jax.cli import app, output
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.retrieval import search as search_lib
+from vireid_jax.retrieval.engine_names import ENGINES, KINDS
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = app.parser("search", "Ranks folders of images for each query.")
   path = {"required": True, "type": app.path}
   parser.add_argument(
-    "--gallery", **path, nargs="+", action="extend", help="folder of images to search, or several"
+    "--gallery",
+    **path,
+    nargs="+",
+    action="extend",
+    help="folder of images to search, or a file of embed, or several",
   )
   parser.add_argument("--query", **path, help="an image, or a folder of images")
   parser.add_argument("--query_modality", required=True, choices=MODALITIES)
@@ -49,6 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     "--index",
     type=app.path,
     help="folder of indexes, or a file ending in .npz; default a folder in ~/.cache/vireid_jax",
+  )
+  parser.add_argument(
+    "--engine",
+    choices=ENGINES,
+    default=ENGINES[0],
+    help="exact compares with every picture; faiss finds candidates with an index",
+  )
+  parser.add_argument(
+    "--faiss", choices=KINDS, help="kind of faiss index; default by the size of the gallery"
   )
   output.add_format(parser)
   parser.add_argument("--out", default="search.html", help="page to write; '' for none")

@@ -11,8 +11,8 @@ from vireid_jax.common import files, progress
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import searcher, streamed
+from vireid_jax.retrieval.engine_names import FLAT, HNSW, IVFPQ, ON_DISK
 
-FLAT, HNSW, IVFPQ, ON_DISK = KINDS = ("flat", "hnsw", "ivfpq", "ondisk")
 # Largest gallery of each kind where the choice is automatic; see the table in docs/performance.md.
 LARGEST = {FLAT: 50_000, HNSW: 2_000_000, IVFPQ: 20_000_000}
 SUFFIX = ".faiss"
@@ -34,7 +34,7 @@ class FaissIndex:
 
   Attributes:
     index: Index of faiss, on squared Euclidean distances.
-    kind: One of `KINDS`.
+    kind: One of `engine_names.KINDS`.
   """
 
   index: object
@@ -95,7 +95,7 @@ def description(kind: str, count: int, dimensions: int) -> str:
   """Returns the description of an index for `faiss.index_factory`.
 
   Args:
-    kind: One of `KINDS`.
+    kind: One of `engine_names.KINDS`.
     count: Number of pictures.
     dimensions: Dimensions of a feature.
 
@@ -136,7 +136,7 @@ def build(features: np.ndarray, kind: str, *, normalize: bool) -> FaissIndex:
 
   Args:
     features: float [n, d].
-    kind: One of `KINDS`.
+    kind: One of `engine_names.KINDS`.
     normalize: Whether to scale features to unit length first.
 
   Raises:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
-from vireid_jax.retrieval import index, index_place, pictures
+from vireid_jax.retrieval import feature_file, index, index_place, pictures
 from vireid_jax.retrieval.model import Embedded, Model
 
 
@@ -19,9 +19,10 @@ class Collection:
   Attributes:
     names: Paths relative to the root, with forward slashes.
     root: The folder; the current one if there are several, whose paths then lead the names.
-    features: float32 [n, d].
+    features: float32 [n, d]; mapped from disk if the gallery is one file of features.
     skipped: Reason by name of each file that is not a picture, or is damaged.
     notes: What was done, such as what was embedded and where the index is; a line each.
+    stamps: JSON values that change with the checkpoint and the files.
   """
 
   names: list[str]
@@ -29,6 +30,7 @@ class Collection:
   features: np.ndarray
   skipped: dict[str, str]
   notes: list[str]
+  stamps: list = dataclasses.field(default_factory=list)
 
   @property
   def paths(self) -> list[pathlib.Path]:
@@ -37,7 +39,7 @@ class Collection:
 
 
 def check(places: Sequence[str]) -> list[str]:
-  """Returns the folders of a gallery, each once, in order.
+  """Returns the folders and files of a gallery, each once, in order.
 
   Raises:
     UserError: One does not exist.
@@ -53,32 +55,51 @@ def check(places: Sequence[str]) -> list[str]:
 def open_gallery(
   model: Model, places: Sequence[str], modality: str, *, index_at: str | None
 ) -> Collection:
-  """Updates the index of each folder, and joins them.
+  """Updates the index of each folder, opens files of features, and joins them.
 
   Args:
     model: Model that embeds new pictures.
-    places: Folders, without repetition.
+    places: Folders and files of features, without repetition.
     modality: Modality of all pictures, 'visible' or 'infrared'.
     index_at: Folder or file of indexes; None for the cache folder.
 
   Raises:
     UserError: A folder has no readable picture, or an index cannot be written.
   """
-  several, names, features, skipped, notes = len(places) > 1, [], [], {}, []
-  for place in places:
-    path, note = index_place.find(index_at, place, index.key_of(model, modality), modality)
-    found, changes = index.update(model, place, modality, path, progress=True)
-    _refuse_empty(place, found)
-    lead = _lead(place) if several else ""
-    names += [f"{lead}{name}" for name in found.names]
-    features.append(found.features)
-    skipped |= {f"{lead}{name}": reason for name, reason in found.skipped.items()}
-    which = f" {printable(str(place))}" if several else ""
-    notes.append(f"gallery{which}: {changes}; index {printable(str(path))}")
-    notes += [f"index: {note}"] if note else []
-  root = pathlib.Path() if several else pictures.folder_of(places[0])
-  joined = Collection(names, root, np.concatenate(features), skipped, notes)
-  return _once(joined) if several else joined
+  parts = [_open_part(model, place, modality, index_at=index_at) for place in places]
+  if len(parts) == 1:
+    part = parts[0]
+    notes = [f"gallery: {part.notes[0]}", *part.notes[1:]]
+    return dataclasses.replace(part, notes=notes)
+  names, skipped, notes = [], {}, []
+  for place, part in zip(places, parts, strict=True):
+    lead = part.root.as_posix()
+    lead = lead if lead.endswith("/") else f"{lead}/"
+    names += [f"{lead}{name}" for name in part.names]
+    skipped |= {f"{lead}{name}": reason for name, reason in part.skipped.items()}
+    notes += [f"gallery {printable(str(place))}: {part.notes[0]}", *part.notes[1:]]
+  features = np.concatenate([part.features for part in parts])
+  stamps = [part.stamps for part in parts]
+  return _once(Collection(names, pathlib.Path(), features, skipped, notes, stamps))
+
+
+def _open_part(model: Model, place: str, modality: str, *, index_at: str | None) -> Collection:
+  """Opens a file of features, or updates the index of a folder."""
+  if feature_file.is_features(place):
+    found, root = feature_file.open_features(place, model, modality)
+    facts = regular_files.expanded(place).stat()
+    stamps = [index.key_of(model, modality), facts.st_size, facts.st_mtime_ns]
+    notes = [f"{len(found.names)} pictures of {printable(str(place))}"]
+    return Collection(found.names, root, found.features, found.skipped, notes, stamps)
+  key = index.key_of(model, modality)
+  path, note = index_place.find(index_at, place, key, modality)
+  found, changes = index.update(model, place, modality, path, progress=True)
+  _refuse_empty(place, found)
+  notes = [f"{changes}; index {printable(str(path))}"]
+  notes += [f"index: {note}"] if note else []
+  stamps = [key, sorted(found.stamps.items())]
+  root = pictures.folder_of(place)
+  return Collection(found.names, root, found.features, found.skipped, notes, stamps)
 
 
 def open_queries(model: Model, place: str, modality: str) -> Collection:
@@ -101,12 +122,6 @@ def _refuse_empty(place: str, found: index.Index | Embedded) -> None:
     raise UserError(
       f"{place} has no readable picture; there is nothing to search" + (reasons and f"\n{reasons}")
     )
-
-
-def _lead(place: str) -> str:
-  """Returns what precedes the names of a folder's pictures: 'site/gate/'."""
-  folder = pictures.folder_of(place).as_posix()
-  return folder if folder.endswith("/") else f"{folder}/"
 
 
 def _once(gallery: Collection) -> Collection:

@@ -67,6 +67,16 @@ def find(given: str | None, gallery: str, key: str, modality: str) -> tuple[path
   return path, "" if path.exists() else _take_over(path, gallery, key, modality)
 
 
+def folder(given: str | None) -> pathlib.Path:
+  """Returns the folder of further files of an index.
+
+  Args:
+    given: Value of --index, a folder or a file; None for the cache folder.
+  """
+  path = cache_folder() if given is None else regular_files.expanded(given)
+  return path if _is_folder(path) else path.parent
+
+
 def beside(gallery: str, modality: str) -> pathlib.Path:
   """Returns the place of the index in versions that kept it next to the gallery."""
   place = regular_files.expanded(gallery).absolute()

@@ -19,6 +19,7 @@ from vireid_jax.data.prepared.source import decode
 # Files that operating systems add to folders; hidden files are ignored anyway.
 LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx")
 INDEX = ".index.npz"  # end of the name of a gallery's index, which may lie among the pictures
+INDEXES = (INDEX, ".index.faiss")
 NOT_REGULAR = "not a regular file"
 
 
@@ -26,7 +27,8 @@ def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
   """Lists the files in a folder, recursively, pictures or not.
 
   Hidden files and folders (with a leading dot), files of operating systems (Thumbs.db) and indexes
-  of galleries (`*.index.npz`) are ignored. Links to files are followed, links to folders are not.
+  of galleries (`*.index.npz`, `*.index.faiss`) are ignored. Links to files are followed, links to
+  folders are not.
 
   Args:
     place: Folder, or a single file.
@@ -62,7 +64,7 @@ def find(place: str | pathlib.Path) -> tuple[list[str], dict[str, str]]:
 
 def is_hidden(name: str) -> bool:
   """Returns whether a file or folder is ignored silently."""
-  return name.startswith(".") or name.casefold() in LEFTOVERS or name.endswith(INDEX)
+  return name.startswith(".") or name.casefold() in LEFTOVERS or name.endswith(INDEXES)
 
 
 def relative(path, root: pathlib.Path) -> str:

@@ -26,11 +26,12 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
   Raises:
     UserError: An option is wrong, there is no picture, or a file cannot be written.
   """
-  from vireid_jax.retrieval import exclusion, gallery, index_place
+  from vireid_jax.retrieval import engines, exclusion, gallery, index_place
   from vireid_jax.retrieval import model as model_lib
 
   # Everything is checked before minutes of embedding.
   _check(options)
+  engines.check(options.engine, options.faiss)
   exclude = exclusion.parse(options.exclude, options.cameras)
   places = gallery.check(options.gallery)
   index_place.check(options.index, places)
@@ -44,7 +45,7 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
     print(f"warning: {text}", file=sys.stderr)
   for note in queries.notes:
     print(note)
-  ranking, seconds = _rank(options, model, queries, pictures, labels)
+  ranking, seconds = _rank(options, model, queries, pictures, labels, places)
   found = lists.Lists(queries.names, pictures.names, ranking.lists())
   points = thresholds(
     model.trained.folder,
@@ -81,9 +82,20 @@ def _warn_skipped(pictures, queries) -> None:
       print(f"{role}: {describe_skipped(skipped)}", file=sys.stderr)
 
 
-def _rank(options, model, queries, pictures, labels):
+def _rank(options, model, queries, pictures, labels, places):
   """Returns the ranking and the seconds that ranking took."""
-  searcher = model.searcher(pictures.features)
+  from vireid_jax.retrieval import engines
+
+  searcher, notes = engines.open_searcher(
+    pictures,
+    places,
+    engine=options.engine,
+    kind=options.faiss,
+    index_at=options.index,
+    normalize=model.normalize,
+  )
+  for note in notes:
+    print(note)
   least = -math.inf if options.min_similarity is None else options.min_similarity
   started = time.perf_counter()
   ranking = searcher(queries.features, top=options.top, exclude=labels, min_similarity=least)

@@ -14,12 +14,12 @@ from vireid_jax.common import formats, progress, table
 from vireid_jax.common.errors import UserError, choose
 from vireid_jax.common.formats import Column
 from vireid_jax.retrieval import faiss_index
+from vireid_jax.retrieval.engine_names import EXACT, FLAT, KINDS
 from vireid_jax.retrieval.faiss_searcher import FaissSearcher
 from vireid_jax.retrieval.streamed import StreamedSearcher
 from vireid_jax.speed import gallery_features, ranking
 
-EXACT = "exact"
-ENGINES = (EXACT, *faiss_index.KINDS)  # 'ondisk' after 'ivfpq', whose file it reads
+ENGINES = (EXACT, *KINDS)  # 'ondisk' after 'ivfpq', whose file it reads
 TOP = 10
 SINGLE, BATCH = 1, 64  # queries at once
 COLUMNS = (
@@ -150,7 +150,7 @@ def _prepared(features, engine: str, folder: pathlib.Path, built: dict) -> tuple
   if description not in built:
     started = time.perf_counter()
     index = faiss_index.build(features, engine, normalize=True)
-    if engine == faiss_index.FLAT:  # as fast to build as to read
+    if engine == FLAT:  # as fast to build as to read
       facts = {"build_seconds": time.perf_counter() - started, "disk": 0}
       return FaissSearcher(features, index), {"index": description, **facts}
     faiss_index.save(index, path)
