@@ -19,6 +19,7 @@ from vireid_jax.cli import app, output
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.retrieval import search as search_lib
 from vireid_jax.retrieval.engine_names import ENGINES, KINDS
+from vireid_jax.retrieval.group_names import GROUPS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +55,20 @@ def _parser() -> argparse.ArgumentParser:
     "--index",
     type=app.path,
     help="folder of indexes, or a file ending in .npz; default a folder in ~/.cache/vireid_jax",
+  )
+  parser.add_argument(
+    "--group",
+    choices=GROUPS,
+    help="rank tracks, or enrolled people, by the mean of their best pictures; show one of each",
+  )
+  parser.add_argument(
+    "--groups", type=app.path, metavar="TABLE.csv", help="table with the columns path and --group"
+  )
+  parser.add_argument(
+    "--false_accept_rate",
+    type=float,
+    metavar="RATE",
+    help="accept or reject people at the threshold of the checkpoint's ROC with at most this rate",
   )
   parser.add_argument(
     "--engine",

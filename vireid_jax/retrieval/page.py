@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vireid_jax.common import files, paths
 from vireid_jax.common.data_uris import picture_uri
@@ -30,6 +30,7 @@ def write(
   gallery: tuple[Sequence[str], pathlib.Path],
   ranking: Ranking,
   most: int = 50,
+  label: Callable[[int, float], str] | None = None,
 ) -> None:
   """Writes the page.
 
@@ -42,6 +43,7 @@ def write(
     ranking: Ranking of the gallery for the queries.
     most: Maximum number of queries to show. A thumbnail takes about 5 kB, so a page of 50 lists of
       10 takes about 3 MB.
+    label: Function (gallery row, similarity) -> text that is shown with a listed picture.
   """
   columns = min(ranking.rows.shape[1], MOST_COLUMNS)
   height = LARGE_HEIGHT if columns <= FEW else HEIGHT
@@ -58,7 +60,11 @@ def write(
     {
       **shown(name, file),
       "found": [
-        {**shown(names[row], root / names[row]), "similarity": similarity}
+        {
+          **shown(names[row], root / names[row]),
+          "similarity": similarity,
+          "label": printable(label(row, similarity)) if label else "",
+        }
         for row, similarity in found
       ],
     }

@@ -1,6 +1,7 @@
 """Searches for people in folders of pictures."""
 
 import argparse
+import dataclasses
 import math
 import sys
 import time
@@ -26,37 +27,42 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
   Raises:
     UserError: An option is wrong, there is no picture, or a file cannot be written.
   """
-  from vireid_jax.retrieval import engines, exclusion, gallery, index_place
+  from vireid_jax.retrieval import engines, exclusion, gallery, groups, index_place
   from vireid_jax.retrieval import model as model_lib
 
   # Everything is checked before minutes of embedding.
   _check(options)
   engines.check(options.engine, options.faiss)
+  table = groups.check(options.group, options.groups, options.false_accept_rate)
   exclude = exclusion.parse(options.exclude, options.cameras)
   places = gallery.check(options.gallery)
   index_place.check(options.index, places)
   model = model_lib.load(options.checkpoint, step=options.step, batch=options.batch)
-  pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
-  print("\n".join(pictures.notes))
-  queries = gallery.open_queries(model, options.query, options.query_modality)
-  _warn_skipped(pictures, queries)
-  labels, warnings = exclude.labels(queries.paths, pictures.paths)
-  for text in warnings:
-    print(f"warning: {text}", file=sys.stderr)
-  for note in queries.notes:
-    print(note)
-  ranking, seconds = _rank(options, model, queries, pictures, labels, places)
-  found = lists.Lists(queries.names, pictures.names, ranking.lists())
   points = thresholds(
     model.trained.folder,
     step=model.trained.step,
     feature=model.feature,
     modalities=(options.query_modality, options.gallery_modality),
   )
+  least = groups.threshold(points, options.false_accept_rate, _measuring(model))
+  pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
+  print("\n".join(pictures.notes))
+  queries = gallery.open_queries(model, options.query, options.query_modality)
+  _warn_skipped(pictures, queries)
+  labels, warnings = exclude.labels(queries.paths, pictures.paths)
+  divided, more = groups.divide(table, pictures.names, pictures.paths) if table else (None, [])
+  for text in [*warnings, *more]:
+    print(f"warning: {text}", file=sys.stderr)
+  for note in queries.notes:
+    print(note)
+  ranking, seconds = _rank(options, model, queries, pictures, labels, places, divided)
+  found = lists.Lists(queries.names, pictures.names, ranking.lists())
+  if divided:
+    found = dataclasses.replace(found, kind=options.group, group=divided.name_of, least=least)
   _print(found, seconds)
   print(_describe(model, points))
   if options.out:
-    _write_page(options, model, queries, pictures, ranking)
+    _write_page(options, model, queries, pictures, ranking, found)
   return "" if options.format == formats.TABLE else _written(options, model, found, points)
 
 
@@ -82,9 +88,9 @@ def _warn_skipped(pictures, queries) -> None:
       print(f"{role}: {describe_skipped(skipped)}", file=sys.stderr)
 
 
-def _rank(options, model, queries, pictures, labels, places):
+def _rank(options, model, queries, pictures, labels, places, divided):
   """Returns the ranking and the seconds that ranking took."""
-  from vireid_jax.retrieval import engines
+  from vireid_jax.retrieval import engines, groups
 
   searcher, notes = engines.open_searcher(
     pictures,
@@ -96,6 +102,8 @@ def _rank(options, model, queries, pictures, labels, places):
   )
   for note in notes:
     print(note)
+  if divided:
+    searcher = groups.GroupSearcher(searcher, pictures.features, divided, normalize=model.normalize)
   least = -math.inf if options.min_similarity is None else options.min_similarity
   started = time.perf_counter()
   ranking = searcher(queries.features, top=options.top, exclude=labels, min_similarity=least)
@@ -106,7 +114,7 @@ def _print(found: lists.Lists, seconds: float) -> None:
   """Prints the lists of up to `lists.MOST` queries, or their summary."""
   count = len(found.queries)
   if count <= lists.MOST:
-    print(f"{table.plain(lists.HEAD, found.table(), lists.ALIGN)}\n")
+    print(f"{table.plain(found.head, found.table(), found.align)}\n")
   else:
     print("\n".join(found.summary()))
   words = "1 query" if count == 1 else f"{count} queries"
@@ -125,14 +133,15 @@ def _written(options, model, found: lists.Lists, points: list[dict]) -> str:
     "thresholds": points,
     "queries": list(found.queries),  # one without a picture has no row
   }
-  return formats.written(options.format, "search", lists.COLUMNS, found.rows(), **facts)
+  if found.least is not None:
+    facts["accepted_above"] = found.least
+  return formats.written(options.format, "search", found.columns, found.rows(), **facts)
 
 
 def _describe(model, points: list[dict]) -> str:
   """Returns thresholds for --min_similarity, in percent, or the command that measures them."""
   if not points:
-    words = ("--workdir", model.trained.folder, "--config.eval.verification=True")
-    return f"thresholds for --min_similarity: {hints.command('evaluate', *words)} measures them"
+    return f"thresholds for --min_similarity: {_measuring(model)} measures them"
   rows = [
     (
       f"{point['min_similarity']:.3f}",
@@ -146,7 +155,13 @@ def _describe(model, points: list[dict]) -> str:
   return f"pairs above a threshold, in {printable(points[0]['record'])}:\n{drawn}"
 
 
-def _write_page(options, model, queries, pictures, ranking) -> None:
+def _measuring(model) -> str:
+  """Returns the command that measures the checkpoint's ROC."""
+  words = ("--workdir", model.trained.folder, "--config.eval.verification=True")
+  return hints.command("evaluate", *words)
+
+
+def _write_page(options, model, queries, pictures, ranking, found) -> None:
   from vireid_jax.retrieval import page
 
   galleries = ", ".join(options.gallery)
@@ -161,6 +176,10 @@ def _write_page(options, model, queries, pictures, ranking) -> None:
     facts["left out"] = options.exclude
   if options.min_similarity is not None:
     facts["least similarity"] = f"{options.min_similarity:g}"
+  if options.group:
+    facts["listed"] = f"one picture per {options.group} of {options.groups}"
+  if found.least is not None:
+    facts["accepted above"] = f"{found.least:.3f}"
   path = paths.path(options.out, "--out=")
   page.write(
     path,
@@ -169,5 +188,6 @@ def _write_page(options, model, queries, pictures, ranking) -> None:
     queries=list(zip(queries.names, queries.paths, strict=True)),
     gallery=(pictures.names, pictures.root),
     ranking=ranking,
+    label=found.label,
   )
   print(printable(str(path)))
