@@ -10,7 +10,7 @@ import pytest
 from vireid_jax.common.errors import UserError
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import ResNet, feature_size
-from vireid_jax.models.two_stream import TwoStreamResNet, merge, split
+from vireid_jax.models.two_stream import TwoStreamResNet, merge, merge_labels, split
 
 NUMERICS = Numerics("float32", "xla")
 # torchvision's published counts, less the 1000-way classifier.
@@ -94,3 +94,10 @@ def test_both_lowerings_give_the_same_network():
     for network in (first, second)
   ]
   np.testing.assert_allclose(*results, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_labels_merge_as_their_rows_do(count):
+  labels = jnp.array([7, 7, 3, 3, 0])
+  assert merge_labels(labels, count).tolist() == merge(*[labels] * count).tolist()
+  assert merge_labels(labels).shape == (10,)

@@ -5,7 +5,6 @@ Prints one JSON line: the largest differences, and the collectives in the compil
 """
 
 import json
-import re
 import sys
 
 import jax
@@ -18,6 +17,7 @@ from vireid_jax.common.durations import Clock
 from vireid_jax.data.training import augment
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.speed.plan import listing, waste
 from vireid_jax.training import optim
 from vireid_jax.training import state as state_lib
 from vireid_jax.training import step as step_lib
@@ -25,7 +25,6 @@ from vireid_jax.training import step as step_lib
 COUNTS = (1, 2, 4, 8)
 SIZE = (48, 24)
 SMALL = {"depth": 18, "width": 8}
-COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
 def make_method(name, options):
@@ -80,7 +79,10 @@ def largest_difference(one, other):
 
 
 def collectives(name, method, variables, batch, mesh):
-  """Counts the collectives in the compiled training step, augmentation included."""
+  """Describes the collectives in the compiled training step, augmentation included.
+
+  Returns the number of sums, the dtype of each gathered array, and what is neither.
+  """
   config = config_lib.default_config(name, "vireid_synthetic")
   optimizer = optim.create(config.optim, optim.make_schedule(config.optim, Clock(1, 1)))
   step = step_lib.make_train_step(method, optimizer, augment.make_augment(config.augment), seed=0)
@@ -90,10 +92,12 @@ def collectives(name, method, variables, batch, mesh):
   with jax.set_mesh(mesh):  # as compilation.CompiledStep does
     compiled = jax.jit(step, out_shardings=replicated).lower(state, split(batch, mesh)).compile()
   text = compiled.as_text()
-  for line in text.splitlines():
-    if re.search(r" = .*(all-to-all|collective-permute)(-start)?\(", line):
-      print(line, file=sys.stderr)
-  return {name: len(re.findall(rf"{name}(?:-start)?\(", text)) for name in COLLECTIVES}
+  gathered = [each.shape for kind, each in listing.each_collective(text) if kind == "all-gather"]
+  return {
+    "sums": sum(kind in waste.SUMS for kind, _ in listing.each_collective(text)),
+    "gathers": [kind for shape in gathered for kind, _ in listing.arrays(shape)],
+    "unwanted": waste.unwanted_collectives(text),
+  }
 
 
 def main(name, options):

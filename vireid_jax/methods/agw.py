@@ -27,7 +27,7 @@ from vireid_jax.methods.common import Metric
 from vireid_jax.models.head import Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import STAGES, Depth, Width
-from vireid_jax.models.two_stream import merge
+from vireid_jax.models.two_stream import merge_labels
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 # The plain two-stream baseline.
@@ -93,7 +93,7 @@ class AGW:
     (pooled, logits), updates = self.network.apply(
       variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
     )
-    labels = merge(batch["label"], batch["label"])
+    labels = merge_labels(batch["label"])
     smoothing = self.label_smoothing
     identity = losses.cross_entropy(logits, labels, label_smoothing=smoothing)
     return LossOutput(

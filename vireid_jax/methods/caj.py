@@ -31,7 +31,7 @@ from vireid_jax.methods.common import Metric
 from vireid_jax.models.head import Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge, merge_labels, split
 from vireid_jax.models.two_stream_network import TwoStreamNetwork
 
 # The published code's option 'agw'.
@@ -155,7 +155,7 @@ class CAJ:
     (pooled, logits), updates = self.network.apply(
       variables, *_streams(batch), mutable=["batch_stats"]
     )
-    labels = merge(*[batch["label"]] * 3)
+    labels = merge_labels(batch["label"], 3)
     terms = {
       "identity": losses.cross_entropy(logits, labels),
       **self.metric.terms(pooled, labels),

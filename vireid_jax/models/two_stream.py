@@ -8,6 +8,7 @@ from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import STAGES, ResNet
+from vireid_jax.runtime.mesh import on_all_devices
 
 
 def merge(*streams: Array) -> Array:
@@ -18,6 +19,15 @@ def merge(*streams: Array) -> Array:
   """
   stacked = jnp.stack(streams, axis=1)
   return stacked.reshape(len(streams) * streams[0].shape[0], *streams[0].shape[1:])
+
+
+def merge_labels(label: Array, count: int = 2) -> Array:
+  """Returns the labels [count b] of `count` merged batches with the labels [b].
+
+  They stay on all devices: a mask of equal labels is split by rows, for which the compiler would
+  gather them again.
+  """
+  return on_all_devices(jnp.repeat(label, count))
 
 
 def split(merged: Array, count: int = 2) -> tuple[Array, ...]:

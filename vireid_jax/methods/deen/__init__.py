@@ -32,7 +32,7 @@ from vireid_jax.methods.deen.network import DEENBackbone, DEENNetwork
 from vireid_jax.models.head import PLACES, Head
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge_labels, split
 from vireid_jax.runtime.mesh import on_all_devices
 
 NO_ORTHOGONALITY = {"orthogonality_weight": 0.0}
@@ -150,7 +150,7 @@ class DEEN:
       rngs={"dropout": rngs},
     )
     embeddings = 1 + BRANCHES * self.dee
-    labels = merge(*[merge(batch["label"], batch["label"])] * embeddings)
+    labels = merge_labels(batch["label"], 2 * embeddings)
     terms = {"identity": losses.cross_entropy(logits, labels), **self.metric.terms(pooled, labels)}
     if self.dee:
       terms |= self._embedding_terms(split(pooled, embeddings), batch["label"])

@@ -30,7 +30,7 @@ from vireid_jax.models.head import Head, Place
 from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge_labels, split
 
 # The rows of the ablation, beside the full method: what each of them changes.
 VARIANTS = {
@@ -127,7 +127,7 @@ class DNS:
       mutable=["batch_stats", COLLECTION],
       rngs={"dropout": rngs},
     )
-    labels = merge(batch["label"], batch["label"])
+    labels = merge_labels(batch["label"])
     circle = losses.circle(outputs["after_neck"], labels, margin=self.margin, scale=self.scale)
     terms = {
       "identity": losses.cross_entropy(outputs["logits"], labels),

@@ -31,7 +31,7 @@ from vireid_jax.models.head import Head, Place
 from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, ResNet, Width
-from vireid_jax.models.two_stream import merge
+from vireid_jax.models.two_stream import merge, merge_labels
 
 LAST_STRIDE = 2  # the original one of ResNet
 NO_MDA = {"mda": (0, 0, 0, 0)}
@@ -123,7 +123,7 @@ class MCJA:
     del rngs, step
     images = merge(batch["visible"], batch["infrared"])
     (after_neck, logits), updates = self.network.apply(variables, images, mutable=["batch_stats"])
-    labels = merge(batch["label"], batch["label"])
+    labels = merge_labels(batch["label"])
     terms = {"identity": losses.cross_entropy(logits, labels)}
     if self.retrieval.weight:
       modality = common.modality_of_rows(batch)

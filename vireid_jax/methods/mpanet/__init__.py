@@ -34,7 +34,7 @@ from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifie
 from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge, merge_labels, split
 
 NO_MUTUAL = {"modality_weight": 0.0, "mutual_weight": 0.0}
 NO_CLUSTER = {"center_cluster_weight": 0.0, **NO_MUTUAL}
@@ -161,7 +161,7 @@ class MPANet:
       self.average_rate(step),
       mutable=["batch_stats", COLLECTION],
     )
-    labels = merge(batch["label"], batch["label"])
+    labels = merge_labels(batch["label"])
     terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
     if self.separation_weight:
       terms["separation"] = self.separation_weight * losses.separation(outputs["masks"])

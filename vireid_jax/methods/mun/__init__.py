@@ -48,7 +48,7 @@ from vireid_jax.methods.mun.three_stream import ThreeStreamResNet
 from vireid_jax.models.head import PLACES, Head, Place, Pooling
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge, merge_labels, split
 from vireid_jax.runtime.mesh import on_all_devices
 
 COLLECTION = "prototypes"
@@ -230,7 +230,7 @@ class MUN:
       place: dict(zip(self.modalities, split(outputs[place], len(self.modalities)), strict=True))
       for place in PLACES
     }
-    labels = merge(*[batch["label"]] * len(self.modalities))
+    labels = merge_labels(batch["label"], len(self.modalities))
     terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
     terms |= self._metric_terms(by_modality["before_neck"], batch["label"])
     if self.identity_alignment.weight:
@@ -255,7 +255,7 @@ class MUN:
   def _metric_terms(self, features: dict[str, Array], label: Array) -> dict[str, Array]:
     """Returns the metric loss between visible and infrared features."""
     rows = merge(features[VISIBLE], features[INFRARED])
-    return self.metric.terms(rows, merge(label, label))
+    return self.metric.terms(rows, merge_labels(label))
 
   def _align_identities(self, features: dict[str, Array], label: Array) -> dict[str, Array]:
     rows = [on_all_devices(losses.unit(x)) for x in features.values()]

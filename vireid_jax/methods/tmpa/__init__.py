@@ -55,7 +55,7 @@ from vireid_jax.methods.tmpa.pedmix import PedMix
 from vireid_jax.models.head import Head, Place, Pooling, scale_by_part
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width, feature_size
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge_labels, split
 
 NO_TRANSFER = "none"
 # Weights of the identity losses of the whole feature and of the shared one. Without a transfer both
@@ -185,7 +185,7 @@ class TMPA:
       variables, batch["visible"], batch["infrared"], mutable=["batch_stats"]
     )
     label = batch["label"]
-    labels = merge(label, label)
+    labels = merge_labels(label)
     identity = losses.cross_entropy(outputs["logits"], labels)
     weight = FEATURE_WEIGHT if self._transfers else FEATURE_WEIGHT + SHARED_WEIGHT
     terms = {"identity": weight * identity, **self.metric.terms(outputs["shared"], labels)}
@@ -242,7 +242,7 @@ class TMPA:
   def _add_transfer(self, outputs: dict, label: Array, terms: dict, metrics: dict) -> None:
     if not self._transfers:
       return
-    shared = losses.cross_entropy(outputs["shared_logits"], merge(label, label))
+    shared = losses.cross_entropy(outputs["shared_logits"], merge_labels(label))
     terms["shared_identity"] = SHARED_WEIGHT * shared
     if self.mft_weight:
       pairs = zip(outputs["transferred_after_neck"], outputs["specific_after_neck"], strict=True)
