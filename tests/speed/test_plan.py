@@ -95,7 +95,9 @@ ENTRY %main (p: f32[8,4]) -> (f32[8,4]) {
   %all-reduce-start.2 = f32[10]{0} all-reduce-start(%p), to_apply=%sum
   %all-reduce-done.2 = f32[10]{0} all-reduce-done(%all-reduce-start.2)
   %gather = (f32[2,4]{1,0}, f32[8,4]{1,0}) all-gather-start(%p), dimensions={0}
-  %labels = s32[8]{0} all-gather(%p), dimensions={0}
+  %labels = s32[8]{0} all-gather(%p), channel_id=7, dimensions={0}
+  %begun = s32[8]{0} all-gather(%p), channel_id=7, dimensions={0}
+  %other = s32[8]{0} all-gather(%p), channel_id=8, dimensions={0}
   %swap = pred[3]{0} collective-permute(%p), source_target_pairs={{0,1}}
   %fusion = f32[8]{0} fusion(%p), backend_config={"estimated_cycles":"1200"}
   %reduce = f32[]{:T(128)} reduce(%p), backend_config={"estimated_cycles":"34"}
@@ -108,7 +110,7 @@ ENTRY %main (p: f32[8,4]) -> (f32[8,4]) {
 def test_collectives_are_counted_with_the_bytes_of_their_results():
   assert listing.collectives(PROGRAM) == {
     "all-reduce": {"count": 2, "bytes": 4 * 128 + 2 * 8 * 16 + 4 * 10},
-    "all-gather": {"count": 2, "bytes": 4 * 8 * 4 + 4 * 8},
+    "all-gather": {"count": 3, "bytes": 4 * 8 * 4 + 2 * 4 * 8},  # one of channel 7
     "collective-permute": {"count": 1, "bytes": 3},
   }
 
@@ -209,7 +211,10 @@ def test_a_step_on_four_devices(toy):
   assert found["collectives"]["all-reduce"]["count"] > 0 and found["host_transfers"] == 0
   # Two projections of 864 x 8 in float32, and Adam's or SGD's copies of them, lie on each device.
   assert found["argument_bytes"] > 2 * 4 * 2 * pixels * 8
-  assert 0 < found["reused_bytes"] <= found["argument_bytes"]
+  assert found["donated_bytes"] == found["reused_bytes"] < found["argument_bytes"]
+  # The toy concatenates split batches, and so moves rows between devices.
+  assert any(each.startswith("all-to-all") for each in found["unwanted_collectives"])
+  assert "sends more than sums, labels and features" in output
   # Forward and for the gradient of the projection: two products of pixels x 8.
   assert found["flops_per_image"] > 2 * 2 * pixels * 8
   assert found["fits"] is None and found["estimated_cycles"] is None

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.runtime import mesh as mesh_lib
 from vireid_jax.runtime import platform
-from vireid_jax.speed.plan import listing, programs
+from vireid_jax.speed.plan import listing, programs, waste
 from vireid_jax.speed.plan import targets as targets_lib
 from vireid_jax.speed.plan.targets import Target
 
@@ -40,10 +40,15 @@ class Plan:
       `reused_bytes` of the outputs lie in donated arguments.
     peak_bytes: Arguments, temporaries and those outputs that reuse no argument.
     fits: Whether the peak is below the limit.
-    flops: Operations of a call on a device, as the compiler counts them.
+    donated_bytes: Of the donated arguments, before padding: at most `reused_bytes`, or some of
+      them are copied.
+    flops: Operations of a call on a device, as the compiler counts them; those of the program
+      before compilation where it does not.
     bytes: Bytes that a call moves between a device and its memory.
     collectives: {kind: {'count', 'bytes'}} of a call on a device.
     host_transfers: Number of exchanges with the host within a call.
+    unwanted_collectives, image_copies: See `waste`.
+    float32_convolutions: Number of convolutions that read float32.
     estimated_cycles: Sum over the program's instructions, by the TPU compiler; collectives and
       waiting are not among them.
     estimated_seconds: Those cycles at the chip's clock.
@@ -69,12 +74,16 @@ class Plan:
   temporary_bytes: int | None = None
   output_bytes: int | None = None
   reused_bytes: int | None = None
+  donated_bytes: int | None = None
   peak_bytes: int | None = None
   fits: bool | None = None
   flops: float | None = None
   bytes: float | None = None
   collectives: dict | None = None
   host_transfers: int | None = None
+  unwanted_collectives: list[str] | None = None
+  image_copies: list[dict] | None = None
+  float32_convolutions: int | None = None
   estimated_cycles: int | None = None
   estimated_seconds: float | None = None
   estimated_images_per_second: float | None = None
@@ -119,12 +128,12 @@ def plan(
   """
   known = {"config": name, "target": target.name, "chip": target.kind, "what": what}
   devices = targets_lib.devices(target)
-  mesh = mesh_lib.make_mesh(devices)
+  mesh, config = mesh_lib.make_mesh(devices), config.copy_and_resolve_references()
   hosts = len({device.process_index for device in devices})
   known |= {"devices": len(devices), "hosts": hosts, "memory_limit_bytes": target.memory}
   known["compiler"] = _compiler(target)
   with platform.compiling_for(target.platform):
-    program = programs.lower(what, config.copy_and_resolve_references(), mesh, classes)
+    program = programs.lower(what, config, mesh, classes)
     known |= {"images": program.images, "scaled_from": program.scaled}
     known["program"] = hashlib.sha256(program.lowered.as_text().encode()).hexdigest()
     if found := find(Plan(**known)):
@@ -134,8 +143,17 @@ def plan(
       compiled = program.lowered.compile()
     except jax.errors.JaxRuntimeError as error:
       return Plan(**known, error=_first_line(error), fits=False if _too_large(error) else None)
-  known["compile_seconds"] = time.perf_counter() - begun
-  return Plan(**known, **_memory(compiled, target), **_work(compiled, target, program.images))
+    known["compile_seconds"] = time.perf_counter() - begun
+    counted = dict(compiled.cost_analysis() or {})
+    if "flops" not in counted:
+      counted["flops"] = programs.flops(what, config, classes) / target.devices
+  known["donated_bytes"] = program.donated_bytes
+  return Plan(
+    **known,
+    **_memory(compiled, target),
+    **_work(compiled.as_text(), counted, target, program.images),
+    **_waste(compiled.as_text(), program),
+  )
 
 
 def largest_batch(
@@ -198,11 +216,10 @@ def _memory(compiled: jax.stages.Compiled, target: Target) -> dict:
   }
 
 
-def _work(compiled: jax.stages.Compiled, target: Target, images: int) -> dict:
-  text, counted = compiled.as_text(), compiled.cost_analysis() or {}
+def _work(text: str, counted: dict, target: Target, images: int) -> dict:
   sent = listing.collectives(text)
   found = {
-    "flops": counted.get("flops"),
+    "flops": counted["flops"],
     "bytes": counted.get("bytes accessed"),
     "collectives": sent,
     "host_transfers": listing.host_transfers(text),
@@ -220,6 +237,15 @@ def _work(compiled: jax.stages.Compiled, target: Target, images: int) -> dict:
       "share_of_flop_floor": found["flops"] and found["flops"] / target.flops / seconds,
     }
   return found
+
+
+def _waste(text: str, program: programs.Program) -> dict:
+  copies = waste.image_copies(text, *program.image_rows) if program.image_rows else []
+  return {
+    "unwanted_collectives": waste.unwanted_collectives(text),
+    "image_copies": copies,
+    "float32_convolutions": waste.float32_convolutions(text),
+  }
 
 
 def _compiler(target: Target) -> str:

@@ -1,7 +1,9 @@
-"""What the text of a compiled program shows: collectives, cycles, and what should not be there."""
+"""What the text of a compiled program shows: its instructions, collectives and cycles."""
 
 import collections
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 COLLECTIVES = (
   "all-reduce",
@@ -14,9 +16,43 @@ COLLECTIVES = (
 )
 HOST = ("infeed", "outfeed", "send", "recv")
 _BYTES = {"pred": 1, "bf16": 2, "f16": 2, "f32": 4, "f64": 8}
-_INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?[\w.-]+ = (\(.*?\)|\S+) ([a-z][a-z0-9-]*)\(")
+_INSTRUCTION = re.compile(
+  r"^\s*(?:ROOT )?%?([\w.-]+) = (\(.*?\)|\S+) ([a-z][a-z0-9-]*)\(([^)]*)\)?(.*)"
+)
 _ARRAY = re.compile(r"\b([a-z]+[0-9]*[a-z0-9]*)\[([0-9,]*)\]")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_OPERAND = re.compile(r"%?([\w.-]+)(?:,|$)")
+_SOURCE = re.compile(r'op_name="((?:[^"\\]|\\.)*)"')
+_CHANNEL = re.compile(r"\bchannel_id=(\d+)")
+
+
+class Instruction(NamedTuple):
+  """An instruction of a compiled program.
+
+  Attributes:
+    name: Its name, unique in the program.
+    shape: Of its result, such as 'f32[8,128]{1,0}' or a tuple of such.
+    operation: Such as 'fusion' or 'all-reduce-start'.
+    operands: Names of its operands.
+    attributes: The rest of its line.
+  """
+
+  name: str
+  shape: str
+  operation: str
+  operands: tuple[str, ...]
+  attributes: str
+
+  @property
+  def source(self) -> str:
+    """The operation of the traced program that it comes from, or ''."""
+    found = _SOURCE.search(self.attributes)
+    return found[1] if found else ""
+
+  @property
+  def cycles(self) -> int | None:
+    """Cycles that the TPU compiler expects it to take, or None."""
+    return estimated_cycles(self.attributes)
 
 
 def collectives(text: str) -> dict[str, dict[str, int]]:
@@ -29,12 +65,28 @@ def collectives(text: str) -> dict[str, dict[str, int]]:
     {kind: {'count', 'bytes'}}, for the kinds that occur; bytes of the results on a device.
   """
   found = collections.defaultdict(lambda: {"count": 0, "bytes": 0})
-  for shape, operation in instructions(text):
-    kind = operation.removesuffix("-start")
-    if kind in COLLECTIVES:
-      found[kind]["count"] += 1
-      found[kind]["bytes"] += _received(shape, kind, started=operation != kind)
+  for kind, each in each_collective(text):
+    found[kind]["count"] += 1
+    found[kind]["bytes"] += _received(each.shape, kind, started=each.operation != kind)
   return dict(found)
+
+
+def each_collective(text: str) -> Iterator[tuple[str, Instruction]]:
+  """Yields (kind, instruction) of every collective.
+
+  The TPU compiler spreads a collective over several fusions, between which others compute, and
+  repeats the instruction in each of them with the same channel; it is sent, and yielded, once.
+  """
+  seen = set()
+  for each in instructions(text):
+    kind = each.operation.removesuffix("-start")
+    if kind not in COLLECTIVES:
+      continue
+    channel = _CHANNEL.search(each.attributes)
+    key = (kind, channel[1]) if channel else each.name
+    if key not in seen:
+      seen.add(key)
+      yield kind, each
 
 
 def sent(kind: str, received: int, devices: int) -> float:
@@ -51,7 +103,7 @@ def sent(kind: str, received: int, devices: int) -> float:
 
 def host_transfers(text: str) -> int:
   """Counts instructions that exchange data with the host."""
-  return sum(operation.removesuffix("-done") in HOST for _, operation in instructions(text))
+  return sum(each.operation.removesuffix("-done") in HOST for each in instructions(text))
 
 
 def estimated_cycles(text: str) -> int | None:
@@ -60,17 +112,32 @@ def estimated_cycles(text: str) -> int | None:
   return sum(map(int, found)) if found else None
 
 
-def instructions(text: str):
-  """Yields (shape, operation) of every instruction of all computations."""
+def instructions(text: str) -> Iterator[Instruction]:
+  """Yields every instruction of all computations."""
   for line in text.splitlines():
     match = _INSTRUCTION.match(line)
     if match:
-      yield match.groups()
+      name, shape, operation, operands, attributes = match.groups()
+      yield Instruction(name, shape, operation, tuple(_OPERAND.findall(operands)), attributes)
+
+
+def entry(text: str) -> str:
+  """Returns the text of the computation in which a program begins."""
+  _, found, rest = text.partition("\nENTRY ")
+  return found + rest.partition("\n}")[0]
 
 
 def size(shape: str) -> int:
   """Returns the bytes of a shape, such as 'f32[8,128]{1,0}' or a tuple of such."""
   return sum(map(_array_bytes, _ARRAY.findall(shape)))
+
+
+def arrays(shape: str) -> list[tuple[str, tuple[int, ...]]]:
+  """Returns (dtype, dimensions) of each array of a shape, such as ('f32', (8, 128))."""
+  return [
+    (kind, tuple(int(n) for n in dimensions.split(",") if n))
+    for kind, dimensions in _ARRAY.findall(shape)
+  ]
 
 
 def _array_bytes(array: tuple[str, str]) -> int:

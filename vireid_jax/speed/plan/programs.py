@@ -30,11 +30,16 @@ class Program:
     lowered: What to compile.
     images: Number of images that one call works on, or queries.
     scaled: The config's own number of images, if the program works on more; else None.
+    donated_bytes: Of the arguments whose memory the results may take.
+    image_rows: Pairs of images on a device and the bytes of their uint8 pixels of one modality, if
+      the program trains; else None.
   """
 
   lowered: jax.stages.Lowered
   images: int
   scaled: int | None = None
+  donated_bytes: int = 0
+  image_rows: tuple[int, int] | None = None
 
 
 def lower(what: str, config: ConfigDict, mesh: Mesh, classes: int) -> Program:
@@ -48,6 +53,17 @@ def lower(what: str, config: ConfigDict, mesh: Mesh, classes: int) -> Program:
   """
   with jax.set_mesh(mesh):
     return PROGRAMS[what](config, mesh, classes)
+
+
+def flops(what: str, config: ConfigDict, classes: int) -> float:
+  """Counts the operations of a call on all devices together, before compilation.
+
+  Args:
+    what, config, classes: As in `lower`, which has fitted the config's batch to the devices.
+  """
+  mesh = mesh_lib.make_mesh(jax.devices("cpu")[:1])
+  lowered = lower(what, config.copy_and_resolve_references(), mesh, classes).lowered
+  return lowered.cost_analysis()["flops"]
 
 
 def fit_batch(config: ConfigDict, devices: int) -> int | None:
@@ -76,7 +92,14 @@ def _step(config: ConfigDict, mesh: Mesh, classes: int) -> Program:
   batch = _batch(config, mesh)
   step = parts.build_step(config, method, optimizer)
   jitted = jax.jit(step, donate_argnums=0, out_shardings=_all(mesh))
-  return Program(jitted.lower(state, batch), 2 * batch["label"].size, scaled)
+  pairs = batch["label"].size
+  return Program(
+    jitted.lower(state, batch),
+    2 * pairs,
+    scaled,
+    donated_bytes=_bytes(state),
+    image_rows=(pairs // mesh.size, _bytes(batch["infrared"]) // mesh.size),
+  )
 
 
 def _batch(config: ConfigDict, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
@@ -146,6 +169,10 @@ PROGRAMS: dict[str, Callable[[ConfigDict, Mesh, int], Program]] = {
 
 def _array(shape, dtype, sharding) -> jax.ShapeDtypeStruct:
   return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+
+def _bytes(tree) -> int:
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def _all(mesh: Mesh):

@@ -9,6 +9,7 @@ NOTE = (
   "ms and images/s are the compiler's own estimate of the instructions, without waiting for other "
   "devices or for data; nothing was run"
 )
+FEW = 3  # collectives that a remark describes
 # Title of each column, and its text from a plan.
 COLUMNS = (
   ("config", lambda p: p.config),
@@ -44,9 +45,31 @@ def _remarks(plans: Sequence[Plan]) -> list[str]:
     for p in plans
     if p.scaled_from
   ]
+  said += [f"{p.config} on {p.target}: {remark}" for p in plans for remark in _waste(p)]
   if any(p.estimated_cycles for p in plans):
     said.append(NOTE)
   return ["", *said] if said else []
+
+
+def _waste(plan: Plan) -> list[str]:
+  """Describes what a step should not hold; see `waste`."""
+  said = []
+  if sent := plan.unwanted_collectives:
+    first = sorted(set(sent))[:FEW]
+    more = f" ... ({len(sent)} in all)" if len(sent) > FEW else ""
+    said.append(f"sends more than sums, labels and features: {'; '.join(first)}{more}")
+  if plan.chip != "CPU" and plan.float32_convolutions:
+    said.append(f"{plan.float32_convolutions} convolutions read float32")
+  if plan.host_transfers:
+    said.append(f"{plan.host_transfers} exchanges with the host")
+  if plan.donated_bytes and plan.reused_bytes < plan.donated_bytes:
+    kept = plan.donated_bytes - plan.reused_bytes
+    said.append(f"{kept / 1e6:,.1f} MB of the state are copied instead of updated in place")
+  if plan.chip != "CPU" and plan.image_copies:
+    cycles = sum(each["cycles"] or 0 for each in plan.image_copies)
+    spent = f" of {cycles / 1e6:,.2f} Mcycles" if cycles else ""
+    said.append(f"{len(plan.image_copies)} copies{spent} change the layout of images or maps")
+  return said
 
 
 def _images(plan: Plan) -> str:
