@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
+from vireid_jax.common import units
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.data import layout as layouts
@@ -113,7 +114,7 @@ class LayoutBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     layout = self.layout or self._listing(dl_manager)
-    self.info.metadata.update(layout.metadata)
+    self.info.metadata.update({**layout.metadata, **units.entry(units.PREPARED)})
     if any(image.turn for image in layout.images):
       self.info.metadata["turned"] = []
     # Lists, because generators would run after this loop and all see the last split.

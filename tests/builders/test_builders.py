@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from tfds_builders import layout_builder
+from vireid_jax.common import units
 from vireid_jax.common.records import INFRARED, VISIBLE
 from vireid_jax.data import layout, preparing
 from vireid_jax.data.prepared import location
@@ -77,7 +78,7 @@ def test_images_decode_through_the_data_source(prepared):
 @pytest.mark.parametrize("name", TREES)
 def test_metadata_survives_storage(prepared, name):
   tree, folder = prepared[name]
-  expected = layout.read(name, tree).metadata
+  expected = layout.read(name, tree).metadata | units.entry(units.PREPARED)
   assert json.loads((folder / "metadata.json").read_text()) == expected
   assert dict(tfds.builder_from_directory(str(folder)).info.metadata) == expected
 

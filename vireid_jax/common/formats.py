@@ -17,23 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vireid_jax.common.errors import printable
+from vireid_jax.common.units import UNITS
 
 TABLE, CSV, JSON, MARKDOWN, LATEX = "table", "csv", "json", "markdown", "latex"
 FORMATS = (TABLE, CSV, JSON)
 PAPER_FORMATS = (*FORMATS, MARKDOWN, LATEX)
 FORMAT = 1  # of JSON documents
-
-# Explanation of each unit.
-UNITS = {
-  "rate": "rate in [0, 1]",
-  "cosine": "cosine in [-1, 1]",
-  "seconds": "seconds",
-  "bytes": "bytes",
-  "flops": "floating-point operations",
-  "flops_per_second": "floating-point operations per second",
-  "images_per_second": "images per second",
-  "times": "ratio of speeds",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Column:
 
   Attributes:
     name: Key of its values, such as 'rank_1'.
-    unit: Unit of its values, a key of `UNITS`; empty for words and counts.
+    unit: Unit of its values, a key of `units.UNITS`; empty for words and counts.
   """
 
   name: str

@@ -4,6 +4,7 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
 PARAMETERS = "parameters.tsv"  # every variable's shape
+UNITS = "units.json"  # units of the files that cannot name them
 EVALUATED = "evaluated.json"  # the last evaluation and its config
 FINISHED = "finished.json"  # the config of a finished run of an ablation or of splits
 LOCK = ".lock"  # present while a run trains

@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
+from vireid_jax.common import units
 from vireid_jax.common.errors import UserError, nearest, shown
 from vireid_jax.common.package_versions import versions
 from vireid_jax.common.records import VISIBLE
@@ -236,6 +237,7 @@ class Evaluation:
     own = config_lib.to_dict(evaluation_config.of_checkpoint(trained))
     return {
       "format": RECORD_FORMAT,
+      **units.entry(units.RECORD),
       "name": self.record_name(trained, step),
       "title": self.title(f"step {step}"),
       "dataset": self._dataset.name,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files, interrupts, workdir_files
+from vireid_jax.common import files, interrupts, units, workdir_files
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.config import checks, parts
 from vireid_jax.config.images import load_train_images, open_dataset
@@ -85,3 +85,4 @@ def _save(state, meta: dict, config: ConfigDict, workdir: pathlib.Path) -> None:
     checkpoints.save(0, state, meta)
     checkpoints.close()
     config_lib.save(config, workdir / workdir_files.CONFIG)
+    units.write(workdir)

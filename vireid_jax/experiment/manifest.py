@@ -10,7 +10,7 @@ import sys
 
 import jax
 
-from vireid_jax.common import files
+from vireid_jax.common import files, units
 from vireid_jax.common.workdir_files import MANIFEST
 
 FORMAT = 1
@@ -54,4 +54,4 @@ def store(workdir: pathlib.Path, record: dict) -> None:
     UserError: The workdir cannot be written.
   """
   with files.user_errors_for_writes(workdir):
-    files.write_json(workdir / MANIFEST, record)
+    files.write_json(workdir / MANIFEST, {**record, **units.entry(units.MANIFEST)})

@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from vireid_jax import config as config_lib
-from vireid_jax.common import files, interrupts, progress, workdir_files
+from vireid_jax.common import files, interrupts, progress, units, workdir_files
 from vireid_jax.common.types import Batch
 from vireid_jax.config import checks
 from vireid_jax.config.parts import build_step
@@ -139,6 +139,7 @@ def _describe(run: Run, step: int) -> None:
   if jax.process_index() == 0:
     with files.user_errors_for_writes(run.workdir):
       config_lib.save(run.config, run.workdir / workdir_files.CONFIG)
+      units.write(run.workdir)
 
 
 def _restore(run: Run) -> TrainState | None:

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vireid_jax.common import files, folders, paths
+from vireid_jax.common import files, folders, paths, units
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval.card import CARD, FORMAT
 
@@ -128,6 +128,7 @@ def card(model, functions: dict) -> dict:
   trained = model.trained
   return {
     "format": FORMAT,
+    **units.entry(units.CARD),
     "modalities": functions,
     "weights": WEIGHTS,
     "image_size": list(model.image_size),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vireid_jax.common import files, formats, paths
+from vireid_jax.common import files, formats, paths, units
 from vireid_jax.common.errors import UserError, printable
 
 
@@ -144,7 +144,8 @@ def write(path: pathlib.Path, blocks: Iterable[np.ndarray], found, known: dict) 
       np.lib.format.write_array_header_1_0(member, form)
       for block in itertools.chain([first], blocks):
         member.write(np.ascontiguousarray(block, "<f4"))
-    rest = {"names": names, "facts": json.dumps(known), "skipped": json.dumps(found.skipped)}
+    described = json.dumps({**known, **units.entry(units.FEATURES)})
+    rest = {"names": names, "facts": described, "skipped": json.dumps(found.skipped)}
     for name, value in rest.items():
       with members.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)

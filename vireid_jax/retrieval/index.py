@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from vireid_jax.common import files
+from vireid_jax.common import files, units
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.data import regular_files
 from vireid_jax.retrieval import pictures
@@ -117,6 +117,7 @@ def save(index: Index, path: pathlib.Path) -> None:
   """
   header = {
     "format": FORMAT,
+    **units.entry(units.INDEX),
     "key": index.key,
     "names": index.names,
     "stamps": index.stamps,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from vireid_jax.common import formats, progress, table
+from vireid_jax.common import progress, table, units
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.formats import Column
 from vireid_jax.config import arguments
@@ -79,7 +79,7 @@ def compare(
     "peaks": peaks,
     "memory": device.memory(),
     "sides": {side.name: _numbers(side, sides, peaks) for side in sides},
-    "units": {name: formats.UNITS[unit] for name, unit in UNITS.items()},
+    "units": {name: units.UNITS[unit] for name, unit in UNITS.items()},
   }
 
 
