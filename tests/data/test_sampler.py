@@ -127,3 +127,28 @@ def test_the_advised_size_of_groups_is_accepted(identities, images, advised):
     sampler.create("groups", index, seed=0, num_identities=identities, num_instances=images)
   made = sampler.create("groups", index, seed=0, num_identities=identities, num_instances=advised)
   assert len(made.batch(0).label) == identities * advised
+
+
+def test_distinct_pairs_use_no_image_twice_in_a_batch_and_draw_as_pairs_do():
+  index = sampler.IdentityIndex(records([6, 9, 4, 8, 5], [4, 9, 6, 4, 8]))
+  distinct = make("distinct_pairs", num_instances=4, index=index)
+  assert distinct.steps_per_epoch == make("pairs", num_instances=4, index=index).steps_per_epoch
+  seen = set()
+  for step in range(60):
+    batch = distinct.batch(step)
+    for rows in (batch.visible, batch.infrared):
+      assert len(set(rows)) == 12
+      seen |= set(rows)
+  assert seen == set(range(63))
+
+
+def test_identities_with_too_few_distinct_images_are_named_with_two_ways_out():
+  index = sampler.IdentityIndex(records([6, 3, 4, 8, 5], [4, 9, 2, 2, 8]))
+  with pytest.raises(UserError) as error:
+    make("distinct_pairs", num_instances=4, index=index)
+  assert str(error.value) == (
+    "sampler.name = 'distinct_pairs' draws 4 different images, but 3 training identities have "
+    "fewer in one modality: 17, 27, 37; set --config.sampler.num_instances to at most 2, or "
+    "--config.sampler.name=pairs, which may draw an image twice"
+  )
+  assert make("distinct_pairs", num_instances=2, index=index).batch(0).label.shape == (6,)

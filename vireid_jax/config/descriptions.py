@@ -18,8 +18,9 @@ DESCRIPTIONS = {
     "the first with enough memory."
   ),
   "sampler.name": (
-    "How batches are drawn: 'pairs' (as AGW, with replacement), 'groups' (as MPANet, without) or "
-    "'any_modality' (as MCJA, without, twice K images of an identity regardless of modality)."
+    "How batches are drawn: 'pairs' (as AGW, with replacement), 'distinct_pairs' (as PMT, no image "
+    "twice in a batch), 'groups' (as MPANet, no image twice in a round) or 'any_modality' (as "
+    "MCJA, likewise, 2 K images of an identity regardless of modality)."
   ),
   "sampler.num_identities": "Number of identities in a batch (P).",
   "sampler.num_instances": "Number of images of each identity and modality in a batch (K).",

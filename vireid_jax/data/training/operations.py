@@ -18,6 +18,7 @@ from vireid_jax.data.training.coordinator import (
   spectrum_jitter,
   weighted_gray,
 )
+from vireid_jax.data.training.photometric import color_jitter, gaussian_blur, jitter_or_blur
 from vireid_jax.data.training.pixels import inside, mix, rectangle, replicating
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -192,6 +193,9 @@ OPERATIONS = {
     channel_cutmix,
     spectrum_jitter,
     modality_coordinator,
+    color_jitter,
+    gaussian_blur,
+    jitter_or_blur,
   )
 }
 

@@ -82,6 +82,8 @@ class PairSampler:
     The code published with Ye et al., "Deep Learning for Person Re-identification", TPAMI 2021.
   """
 
+  replace = True
+
   def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
     _check_size(index, num_identities, num_instances)
     self._index, self._seed = index, seed
@@ -95,7 +97,8 @@ class PairSampler:
     labels = rng.choice(len(self._index), self._num_identities, replace=False)
     draws = {
       modality: [
-        rng.choice(self._index.rows[modality][label], self._num_instances) for label in labels
+        rng.choice(self._index.rows[modality][label], self._num_instances, self.replace)
+        for label in labels
       ]
       for modality in (VISIBLE, INFRARED)
     }
@@ -161,10 +164,7 @@ class GroupSampler:
     ]
 
   def _check_groups(self) -> None:
-    smallest = [
-      min(len(self._index.rows[modality][label]) for modality in (VISIBLE, INFRARED))
-      for label in range(len(self._index))
-    ]
+    smallest = _smallest_groups(self._index)
     enough = sum(count >= self._num_instances for count in smallest)
     if enough < self._num_identities:
       most = sorted(smallest)[-self._num_identities]
@@ -209,12 +209,51 @@ class AnyModalitySampler(GroupSampler):
     """Every identity has a group."""
 
 
-SAMPLERS = {"pairs": PairSampler, "groups": GroupSampler, "any_modality": AnyModalitySampler}
+class DistinctPairSampler(PairSampler):
+  """Like `PairSampler`, but the K images of an identity and modality are all different.
+
+  Every identity needs K images in each modality.
+
+  Reference:
+    The code published with Lu et al., "Learning Progressive Modality-shared Transformers", AAAI
+    2023.
+  """
+
+  replace = False
+
+  def __init__(self, index: IdentityIndex, *, num_identities: int, num_instances: int, seed: int):
+    super().__init__(index, num_identities=num_identities, num_instances=num_instances, seed=seed)
+    smallest = _smallest_groups(index)
+    few = [i for i, count in zip(index.identities, smallest, strict=True) if count < num_instances]
+    if few:
+      shown = ", ".join(map(str, few[:MOST_NAMED])) + (", ..." * (len(few) > MOST_NAMED))
+      raise UserError(
+        f"sampler.name = 'distinct_pairs' draws {num_instances} different images, but "
+        f"{len(few)} training identities have fewer in one modality: {shown}; set "
+        f"--config.sampler.num_instances to at most {min(smallest)}, or --config.sampler.name=pairs"
+        ", which may draw an image twice"
+      )
+
+
+SAMPLERS = {
+  "pairs": PairSampler,
+  "groups": GroupSampler,
+  "any_modality": AnyModalitySampler,
+  "distinct_pairs": DistinctPairSampler,
+}
 
 
 def create(name: str, index: IdentityIndex, *, seed: int, **arguments):
-  """Builds a sampler by name, a key of `SAMPLERS`; see the classes for its arguments."""
+  """Builds a sampler by its name in `SAMPLERS`; see the classes for its arguments."""
   return choose(name, SAMPLERS, "sampler")(index, seed=seed, **arguments)
+
+
+def _smallest_groups(index: IdentityIndex) -> list[int]:
+  """Returns the number of images of each identity in the modality that has fewer."""
+  return [
+    min(len(index.rows[modality][label]) for modality in (VISIBLE, INFRARED))
+    for label in range(len(index))
+  ]
 
 
 def _check_size(index: IdentityIndex, num_identities: int, num_instances: int) -> None:
