@@ -5,13 +5,12 @@ import numpy as np
 from vireid_jax import methods
 from vireid_jax.models.numerics import Numerics
 
-SMALL = {"depth": 18, "width": 8}
 NUMERICS = Numerics("float32", "xla")
 CLASSES = 5
 
 
 def make(name, numerics=NUMERICS, **options):
-  """Returns a method of depth 18 and width 8 for five people and three steps an epoch.
+  """Returns a method's smallest network for five people and three steps an epoch.
 
   Args:
     name: of the method.
@@ -19,7 +18,10 @@ def make(name, numerics=NUMERICS, **options):
     **options: of the method; a dictionary for a section.
   """
   return methods.create(
-    {"name": name, **SMALL, **options}, num_classes=CLASSES, steps_per_epoch=3, numerics=numerics
+    {"name": name, **methods.smallest(name), **options},
+    num_classes=CLASSES,
+    steps_per_epoch=3,
+    numerics=numerics,
   )
 
 

@@ -257,7 +257,7 @@ def test_agw_leaves_out_just_the_parts_that_its_forward_pass_skips():
 
 def small_case():
   method = methods.create(
-    {"name": "mpanet", **small_methods.SMALL},
+    {"name": "mpanet", **methods.smallest("mpanet")},
     num_classes=3,
     steps_per_epoch=1,
     numerics=Numerics("float32"),

@@ -24,12 +24,12 @@ from vireid_jax.training import step as step_lib
 
 COUNTS = (1, 2, 4, 8)
 SIZE = (48, 24)
-SMALL = {"depth": 18, "width": 8}
 
 
 def make_method(name, options):
   """Makes the method with these options, at the smallest size that has all its parts."""
-  options |= {key: value for key, value in SMALL.items() if key in methods.defaults(name)}
+  known = methods.defaults(name)
+  options |= {key: value for key, value in methods.smallest(name).items() if key in known}
   return methods.create(
     {"name": name, **options}, num_classes=5, steps_per_epoch=3, numerics=Numerics("float64")
   )

@@ -11,6 +11,8 @@ from vireid_jax.config.datasets import use_own
 
 def smoke(config: ConfigDict) -> None:
   """Makes a run of seconds: a tiny network, four steps, rendered images, the same protocol."""
+  from vireid_jax import methods  # here, as in `default_config`
+
   if config.data.name.startswith("vireid_synthetic"):
     config.data.name = "vireid_synthetic/smoke"
   else:
@@ -18,8 +20,7 @@ def smoke(config: ConfigDict) -> None:
   config.data.image_size = (48, 24)
   config.sampler.num_identities = 4
   config.sampler.num_instances = 2
-  config.method.depth = 18
-  config.method.width = 8
+  config.method.update(methods.smallest(config.method.name))
   config.train.duration = "4 steps"
   config.train.steps_per_epoch = 0
   config.checkpoint.every = "2 steps"

@@ -3,11 +3,13 @@
 import sys
 
 import jax
+import numpy as np
 import optax
 from jax.sharding import Mesh, Sharding
 from ml_collections import ConfigDict
 
 from vireid_jax.common.errors import UserError, printable
+from vireid_jax.config import parts
 from vireid_jax.experiment import notices
 from vireid_jax.methods.base import Method
 from vireid_jax.models import convert
@@ -17,6 +19,7 @@ from vireid_jax.training.first_state import draw_random
 from vireid_jax.training.state import TrainState
 
 FULL_WIDTH = 64
+KINDS = {"torchvision": "ResNet"}
 
 
 def fill(
@@ -25,10 +28,10 @@ def fill(
   sharding: Sharding,
   tell: notices.Tell = notices.show,
 ) -> TrainState:
-  """Loads `config.pretrained` into all ResNet stages of a new state.
+  """Loads `config.pretrained` into all ResNet stages, or the Vision Transformer, of a new state.
 
-  All streams start from the same weights. Modules without pretrained weights, such as heads and
-  attention, keep their random values.
+  All streams start from the same weights. Position embeddings are resized to the grid of patches.
+  Modules without pretrained weights, such as heads and attention, keep their random values.
 
   Args:
     state: State at step 0.
@@ -46,8 +49,9 @@ def fill(
     _warn(config)
     return state
   weights = convert.load_weights(config.pretrained)
-  table = convert.name_table("torchvision")
+  table = convert.pretrained_table(weights)
   try:
+    weights = _fit_positions(weights, config)
     variables, ignored = convert.import_weights(state.variables, weights, table)
   except UserError as error:
     raise UserError(f"config.pretrained = {printable(config.pretrained)}: {error}") from None
@@ -56,18 +60,31 @@ def fill(
   variables = jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), variables)
   params = variables.pop("params")
   if jax.process_index() == 0:
-    print(f"ResNet weights: {printable(config.pretrained)}", flush=True)
+    print(f"{KINDS.get(table.name, 'ViT')} weights: {printable(config.pretrained)}", flush=True)
   if found.notable:
     tell("weights", f"of {printable(config.pretrained)}: {found}")
   return TrainState(state.step, params, variables, state.opt_state)
 
 
+def _fit_positions(weights: dict[str, np.ndarray], config: ConfigDict) -> dict[str, np.ndarray]:
+  """Returns weights with position embeddings for the config's image size, if it has patches."""
+  grid = _token_grid(config)
+  return convert.resize_positions(weights, grid) if grid else weights
+
+
+def _token_grid(config: ConfigDict) -> tuple[int, int] | None:
+  method = parts.make_method(config, num_classes=2, steps_per_epoch=1)
+  find = getattr(method, "token_grid", None)
+  return find and find(tuple(config.data.image_size))
+
+
 def _warn(config: ConfigDict) -> None:
   # There are no ImageNet weights for the narrow networks of tests and quick starts.
   if config.method.get("width", FULL_WIDTH) == FULL_WIDTH and jax.process_index() == 0:
+    example = hub.VIT_EXAMPLE if _token_grid(config) else hub.EXAMPLE
     print(
       "warning: the run starts from random values; published results need ImageNet weights: "
-      f"--config.pretrained=FILE or {hub.EXAMPLE} (docs/weights.md)",
+      f"--config.pretrained=FILE or {example} (docs/weights.md)",
       file=sys.stderr,
       flush=True,
     )

@@ -85,6 +85,11 @@ def variants(name: str) -> Mapping[str, Mapping[str, Any]]:
   return getattr(_module(name), "VARIANTS", {})
 
 
+def smallest(name: str) -> Mapping[str, Any]:
+  """Returns the options of a method's smallest network, its module's `SMOKE`, for quick runs."""
+  return getattr(_module(name), "SMOKE", {"depth": 18, "width": 8})
+
+
 def find(name: str) -> type:
   """Returns the dataclass of a method of this package, or of a module given by its dotted name.
 

@@ -51,6 +51,9 @@ class Method(Protocol):
   accepts samplers that draw images regardless of modality: the batch of `loss` may then have
   `modality`; see `Batch`.
 
+  `token_grid(image_size) -> (rows, columns)` or None gives the number of patches down and across of
+  a network with position embeddings: those of pretrained weights are resized to it.
+
   `trivial_values`, {term: value}, has the weighted value of a term when all features are equal: ln
   2 for a soft margin, the margin for a hinge. The trainer notifies the user of a term that stays at
   this value.

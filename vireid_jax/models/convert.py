@@ -9,7 +9,8 @@ from vireid_jax.common import bucket_cache, paths
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.models.weights import damage, hub, plain_files, state_dict, tensors, torch_file
 from vireid_jax.models.weights.assign import export_weights, import_weights
-from vireid_jax.models.weights.names import NameTable, name_table
+from vireid_jax.models.weights.names import NameTable, name_table, pretrained_table
+from vireid_jax.models.weights.positions import resize_all as resize_positions
 from vireid_jax.models.weights.shares import Shares, shares
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
   "import_weights",
   "load_weights",
   "name_table",
+  "pretrained_table",
+  "resize_positions",
   "shares",
   "unfit",
 ]

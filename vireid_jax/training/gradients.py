@@ -18,12 +18,13 @@ from vireid_jax.common.types import Batch, Variables
 from vireid_jax.methods.base import LossOutput, Method
 from vireid_jax.models.non_local import NonLocal
 from vireid_jax.models.resnet import BasicBlock, Bottleneck, Stem
+from vireid_jax.models.vit import Block
 
-RECOMPUTED = (Stem, BasicBlock, Bottleneck, NonLocal)
+RECOMPUTED = (Stem, BasicBlock, Bottleneck, NonLocal, Block)
 
 # What the forward pass keeps for the backward pass: everything; the results of convolutions and
 # matrix products, so that norms and activations are recomputed; or the inputs of the stem and of
-# residual and non-local blocks, so that whole blocks are recomputed.
+# residual, non-local and Transformer blocks, so that whole blocks are recomputed.
 NONE, PRODUCTS, BLOCKS = REMAT = ("none", "products", "blocks")
 
 # (variables, batch, key, step) -> (output, gradients of its loss)

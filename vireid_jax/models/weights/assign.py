@@ -37,6 +37,7 @@ def import_weights(
     UserError: The tensors do not fit: lists with - what the file lacks or has in another shape, and
       with + what the network has no place for; or a tensor is not of floats.
   """
+  weights = table.unpack(weights)
   if as_published:
     sources = {name: table.overwritten.get(name, name) for name in weights}
     weights = {name: weights[source] for name, source in sources.items() if source in weights}
@@ -48,10 +49,10 @@ def import_weights(
     value = None if name is None else weights.get(name)
     if name is None and table.partial:
       filled[path] = leaf
-    elif value is None or _to_ours(value).shape != leaf.shape:
-      missing.append((name or path, _torch_shape(leaf)))
+    elif value is None or _to_ours(value, path).shape != leaf.shape:
+      missing.append((name or path, _torch_shape(leaf, path)))
     else:
-      filled[path] = _cast(name, _to_ours(value), leaf.dtype)
+      filled[path] = _cast(name, _to_ours(value, path), leaf.dtype)
       used.add(name)
   wanted = set(names.values())
   ignored = [name for name in weights if name not in wanted and table.ignores(name)]
@@ -72,21 +73,19 @@ def export_weights(variables: Variables, table: NameTable) -> dict[str, np.ndarr
     name = table.translate(path)
     if name is None:
       continue
-    value = _to_torch(np.asarray(leaf))
+    value = _to_torch(np.asarray(leaf), path)
     if name in weights and not np.array_equal(weights[name], value):
       raise UserError(
         f"{path} and another array are both {name!r} for {table.name} and differ; "
         "export the streams one at a time"
       )
     weights[name] = value
-  return weights
+  return table.pack(weights)
 
 
-def _to_ours(value: np.ndarray) -> np.ndarray:
-  """[out, in, h, w] to [h, w, in, out]; [out, in] to [in, out]."""
-  if value.ndim == 4:
-    return value.transpose(2, 3, 1, 0)
-  return value.T
+def _to_ours(value: np.ndarray, path: str) -> np.ndarray:
+  """Returns a PyTorch tensor in our layout, for the array of this path; see `_axes`."""
+  return value.transpose(_axes(value.ndim, path))
 
 
 def _cast(name: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -103,14 +102,22 @@ def _cast(name: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
   return cast
 
 
-def _to_torch(value: np.ndarray) -> np.ndarray:
-  if value.ndim == 4:
-    return np.ascontiguousarray(value.transpose(3, 2, 0, 1))
-  return np.ascontiguousarray(value.T)
+def _to_torch(value: np.ndarray, path: str) -> np.ndarray:
+  return np.ascontiguousarray(value.transpose(np.argsort(_axes(value.ndim, path))))
 
 
-def _torch_shape(leaf: jax.Array) -> tuple[int, ...]:
-  return _to_torch(np.broadcast_to(np.zeros((), np.uint8), leaf.shape)).shape
+def _axes(ndim: int, path: str) -> tuple[int, ...]:
+  """Returns PyTorch's axes in our order: [out, in, ...] becomes [..., in, out].
+
+  Tokens and position embeddings [1, t, c], which are no kernels, stay as they are.
+  """
+  if ndim == 3 and not path.endswith("/kernel"):
+    return (0, 1, 2)
+  return (2, 3, 1, 0) if ndim == 4 else tuple(reversed(range(ndim)))
+
+
+def _torch_shape(leaf: jax.Array, path: str) -> tuple[int, ...]:
+  return _to_torch(np.broadcast_to(np.zeros((), np.uint8), leaf.shape), path).shape
 
 
 def _explain(table: NameTable, missing: list, extra: list) -> str:

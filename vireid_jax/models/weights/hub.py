@@ -112,6 +112,7 @@ def _failed(name: str, reason: str) -> str:
 
 
 EXAMPLE = "hf://timm/resnet50.tv_in1k"
+VIT_EXAMPLE = "hf://timm/vit_base_patch16_224.orig_in21k_ft_in1k"
 _WITHOUT = (
   "Alternatively, download the file elsewhere and give its path, such as "
   "--config.pretrained=/path/to/model.safetensors"

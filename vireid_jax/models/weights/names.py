@@ -6,13 +6,17 @@ kernel (see `common.tree_paths`), to its PyTorch name. Import and export use the
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
 
 from vireid_jax.common.errors import choose
 from vireid_jax.common.records import MODALITIES
 from vireid_jax.models.resnet import STAGES
+from vireid_jax.models.weights import huggingface
 
 Path = tuple[str, ...]
+Tensors = dict[str, np.ndarray]
 
 # Our leaf -> PyTorch's, for convolutions, dense layers and batch norm. A neck's bias is a constant
 # here and a frozen parameter there.
@@ -38,6 +42,9 @@ class NameTable:
     ignored: Pattern of PyTorch names without a counterpart here.
     ignored_because: Reason for ignoring them, a clause.
     overwritten: Tensor -> the tensor that overwrites it when the published code loads a file.
+    unpack: Function from a file's tensors to those that `rule` names, where several tensors of the
+      file make one of ours.
+    pack: Its inverse.
   """
 
   name: str
@@ -46,6 +53,8 @@ class NameTable:
   ignored: str
   ignored_because: str
   overwritten: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  unpack: Callable[[Mapping[str, np.ndarray]], Tensors] = dict
+  pack: Callable[[Mapping[str, np.ndarray]], Tensors] = dict
 
   def translate(self, path: str) -> str | None:
     """Returns the PyTorch name of our array 'collection/module/.../leaf', or None."""
@@ -60,13 +69,21 @@ def name_table(name: str) -> NameTable:
   """Returns the name table of a family.
 
   Args:
-    name: 'torchvision', or a method with published weights: 'agw', 'caj', 'deen', 'dns',
-      'mcja', 'mpanet' or 'saai'.
+    name: 'torchvision', 'timm' or 'huggingface' (Vision Transformers), or a method with published
+      weights: 'agw', 'caj', 'deen', 'dns', 'mcja', 'mpanet',
+      'pmt' or 'saai'.
 
   Raises:
     UserError: There is no table of this name.
   """
   return choose(name, TABLES, said=f"no table of PyTorch names for {name!r}")
+
+
+def pretrained_table(names: Collection[str]) -> NameTable:
+  """Returns the name table of ImageNet weights: of timm, of Hugging Face or of torchvision."""
+  if huggingface.is_huggingface(names):
+    return TABLES["huggingface"]
+  return TABLES["timm" if "patch_embed.proj.weight" in names else "torchvision"]
 
 
 def _torchvision(path: Path) -> str | None:
@@ -80,7 +97,7 @@ def _agw(path: Path) -> str | None:
   match modules:
     case ["backbone", "shared", stage, block, layer] if block.startswith("non_local"):
       return _non_local(path, stage, block, layer)
-    case ["backbone", stream, *_]:
+    case ["backbone", stream, *_] if stream in _AGW_STREAMS:
       return _prefix(_AGW_STREAMS[stream], _resnet(path, path[3:]))
     case ["head", "neck"]:
       return _leaf(path, "bottleneck")
@@ -203,6 +220,29 @@ def _saai(path: Path) -> str | None:
   return _mpanet(path)
 
 
+def _pmt(path: Path) -> str | None:
+  match path[1:-1]:
+    case ["head", "neck"]:
+      return _leaf(path, "bottleneck")
+    case ["head", "classifier"]:
+      return _leaf(path, "classifier")
+  return _prefix("base.", _vit(path))
+
+
+def _vit(path: Path) -> str | None:
+  """Names the arrays of a Vision Transformer that is called 'backbone'."""
+  match path[1:]:
+    case ["backbone", ("cls_token" | "pos_embed") as token]:
+      return token
+    case ["backbone", "patch_embed", _]:
+      return _leaf(path, "patch_embed.proj")
+    case ["backbone", "norm", _]:
+      return _leaf(path, "norm")
+    case ["backbone", "blocks", block, *layers, _]:
+      return _leaf(path, ".".join(["blocks", block.removeprefix("block_"), *layers]))
+  return None
+
+
 def _resnet(path: Path, inside: Path) -> str | None:
   """Names an array by its path from the stage, such as layer1/block0/conv1/kernel."""
   stage, *modules, _ = inside
@@ -252,9 +292,27 @@ _MPANET = NameTable(
   "the ImageNet classifier",
   _averages(),
 )
+_TIMM = NameTable(
+  "timm",
+  _vit,
+  True,
+  r"(head|head_dist|pre_logits\.fc)\.(weight|bias)|dist_token",
+  "the ImageNet classifier",
+)
 TABLES = {
   "torchvision": NameTable(
     "torchvision", _torchvision, True, r"fc\.(weight|bias)", "the ImageNet classifier"
+  ),
+  "timm": _TIMM,
+  "huggingface": dataclasses.replace(
+    _TIMM,
+    name="Hugging Face",
+    ignored=(
+      r"((vit|deit)\.)?(classifier|cls_classifier|distillation_classifier|pooler\.dense)"
+      r"\.(weight|bias)|((vit|deit)\.)?embeddings\.(distillation_token|mask_token)"
+    ),
+    unpack=huggingface.to_timm,
+    pack=huggingface.from_timm,
   ),
   "agw": _AGW,
   "caj": dataclasses.replace(_AGW, name="caj"),  # and CAJ+: the network is AGW's
@@ -277,4 +335,7 @@ TABLES = {
   ),
   "mpanet": _MPANET,
   "saai": dataclasses.replace(_MPANET, name="saai", rule=_saai),
+  "pmt": NameTable(
+    "pmt", _pmt, False, r"base\.(head|fc)\.(weight|bias)", "the ImageNet classifier"
+  ),
 }
