@@ -14,6 +14,7 @@ from vireid_jax.config import keys as config_keys
 
 DATASETS = {"agw": "sysu", "mpanet": "regdb", "mun": "llcm", "tmpa": "synthetic"}
 DATASETS |= {"caj": "regdb", "deen": "llcm", "dns": "synthetic", "mcja": "sysu", "saai": "regdb"}
+DATASETS |= {"pmt": "synthetic"}
 SECTIONS = ("data", "sampler", "augment", "method", "optim", "train", "checkpoint", "eval", "log")
 
 
