@@ -107,7 +107,14 @@ def test_variants_of_the_configs_are_those_their_docstrings_list():
 
 @pytest.mark.parametrize(
   "section, method",
-  [("DEEN", "deen"), ("MPANet", "mpanet"), ("MUN", "mun"), ("SAAI", "saai"), ("TMPA", "tmpa")],
+  [
+    ("DEEN", "deen"),
+    ("MPANet", "mpanet"),
+    ("MUN", "mun"),
+    ("PMT", "pmt"),
+    ("SAAI", "saai"),
+    ("TMPA", "tmpa"),
+  ],
 )
 def test_options_of_a_method_have_the_defaults_that_are_given(section, method):
   text = re.search(rf"^## {section}$(.*?)(?=^## |\Z)", read("docs/methods.md"), re.M | re.S)[1]

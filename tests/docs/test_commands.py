@@ -68,11 +68,12 @@ FOUND = [(page, arguments) for page in PAGES for arguments in commands(page)]
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch):
-  """The folder of a reader who has the repository's configs and saved the guide's files."""
+  """The folder of a reader who has the repository's configs, the guide's files and own weights."""
   (tmp_path / "configs").symlink_to(config_files.FOLDER)
   for name, content in guides.files(GUIDE).items():
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content, encoding="utf-8")
+  (tmp_path / "my_vit_s.safetensors").touch()  # weights of the reader's own (docs/weights.md)
   monkeypatch.chdir(tmp_path)
   monkeypatch.syspath_prepend(tmp_path)
 
