@@ -98,13 +98,17 @@ def phase_of(line: str) -> str:
   return match[1] if match else ""
 
 
+def environment(**more: str) -> dict[str, str]:
+  """Returns the environment of a command that runs in any folder."""
+  return os.environ | {"PYTHONPATH": str(ROOT), **more}
+
+
 def logged(arguments: list[str], folder: pathlib.Path) -> str:
   """Runs `python -m` with arguments in a folder; returns what it writes to a pipe."""
-  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   return subprocess.run(
     [sys.executable, "-m", *arguments],
     cwd=folder,
-    env=environment,
+    env=environment(),
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
@@ -120,7 +124,7 @@ def record(arguments: list[str], columns: int, folder: pathlib.Path) -> Recordin
   process = subprocess.Popen(
     [sys.executable, "-m", *arguments],
     cwd=folder,
-    env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
+    env=environment(TERM="xterm"),
     stdin=subprocess.DEVNULL,
     stdout=theirs,
     stderr=theirs,

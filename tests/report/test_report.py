@@ -284,3 +284,20 @@ def test_nothing_to_report(tmp_path):
   path.write_text("{}")
   with pytest.raises(UserError, match="not an evaluation record of this version"):
     report.render([str(tmp_path / "broken")])
+
+
+@pytest.mark.parametrize(
+  "content, words",
+  [
+    (b"", "it is not JSON"),
+    (b"\xff", "it is not JSON"),
+    (b"[" * 100_000, "it is not JSON"),
+    (b"{}", "it has no entry '"),
+  ],
+)
+def test_a_damaged_record_is_described_without_names_of_exceptions(content, words, tmp_path):
+  path = write(tmp_path / "run", plain(0.5))
+  path.write_bytes(content)
+  with pytest.raises(UserError) as error:
+    records.read(path)
+  assert words in str(error.value) and "Error" not in str(error.value)

@@ -9,7 +9,7 @@ from vireid_jax import benchmark
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.records import VISIBLE
 from vireid_jax.evaluators.protocols import sysu_mm01
-from vireid_jax.speed import ranking
+from vireid_jax.speed import ranking, reranking
 
 
 def test_records_have_the_published_counts():
@@ -41,6 +41,16 @@ def test_both_sides_agree(monkeypatch, tmp_path, capsys):
   assert set(numbers["seconds"]) == {"vireid_jax", "plain loop"}
   assert json.loads(path.read_text()) == numbers
   assert "4 settings, 2 trials" in capsys.readouterr().out
+
+
+def test_sentences_fit_a_narrow_terminal_at_full_size():
+  sizes = {"queries": 3803, "visible_images": 6775, "features": 12, "dimension": 16384}
+  numbers = {**sizes, "trials": 100, "peak_memory_gb": 123.45, "largest_difference": 1e-7}
+  sides = {"vireid_jax": [1234.567] * 3, "plain loop": [12345.678] * 3}
+  drawn = ranking.text({**numbers, "seconds": sides})
+  one = {**numbers, "seconds": 12345.67, "plain_seconds_per_trial": 12345.67}
+  drawn += "\n" + reranking.text(one)
+  assert "3803 queries, 100 trials" in drawn and max(map(len, drawn.splitlines())) < 80
 
 
 def test_unknown_benchmark_is_refused():

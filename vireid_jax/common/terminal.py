@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+WIDTH = 100  # columns of a table in a file, and at most of one on a terminal
+
 
 def draws_lines(stream: TextIO | None) -> bool:
   """Returns whether lines can be redrawn on a stream: a terminal that moves its cursor."""
@@ -24,6 +26,11 @@ def fitted(text: str, stream: TextIO) -> str:
     return text
   columns = size(stream)[0] - 1
   return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
+
+
+def table_width(stream: TextIO) -> int:
+  """Returns the columns that a table for a person may take on a stream: at most `WIDTH`."""
+  return min(size(stream)[0], WIDTH) if draws_lines(stream) else WIDTH
 
 
 def size(stream: TextIO) -> tuple[int, int]:

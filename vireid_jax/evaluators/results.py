@@ -8,6 +8,7 @@ import numpy as np
 
 from vireid_jax.common import table
 from vireid_jax.common.errors import UserError
+from vireid_jax.common.terminal import WIDTH
 from vireid_jax.evaluators import transductive
 
 RANKS = (1, 5, 10, 20)
@@ -15,7 +16,6 @@ SAME_GALLERY = "every trial's gallery contains all images, so the trials do not 
 METRICS = tuple(f"rank-{rank}" for rank in RANKS) + ("mAP", "mINP")
 BRIEF = ("rank-1", "rank-10", "mAP", "mINP")
 CHANCE = ("rank-1", "mAP")  # rates of a random order of the gallery that records have
-WIDTH = 100  # columns of a table on a terminal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from vireid_jax.common.workdir_files import EVALUATIONS
 from vireid_jax.config.images import open_dataset
 from vireid_jax.evaluators.embed import Features
 from vireid_jax.evaluators.headline import headline
-from vireid_jax.evaluators.results import WIDTH, format_table
+from vireid_jax.evaluators.results import format_table
 from vireid_jax.experiment import evaluation_config, evaluation_record, notices
 from vireid_jax.experiment.evaluation import Evaluation, Results
 from vireid_jax.methods.base import Method
@@ -182,7 +182,7 @@ def text_of(
     verbose: Whether to show every metric.
   """
   untrained = evaluation_record.rates_before(workdir, record) if record["step"] else {}
-  width = min(terminal.size(sys.stdout)[0], WIDTH) if terminal.draws_lines(sys.stdout) else WIDTH
+  width = terminal.table_width(sys.stdout)
   table = format_table(results, record["title"], verbose=verbose, width=width)
   otherwise = " (mismatch: not the settings of the training)" if record["mismatch"] else ""
   return f"{headline(results, untrained)}{otherwise}\n\n{table}"

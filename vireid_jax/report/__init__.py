@@ -1,6 +1,8 @@
 """Tables from the JSON records of evaluations."""
 
-from vireid_jax.common import formats
+import sys
+
+from vireid_jax.common import formats, terminal
 from vireid_jax.report import headline, layout, records, tables, thresholds
 
 
@@ -48,4 +50,4 @@ def written(
   if everything or not text:
     return "\n\n".join(filter(None, (text, render(items, step=step))))
   note = f"percent; --all prints all settings and notes ({len(notes)}), --format csv or json rates"
-  return f"{text}\n\n{note}"
+  return f"{text}\n\n{terminal.fitted(note, sys.stdout)}"

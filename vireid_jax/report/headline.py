@@ -1,10 +1,11 @@
 """The headline of a report: a row per item, for the setting that is usually quoted."""
 
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from vireid_jax.common import formats, table
+from vireid_jax.common import formats, table, terminal
 from vireid_jax.common.errors import printable
 from vireid_jax.common.formats import Column
 from vireid_jax.evaluators.results import CHANCE, METRICS
@@ -12,7 +13,6 @@ from vireid_jax.report import naming, records, tables
 from vireid_jax.report.untrained import Untrained
 
 SHOWN = ("rank-1", "rank-10", "mAP", "mINP")
-WIDTH = 100
 COLUMNS = (
   *map(Column, ("data", "setting", "run", "method", "ranking", "runs", "trials", "spread_over")),
   *(Column(formats.key(name), "rate") for name in METRICS),
@@ -83,7 +83,10 @@ def render(items: list[str], found: Sequence[tables.Table], *, step: int | None 
           if before := untrained.cell(each, row, block):
             lines.append(Line("", "untrained", "", before))
           break
-  return "\n\n".join(f"{title}\n{_draw(lines)}" for title, lines in groups.items())
+  return "\n\n".join(
+    f"{terminal.fitted(title, sys.stdout)}\n{_draw(lines, terminal.table_width(sys.stdout))}"
+    for title, lines in groups.items()
+  )
 
 
 def _first(item: str, found, step: int | None) -> list[tuple[tables.Table, str]]:
@@ -100,7 +103,8 @@ def _first(item: str, found, step: int | None) -> list[tuple[tables.Table, str]]
   return []
 
 
-def _draw(lines: Sequence[Line]) -> str:
+def _draw(lines: Sequence[Line], width: int) -> str:
+  """Draws the rows with as many digits as fit."""
   head = ("run", "method", *SHOWN, "trials", "runs")
   for digits, spread in ((2, True), (1, True), (1, False)):
     cells = [
@@ -109,7 +113,7 @@ def _draw(lines: Sequence[Line]) -> str:
     ]
     cells += _chance(lines, digits)
     text = table.plain(head, cells, "ll" + "r" * (len(head) - 3) + "l")
-    if max(map(len, text.splitlines())) <= WIDTH:
+    if max(map(len, text.splitlines())) <= width:
       break
   return text
 

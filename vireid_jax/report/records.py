@@ -91,9 +91,20 @@ def read(path: pathlib.Path) -> Run:
   except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
       f"{printable(str(path))} is not an evaluation record of this version "
-      f"({printable(repr(error))[:200]}); evaluate again with "
+      f"({_reason(error)}); evaluate again with "
       f"{hints.command('evaluate', '--workdir', 'DIR')}, or move the file away"
     ) from error
+
+
+def _reason(error: Exception) -> str:
+  """Returns in words what reading a record raised."""
+  if isinstance(error, KeyError):
+    return f"it has no entry {printable(str(error))[:200]}"
+  if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
+    return "it is not JSON"
+  if isinstance(error, OSError):
+    return printable(error.strerror or "it cannot be read")
+  return printable(str(error))[:200]
 
 
 def _check(run: Run) -> None:

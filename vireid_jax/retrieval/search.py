@@ -5,9 +5,9 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from vireid_jax.common import files, formats, hints, paths, table
+from vireid_jax.common import files, formats, hints, paths, table, terminal
 from vireid_jax.common.errors import UserError, printable
 from vireid_jax.retrieval import lists
 
@@ -46,15 +46,14 @@ def search(options: argparse.Namespace, *, thresholds: Thresholds) -> str:
   )
   least = groups.threshold(points, options.false_accept_rate, _measuring(model))
   pictures = gallery.open_gallery(model, places, options.gallery_modality, index_at=options.index)
-  print("\n".join(pictures.notes))
+  _say(pictures.notes)
   queries = gallery.open_queries(model, options.query, options.query_modality)
   _warn_skipped(pictures, queries)
   labels, warnings = exclude.labels(queries.paths, pictures.paths)
   divided, more = groups.divide(table, pictures.names, pictures.paths) if table else (None, [])
   for text in [*warnings, *more]:
     print(f"warning: {text}", file=sys.stderr)
-  for note in queries.notes:
-    print(note)
+  _say(queries.notes)
   ranking, seconds = _rank(options, model, queries, pictures, labels, places, divided)
   found = lists.Lists(queries.names, pictures.names, ranking.lists())
   if divided:
@@ -100,8 +99,7 @@ def _rank(options, model, queries, pictures, labels, places, divided):
     index_at=options.index,
     normalize=model.normalize,
   )
-  for note in notes:
-    print(note)
+  _say(notes)
   if divided:
     searcher = groups.GroupSearcher(searcher, pictures.features, divided, normalize=model.normalize)
   least = -math.inf if options.min_similarity is None else options.min_similarity
@@ -110,13 +108,19 @@ def _rank(options, model, queries, pictures, labels, places, divided):
   return ranking, time.perf_counter() - started
 
 
+def _say(lines: Iterable[str]) -> None:
+  """Prints sentences, wrapped to the terminal."""
+  for line in lines:
+    print(terminal.fitted(line, sys.stdout))
+
+
 def _print(found: lists.Lists, seconds: float) -> None:
   """Prints the lists of up to `lists.MOST` queries, or their summary."""
   count = len(found.queries)
   if count <= lists.MOST:
     print(f"{table.plain(found.head, found.table(), found.align)}\n")
   else:
-    print("\n".join(found.summary()))
+    _say(found.summary())
   words = "1 query" if count == 1 else f"{count} queries"
   print(f"{words} in {len(found.gallery)} pictures, {1e3 * seconds / count:.1f} ms each")
 
@@ -141,7 +145,11 @@ def _written(options, model, found: lists.Lists, points: list[dict]) -> str:
 def _describe(model, points: list[dict]) -> str:
   """Returns thresholds for --min_similarity, in percent, or the command that measures them."""
   if not points:
-    return f"thresholds for --min_similarity: {_measuring(model)} measures them"
+    text = f"thresholds for --min_similarity: {_measuring(model)} measures them"
+    if terminal.fitted(text, sys.stdout) == text:
+      return text
+    # A command on a line of its own can be copied.
+    return f"thresholds for --min_similarity are measured by\n  {_measuring(model)}"
   rows = [
     (
       f"{point['min_similarity']:.3f}",
@@ -152,7 +160,8 @@ def _describe(model, points: list[dict]) -> str:
   ]
   head = ("min_similarity", "of wrong pairs", "of right pairs")
   drawn = table.plain(head, rows, "rrr", indent="  ")
-  return f"pairs above a threshold, in {printable(points[0]['record'])}:\n{drawn}"
+  where = f"pairs above a threshold, in {printable(points[0]['record'])}:"
+  return f"{terminal.fitted(where, sys.stdout)}\n{drawn}"
 
 
 def _measuring(model) -> str:

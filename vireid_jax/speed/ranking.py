@@ -76,8 +76,8 @@ def text(numbers: dict) -> str:
   """Describes the numbers for a person."""
   lines = [
     f"{numbers['queries']} queries, {numbers['visible_images']} visible images, "
-    f"{numbers['features']} features of {numbers['dimension']} numbers, 4 settings, "
-    f"{numbers['trials']} trials, similarities included",
+    f"{numbers['features']} features of {numbers['dimension']} numbers",
+    f"4 settings, {numbers['trials']} trials, similarities included",
     f"peak memory {numbers['peak_memory_gb']:.2f} GB",
   ]
   for name, seconds in numbers["seconds"].items():

@@ -189,8 +189,8 @@ def read_permutations(
     }
   except Exception as error:  # the reader raises a dozen kinds on a damaged file
     raise UserError(
-      f"{common.shown(str(path))} is not the official permutation file ({type(error).__name__}: "
-      f"{common.shown(str(error))}). Restore it from the owner's repository, or remove it to do "
+      f"{common.shown(str(path))} is not the official permutation file: "
+      f"{common.shown(str(error))}. Restore it from the owner's repository, or remove it to do "
       "without the official draws."
     ) from error
   return rows
@@ -208,8 +208,8 @@ def _other_test_identities(path: pathlib.Path, test: Sequence[int]) -> list[str]
     return []
   try:
     other = set(map(int, mat_file.read(read_bytes(path), "id").ravel())) ^ set(test)
-  except Exception as error:  # as above; the file is only compared with the list
-    return [f"{path.name} cannot be read ({type(error).__name__}) and was not compared"]
+  except Exception:  # as above; the file is only compared with the list
+    return [f"{path.name} cannot be read and was not compared"]
   if not other:
     return []
   return [

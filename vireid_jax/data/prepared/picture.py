@@ -78,7 +78,7 @@ def open_picture(source: bytes | str | os.PathLike) -> Iterator[PillowImage.Imag
     raise PictureError(f"it has more than {MOST_PIXELS:,} pixels") from error
   except Exception as error:  # decoders raise many kinds, SyntaxError among them
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    raise PictureError(f"{type(error).__name__}: {reason}") from error
+    raise PictureError(f"damaged: {reason}" if reason else "damaged") from error
 
 
 def rgb(source: bytes | str | os.PathLike, *, turn: bool = False) -> PillowImage.Image:
