@@ -8,6 +8,7 @@ HERE = pathlib.Path(__file__).parent
 REPORT = ("jinja2", "matplotlib", "scikit-learn")  # what --mode=report --html needs
 FAISS = ("faiss-cpu>=1.14",)  # search --engine faiss
 DATABASE = ("pgvector", "psycopg[binary]")  # the programs of docs/large_galleries.md
+ONNX = ("onnx>=1.17",)  # export --onnx
 CUDA_13 = ("jax[cuda13]>=0.10.2",)
 GCS = ("gcsfs",)
 CONFIGS = "vireid_jax.configs"
@@ -63,6 +64,7 @@ setuptools.setup(
       *DATABASE,
       *FAISS,
       *GCS,
+      *(*ONNX, "onnxruntime"),
       *REPORT,
     ),
     "dev": ("import-linter==2.17", "ruff==0.17.5"),
@@ -70,6 +72,7 @@ setuptools.setup(
     "docs": ("ipykernel", "mkdocs-material>=9.7", "mkdocstrings-python>=2", "nbclient"),
     "faiss": FAISS,
     "hub": ("huggingface_hub",),
+    "onnx": ONNX,
     "report": REPORT,
     "tensorboard": ("tensorboardX",),
     "cuda": CUDA_13,

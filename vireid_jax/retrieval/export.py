@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import pathlib
 import shutil
 import time
@@ -31,7 +32,10 @@ from vireid_jax.retrieval.card import CARD, FORMAT
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 WEIGHTS, READER = "weights.npz", "reader.py"
-OWN = (CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__")
+OWN = (
+  *(CARD, WEIGHTS, READER, "visible.stablehlo", "infrared.stablehlo", "__pycache__"),
+  *("visible.onnx", "infrared.onnx"),
+)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -47,12 +51,14 @@ def export(options: argparse.Namespace) -> None:
   out = paths.path(options.out, "--out=")
   check_replaceable(out)
   files.check_writable(out.absolute().parent, "--out")
+  if options.onnx:
+    _check_onnx()
   if is_export(paths.path(options.checkpoint, "--checkpoint=")):
     raise UserError(f"{options.checkpoint} is already an export; copy the folder")
   model = model_lib.load(options.checkpoint, step=options.step, normalize=not options.raw)
   started = time.perf_counter()
   with files.writing(out, "--out"):
-    write(model, out)
+    write(model, out, onnx=options.onnx)
   size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
   seconds, place = time.perf_counter() - started, printable(str(out))
   print(f"{place}: {size:.1f} MB in {seconds:.1f} s, {model.feature_size} dimensions; see {CARD}")
@@ -72,12 +78,22 @@ def check_replaceable(out: pathlib.Path) -> None:
     )
 
 
-def write(model, out: pathlib.Path) -> None:
+def _check_onnx() -> None:
+  """Raises UserError unless the package onnx is installed."""
+  if importlib.util.find_spec("onnx") is None:
+    raise UserError(
+      "--onnx needs the package onnx: pip install 'vireid_jax[onnx]' (in a checkout pip install -e "
+      "'.[onnx]'); or omit --onnx"
+    )
+
+
+def write(model, out: pathlib.Path, *, onnx: bool = False) -> None:
   """Writes the artifact of a `retrieval.model.Model` atomically.
 
   Args:
     model: Model to export; its `normalize` decides whether exported features have unit length.
     out: Folder to create; an earlier export is replaced.
+    onnx: Whether to write an ONNX model of each modality too.
 
   Raises:
     UserError: `out` has other files.
@@ -86,11 +102,11 @@ def write(model, out: pathlib.Path) -> None:
   out = out.absolute()
   out.parent.mkdir(parents=True, exist_ok=True)
   with folders.staged(out) as folder:
-    _fill(model, folder)
+    _fill(model, folder, onnx=onnx)
     folders.put(folder, out, mark=CARD)
 
 
-def _fill(model, out: pathlib.Path) -> None:
+def _fill(model, out: pathlib.Path, *, onnx: bool) -> None:
   from vireid_jax.common import tree_paths
   from vireid_jax.common.records import MODALITIES
 
@@ -102,11 +118,29 @@ def _fill(model, out: pathlib.Path) -> None:
     (out / file).write_bytes(exported.serialize())
     functions[modality] = {"file": file, "arguments": names}
     weights |= {name: np.asarray(leaves[name]) for name in names}
+    if onnx:
+      functions[modality]["onnx"] = f"{modality}.onnx"
+      (out / f"{modality}.onnx").write_bytes(_onnx(model, modality, leaves, names))
   np.savez(out / WEIGHTS, **weights)
   hashes = {path.name: _sha256(path) for path in sorted(out.iterdir())}
   known = card(model, functions) | {"sha256": hashes}
   files.write_json(out / CARD, known)
   shutil.copyfile(pathlib.Path(__file__).with_name("export_reader.py"), out / READER)
+
+
+def _onnx(model, modality: str, leaves: dict, names: Sequence[str]) -> bytes:
+  """Returns the ONNX model of a modality, which holds its weights."""
+  from vireid_jax.retrieval import onnx_export
+
+  notes = {"modality": modality, "method": model.method, "resize": model.trained.resize}
+  made = onnx_export.convert(
+    _function(model, modality, leaves, names),
+    [np.asarray(leaves[name]) for name in names],
+    model.image_size,
+    method=model.method,
+    notes={**notes, "fingerprint": model.fingerprint()},
+  )
+  return made.SerializeToString()
 
 
 def _sha256(path: pathlib.Path) -> str:
