@@ -157,6 +157,9 @@ def test_mixed_reranked_and_corrupted_rows_are_folded(tmp_path):
   assert firsts(found["plain"]) == ["50.00"]
   assert firsts(found["folded"]) == ["30.00", "40.00", "60.00"]
   assert any(r"\toprule" in table["text"] and "60.00" in table["text"] for table in found["latex"])
+  marked = [part for part in found["folded"] if "[transductive: " in part["title"]]
+  assert firsts(marked) == ["60.00"]
+  assert not any("transductive" in part["title"] for part in found["plain"])
 
 
 def test_the_headline_s_setting_leads_its_table(tmp_path):
