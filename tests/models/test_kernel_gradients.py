@@ -1,4 +1,4 @@
-"""The kernel's gradient of a convolution in bfloat16: summed in float32, also over devices."""
+"""Kernels' gradients in bfloat16: summed in float32, also over devices."""
 
 import itertools
 import json
@@ -11,6 +11,7 @@ import pytest
 from scale import processes
 
 from vireid_jax.models import conv
+from vireid_jax.models.dense import Dense
 from vireid_jax.models.numerics import Numerics
 
 
@@ -35,8 +36,13 @@ def test_gradients_equal_automatic_differentiation(size, stride, dilation, heigh
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-def test_the_gradient_of_a_bfloat16_convolution_is_not_rounded():
-  module = conv.Conv(8, 3, numerics=Numerics("bfloat16", conv_impl="xla"))
+@pytest.mark.parametrize(
+  "make",
+  [lambda numerics: conv.Conv(8, 3, numerics=numerics), lambda numerics: Dense(8, numerics)],
+  ids=["convolution", "dense"],
+)
+def test_the_gradient_of_a_bfloat16_kernel_is_not_rounded(make):
+  module = make(Numerics("bfloat16", conv_impl="xla"))
   x = jnp.asarray(draw(0, 16, 8, 4, 8), jnp.bfloat16)
   variables = module.init(jax.random.key(0), x)
 
@@ -46,7 +52,7 @@ def test_the_gradient_of_a_bfloat16_convolution_is_not_rounded():
   # A target that bfloat16 holds exactly, so that products are exact and only sums round.
   target = draw(1, 16, 8, 4, 8).astype(ml_dtypes.bfloat16).astype(np.float32)
   found = jax.grad(loss)(variables["params"], module, x)["kernel"]
-  exact = conv.Conv(8, 3, numerics=Numerics("float32", conv_impl="xla"))
+  exact = make(Numerics("float32", conv_impl="xla"))
   expected = jax.grad(loss)(variables["params"], exact, x.astype(jnp.float32))["kernel"]
   assert found.dtype == jnp.float32
   error = np.abs(found - expected).max() / np.abs(expected).max()

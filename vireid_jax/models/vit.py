@@ -11,6 +11,7 @@ from jax import Array, lax
 
 from vireid_jax.common.errors import UserError
 from vireid_jax.common.options import OneOf
+from vireid_jax.models.dense import Dense, product
 from vireid_jax.models.numerics import Numerics
 
 # Number of attention heads, each 64 channels wide. DeiT differs from ViT in its training only.
@@ -53,7 +54,7 @@ class ViT(nn.Module):
     drop_path: Share of training images that skip the residual branches of the last block, in
       [0, 1); it grows linearly from 0 in the first block.
     epsilon: Added to the variance in layer normalisation; timm's is 1e-6, PyTorch's default 1e-5.
-    numerics: Dtype and convolution lowering.
+    numerics: Dtype.
 
   Reference:
     Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at
@@ -151,9 +152,8 @@ def _as_tokens(features: Array) -> Array:
 class PatchEmbed(nn.Module):
   """A 16 x 16 convolution without padding: [n, h, w, 3] to [n, rows, columns, features].
 
-  As matrix products, it cuts the image into square cells that divide patch and stride, so that a
-  patch is a few strided slices of the cells' map; without overlap a patch is one cell. Cells below
-  4 x 4 pixels would be too many slices.
+  One matrix product: the image is cut into square cells that divide patch and stride, and a patch
+  is a few strided slices of the cells' map. Without overlap a patch is one cell.
   """
 
   features: int
@@ -164,35 +164,27 @@ class PatchEmbed(nn.Module):
   def __call__(self, images: Array) -> Array:
     dtype, full = self.numerics.compute_dtype, self.numerics.param_dtype
     shape = (PATCH, PATCH, images.shape[-1], self.features)
-    kernel = self.param("kernel", _init, shape, full).astype(dtype)
-    bias = self.param("bias", nn.initializers.zeros, shape[-1:], full).astype(dtype)
-    images = images.astype(dtype)
-    by_dot = self.numerics.use_dot(PATCH) and math.gcd(PATCH, self.stride) >= 4
-    convolve = _patches_by_dot if by_dot else _patches_by_xla
-    return convolve(images, kernel, self.stride) + bias
+    kernel = self.param("kernel", _init, shape, full)
+    bias = self.param("bias", nn.initializers.zeros, shape[-1:], full)
+    cell = math.gcd(PATCH, self.stride)
+    patches = _patches(images.astype(dtype), self.stride, cell)
+    weights = _cells(kernel.transpose(3, 0, 1, 2), cell).reshape(self.features, -1).T
+    return product(patches, weights) + bias.astype(dtype)
 
 
-def _patches_by_xla(images: Array, kernel: Array, stride: int) -> Array:
-  return lax.conv_general_dilated(
-    images, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-  )
-
-
-def _patches_by_dot(images: Array, kernel: Array, stride: int) -> Array:
-  cell = math.gcd(PATCH, stride)
+def _patches(images: Array, stride: int, cell: int) -> Array:
+  """Returns the numbers of each patch, cell by cell: [n, rows, columns, 16 * 16 * c]."""
   count, step = PATCH // cell, stride // cell
   rows, columns = token_grid(images.shape[1:3], stride)
   down, across = (rows - 1) * step + count, (columns - 1) * step + count
   cells = _cells(images[:, : down * cell, : across * cell], cell)
-  weights = _cells(
-    kernel.transpose(3, 0, 1, 2), cell
-  )  # [features, count, count, numbers of a cell]
   reach_y, reach_x = (rows - 1) * step + 1, (columns - 1) * step + 1
-  return sum(
-    cells[:, y : y + reach_y : step, x : x + reach_x : step] @ weights[:, y, x].T
+  slices = [
+    cells[:, y : y + reach_y : step, x : x + reach_x : step]
     for y in range(count)
     for x in range(count)
-  )
+  ]
+  return jnp.concatenate(slices, axis=-1)
 
 
 def _cells(images: Array, cell: int) -> Array:
@@ -281,8 +273,8 @@ class Attention(nn.Module):
 
   def setup(self):
     channels = self.heads * self.width
-    self.qkv = _dense(3 * channels, self.numerics)
-    self.proj = _dense(channels, self.numerics)
+    self.qkv = Dense(3 * channels, self.numerics)
+    self.proj = Dense(channels, self.numerics)
     self.drop = nn.Dropout(self.dropout)
 
   def __call__(self, x: Array, *, train: bool) -> Array:
@@ -313,22 +305,12 @@ class Mlp(nn.Module):
   def __call__(self, x: Array, *, train: bool) -> Array:
     channels = x.shape[-1]
     drop = nn.Dropout(self.dropout, deterministic=not train)
-    x = _dense(MLP_RATIO * channels, self.numerics, name="fc1")(x)
+    x = Dense(MLP_RATIO * channels, self.numerics, name="fc1")(x)
     x = drop(jax.nn.gelu(x, approximate=False))
-    return drop(_dense(channels, self.numerics, name="fc2")(x))
+    return drop(Dense(channels, self.numerics, name="fc2")(x))
 
 
 def _layer_norm(epsilon: float, numerics: Numerics) -> nn.LayerNorm:
   """Layer normalisation over channels, in float32 at least; the layer behind it casts down."""
   full = numerics.param_dtype
   return nn.LayerNorm(epsilon, dtype=full, param_dtype=full, use_fast_variance=False)
-
-
-def _dense(features: int, numerics: Numerics, name: str | None = None) -> nn.Dense:
-  return nn.Dense(
-    features,
-    dtype=numerics.compute_dtype,
-    param_dtype=numerics.param_dtype,
-    kernel_init=_init,
-    name=name,
-  )
