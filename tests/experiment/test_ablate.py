@@ -2,12 +2,14 @@
 
 import json
 import pathlib
+import sys
 
 import pytest
 from markdown_tables import cells
 
 from vireid_jax import ablate
 from vireid_jax import config as config_lib
+from vireid_jax.common import terminal
 from vireid_jax.common.errors import UserError
 from vireid_jax.evaluators.results import METRICS, SettingResult
 from vireid_jax.experiment import ablation
@@ -217,3 +219,38 @@ def test_without_a_workdir_rows_go_where_the_config_says(tmp_path, monkeypatch, 
   folder = f"runs/{pathlib.Path(CONFIG).stem}-ablation"
   assert capsys.readouterr().out.splitlines()[0] == f"workdir: {folder} (change it with --workdir)"
   assert (tmp_path / folder / "table.md").read_text() == "table"
+
+
+@pytest.mark.parametrize("columns", [50, 80, 100])
+def test_a_terminal_gets_a_table_that_fits_and_the_file_all_columns(
+  columns, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(ablation, "_spawn", Runs())
+  monkeypatch.setattr(terminal, "draws_lines", lambda stream: stream is sys.stdout)
+  monkeypatch.setattr(terminal, "size", lambda stream: (columns, 40))
+  assert call(tmp_path, "base", "full") == 0
+  printed = capsys.readouterr().out.split(" ...\n")[-1].splitlines()
+  assert max(map(len, printed)) <= columns
+  base, full = (line.split() for line in printed if line[:5] in ("base ", "full "))
+  assert base[:2] == ["base", "2"] and full[2].startswith("25.0")
+  assert ("±" in base) == (columns > 50) and "'none'" in " ".join(printed)
+  stored = (tmp_path / "table.md").read_text()
+  assert cells(stored)[0][1] == "differs from the config file in"
+  assert "12.00 ± 2.83" in stored
+
+
+@pytest.mark.parametrize(
+  "log, shown",
+  [
+    ("", ""),
+    ("step 3/4: loss 2.0\n\n", "step 3/4: loss 2.0"),
+    ("train 0/4: compiling the step, 1:54 so far\n", "train 0/4: compiling the step"),
+    ("train 2/9, 0:31 so far, 1:02 left\n", "train 2/9"),
+    ("run\n2026-11-28 08:50:00.123: E external/xla/x.cc:73]\n" + "*" * 32 + "\n", "run"),
+    ("run\n[Compiling module jit_step] Very slow compile?\n" + "*" * 32 + "\n", "run"),
+    ("run\nThe operation took 2m3s\nE1128 08:50:00.1 12 alarm.cc:73] x\n", "run"),
+  ],
+)
+def test_the_line_of_a_run_is_its_own_last_one(log, shown, tmp_path):
+  (tmp_path / "log.txt").write_text(log)
+  assert ablation._last_line(tmp_path / "log.txt") == shown

@@ -26,7 +26,9 @@ from vireid_jax.runtime import workdir_lock
 FULL = "full"
 MOST_LETTERS = 200  # in a folder's name; file systems allow 255
 TICK = 0.2  # seconds between checks for a signal
-TAIL = 1000  # bytes of a log that have its last line
+TAIL = 2000  # bytes of a log that have its last line
+# Lines without words, and those of the compiler: its alarm about slow compilations, and its log.
+FOREIGN = re.compile(r"[\W_]*$|\[Compiling |The operation took |\d{4}-\d\d-\d\d \d\d:|[IWEF]\d{4} ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +175,7 @@ def write_table(
   table = ablation_table.render(*given)
   with files.user_errors_for_writes(workdir):
     files.write_text(workdir / ABLATION_TABLE, table)
-  is_same = form in (formats.TABLE, formats.MARKDOWN)
-  return table if is_same else ablation_table.render(*given, form)
+  return table if form == formats.MARKDOWN else ablation_table.render(*given, form)
 
 
 def _run_all(config, rows: list[Row], seeds, workdir, jobs: int, common) -> list[str]:
@@ -211,7 +212,7 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
   print(f"{printable(str(folder))} ...", flush=True)
   command = [sys.executable, "-m", "vireid_jax.main", *arguments, f"--workdir={folder}"]
   with appended.log(folder / LOG) as log:
-    code = _spawn(command, cores, log, "/".join(folder.parts[-2:]))
+    code = _spawn(command, cores, log)
   if code:
     if interrupts.requested():
       return ""
@@ -220,8 +221,18 @@ def _run_unless_finished(config, row: Row, seed, workdir, common, cores: set[int
   return ""
 
 
-def _spawn(command: list[str], cores: set[int], log: pathlib.Path, name: str) -> int:
-  """Runs a command, shows the last line of its log, and forwards a signal to it once."""
+def _spawn(command: list[str], cores: set[int], log: pathlib.Path) -> int:
+  """Runs a command that ends in --workdir=..., shows the last line of its log, forwards a signal.
+
+  Args:
+    command: Command and arguments.
+    cores: Cores that it may use; empty for all.
+    log: File for its output.
+
+  Returns:
+    Its exit code.
+  """
+  name = "/".join(command[-1].split("/")[-2:])
   # In a separate process group: Ctrl-C reaches it through us, and the terminal does not kill it
   # twice.
   with log.open("w", encoding="utf-8") as file:
@@ -238,15 +249,16 @@ def _spawn(command: list[str], cores: set[int], log: pathlib.Path, name: str) ->
         forwarded = True
       with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(TICK)
-      activity.what = f"{name}: {_last_line(log)}"
+      activity.what = f"{name}: {_last_line(log) or 'starting'}"
 
 
 def _last_line(log: pathlib.Path) -> str:
-  """Returns the last line of a log that is being written."""
+  """Returns the last line that this package wrote to a log, without the seconds in it."""
   with log.open("rb") as file:
     file.seek(max(log.stat().st_size - TAIL, 0))
     lines = file.read().decode(errors="replace").splitlines()
-  return next((line.strip() for line in reversed(lines) if line.strip()), "")
+  line = next((line.strip() for line in reversed(lines) if not FOREIGN.match(line)), "")
+  return re.sub(r", [\d:]+ so far.*$", "", line)
 
 
 def _share_cores(jobs: int) -> list[set[int]]:

@@ -4,10 +4,11 @@ import dataclasses
 import json
 import pathlib
 import statistics
+import sys
 from collections.abc import Mapping
 
-from vireid_jax.common import formats, table
-from vireid_jax.common.errors import UserError
+from vireid_jax.common import formats, table, terminal
+from vireid_jax.common.errors import UserError, printable
 from vireid_jax.common.formats import Column
 from vireid_jax.common.workdir_files import EVALUATED, EVALUATIONS, seed_folder
 from vireid_jax.config import differences
@@ -74,7 +75,12 @@ class Ablation:
   lines: list[Line]
 
   def written(self, form: str) -> str:
-    """Returns the results in a format of `formats.PAPER_FORMATS`; 'table' is Markdown."""
+    """Returns the results in a format of `formats.PAPER_FORMATS`.
+
+    On a terminal 'table' has no columns for the differences, and fits it; elsewhere it is Markdown.
+    """
+    if form == formats.TABLE and terminal.draws_lines(sys.stdout):
+      return self._narrow(terminal.table_width(sys.stdout))
     if form in (formats.CSV, formats.JSON):
       rows = [_values(line, self.setting) for line in self.lines]
       facts = {"title": self.title, "spread": NOTE}
@@ -84,6 +90,23 @@ class Ablation:
       body = table.latex(HEAD, [[cell.replace("`", "") for cell in row] for row in cells], align)
       return f"% {self.title}\n{body}\n% percent; {NOTE}".replace("±", r"$\pm$")
     return f"### {self.title}\n\n{table.markdown(HEAD, cells, align)}\n\npercent; {NOTE}\n"
+
+  def _narrow(self, width: int) -> str:
+    """Returns a table with as many digits as fit, and the rows' differences below it."""
+    head = ("row", "seeds", *METRICS)
+    for digits, spread in ((2, True), (1, True), (1, False)):
+      rows = [
+        (line.label, str(line.seeds))
+        + tuple(line.reason or _spread(line, name, digits, spread=spread) for name in METRICS)
+        for line in self.lines
+      ]
+      text = table.plain(head, rows, "l" + "r" * (len(head) - 1))
+      if max(map(len, text.splitlines())) <= width:
+        break
+    changed = [f"{each.label}: {'; '.join(each.changed)}" for each in self.lines if each.changed]
+    below = [*changed, f'percent; {NOTE}; "a -> b": a of the config file is b in the row']
+    said = [terminal.fitted(printable(line), sys.stdout) for line in (self.title, *below)]
+    return "\n".join((said[0], text, "", *said[1:]))
 
 
 def render(
@@ -207,6 +230,6 @@ def _not_comparable(runs: list[records.Run], setting: str, what: tuple[str, str]
   return ""
 
 
-def _spread(line: Line, name: str) -> str:
-  text, std = f"{100 * line.mean(name):.2f}", line.std(name)
-  return text if std is None else f"{text} ± {100 * std:.2f}"
+def _spread(line: Line, name: str, digits: int = 2, *, spread: bool = True) -> str:
+  text, std = f"{100 * line.mean(name):.{digits}f}", line.std(name)
+  return f"{text} ± {100 * std:.{digits}f}" if spread and std is not None else text

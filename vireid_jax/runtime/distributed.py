@@ -7,13 +7,14 @@ the command line does. A single process needs none of this.
 import glob
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from vireid_jax.common import interrupts
+from vireid_jax.common import interrupts, progress
 from vireid_jax.common.errors import UserError
 
 SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
@@ -44,13 +45,17 @@ def start(
   if arguments is None:
     return
   try:
-    jax.distributed.initialize(**arguments)
+    with progress.show("waiting for the other processes"):
+      jax.distributed.initialize(**arguments)
   except (RuntimeError, ValueError) as error:
     reason = str(error).strip().splitlines()[0]
     raise UserError(
       f"the processes of this run did not find each other: {reason}. Start the same command once "
       f"per process; without a TPU pod, SLURM or Open MPI, give each {EXAMPLE} with its own id"
     ) from error
+  if jax.process_index():
+    number, count = jax.process_index(), jax.process_count()
+    print(f"process {number} of 0 to {count - 1}: process 0 shows what is done", file=sys.stderr)
   if jax.process_count() == 1:
     # The coordination service took over SIGTERM, which a single process handles better itself.
     interrupts.retake()
