@@ -99,8 +99,12 @@ def phase_of(line: str) -> str:
 
 
 def environment(**more: str) -> dict[str, str]:
-  """Returns the environment of a command that runs in any folder."""
-  return os.environ | {"PYTHONPATH": str(ROOT), **more}
+  """Returns the environment of a command that runs in any folder.
+
+  XLA's own alarm, about compilations of over two minutes, is off: only a busy machine has those
+  here.
+  """
+  return os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
 
 
 def logged(arguments: list[str], folder: pathlib.Path) -> str:
