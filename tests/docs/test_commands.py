@@ -11,6 +11,7 @@ import pytest
 
 from vireid_jax.cli import app
 from vireid_jax.cli.line import COMMANDS
+from vireid_jax.common import bucket_path
 from vireid_jax.config import checks, keys
 
 DOCS = sorted((guides.ROOT / "docs").rglob("*.md"))
@@ -82,6 +83,8 @@ def reader(tmp_path, monkeypatch):
     raise Parsed
 
   monkeypatch.setattr(app.Parser, "parse_args", parse)
+  pytest.importorskip("gcsfs")
+  monkeypatch.setattr(bucket_path, "_wrong_with", lambda bucket: "")  # nothing is asked for
   for name in BY_FLAGS:
     importlib.import_module(f"vireid_jax.{name}")
 

@@ -3,16 +3,15 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 
 import config_files
 import jax
 import numpy as np
 import pytest
 from scale import processes
+from scale.groups import Group
 
 from vireid_jax.common import workdir_files
 from vireid_jax.experiment import train
@@ -28,45 +27,6 @@ def command(workdir, data_dir, *options):
     *(f"--config.data.dir={data_dir}", "--config.log.every=1 step", *options),
     *("--config.eval.at_start=False", "--config.log.tensorboard=False"),
   ]
-
-
-class Group:
-  """Processes of one command; their output is collected while they run."""
-
-  def __init__(self, arguments, count=2):
-    with socket.socket() as free:
-      free.bind(("127.0.0.1", 0))
-      port = free.getsockname()[1]
-    self.members, self.output = [], [[] for _ in range(count)]
-    for index in range(count):
-      flags = [f"--coordinator_address=127.0.0.1:{port}", f"--num_processes={count}"]
-      self.members.append(
-        subprocess.Popen(
-          [*arguments, *flags, f"--process_id={index}"],
-          env=processes.environment(1),
-          cwd=processes.ROOT,
-          stdout=subprocess.PIPE,
-          stderr=subprocess.STDOUT,
-          text=True,
-        )
-      )
-    self.seen = threading.Event()
-    self._readers = [threading.Thread(target=self._read, args=(i,)) for i in range(count)]
-    for reader in self._readers:
-      reader.start()
-
-  def _read(self, index):
-    for line in self.members[index].stdout:
-      self.output[index].append(line)
-      if line.startswith("step 3/"):
-        self.seen.set()
-
-  def finish(self):
-    """Waits; returns (exit code, output) of each."""
-    codes = [member.wait(timeout=1500) for member in self.members]
-    for reader in self._readers:
-      reader.join()
-    return [(code, "".join(lines)) for code, lines in zip(codes, self.output, strict=True)]
 
 
 def train_alone(workdir, data_dir, *options):
