@@ -94,6 +94,7 @@ def test_a_file_that_was_changed_at_once_is_read_again(tmp_path):
     ("--config.optim.learning_rate=1", "did you mean config.optim.lr?"),
     ("--config.learning_rate=1", "did you mean config.optim.lr?"),
     ("--config.depth=18", "did you mean config.method.depth?"),
+    ("--config.backbone=18", "did you mean config.method.depth?"),  # MUN has one backbone
     ("--config.method.dept=18", "did you mean config.method.depth?"),
     ("--config.train.epochs=3", "did you mean config.train.duration?"),
     ("--config.optim.lr.x=1", "no such key"),

@@ -8,6 +8,7 @@ from small_methods import make, make_batch
 
 from vireid_jax import losses, methods
 from vireid_jax.common.errors import UserError
+from vireid_jax.config import keys
 from vireid_jax.methods import agw, pmt
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.two_stream import merge
@@ -130,6 +131,8 @@ def test_a_resnet_may_be_named_with_its_depth(name, depth):
 def test_an_unknown_backbone_names_the_nearest():
   with pytest.raises(UserError, match=r"unknown backbone 'vit_b14'; did you mean 'vit_b16'"):
     make("agw", backbone="vit_b14")
+  known = [f"method.{key}" for key in methods.defaults("agw")]
+  assert keys.suggest("backbone", known) == "did you mean config.method.backbone?"
 
 
 def test_the_baseline_on_a_transformer_trains_shows_and_embeds_the_class_token():

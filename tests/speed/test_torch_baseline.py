@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from vireid_jax import benchmark  # noqa: E402
+from vireid_jax.common.errors import UserError  # noqa: E402
 from vireid_jax.models import convert  # noqa: E402
 from vireid_jax.speed import (  # noqa: E402
   comparison,
@@ -55,6 +56,15 @@ def test_both_train_equally_many_parameters(depth, width):
   config = _config(depth=depth, width=width)
   method = setting.create_method(config, CLASSES)
   assert _count(torch_sides.build(config, CLASSES)) == count.measure(method, (48, 24)).trained
+
+
+def test_a_transformer_has_no_such_baseline():
+  with pytest.raises(
+    UserError, match=r"backbone = 'vit_s16': the PyTorch baseline is a two-stream"
+  ):
+    torch_sides.build(_config(backbone="vit_s16"), CLASSES)
+  named, by_depth = _config(backbone="resnet34", width=8), _config(depth=34, width=8)
+  assert _count(torch_sides.build(named, CLASSES)) == _count(torch_sides.build(by_depth, CLASSES))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vireid_jax.config import moved
 # that replace the real ones, is for tests and the variant 'smoke'.
 OPTIONAL = {"data.render": ""}
 DEEPEST = 20  # nested sections
-# Names of our keys in other code bases.
+# Names of our keys in other code bases; of two, the first one that the config has.
 ALIASES = {
   "learning_rate": "optim.lr",
   "base_lr": "optim.lr",
@@ -48,8 +48,8 @@ ALIASES = {
   "resolution": "data.image_size",
   "split": "data.trial",
   "fold": "data.trial",
-  "backbone": "method.depth",
-  "arch": "method.depth",
+  "backbone": "method.backbone method.depth",
+  "arch": "method.backbone method.depth",
   "model": "method.name",
   "precision": "numerics.dtype",
   "dtype": "numerics.dtype",
@@ -140,8 +140,8 @@ def unknown(key: str, known: Collection[str], *, option: str = "") -> str:
 
 
 def _alias(key: str, known: Collection[str]) -> list[str]:
-  name = ALIASES.get(_last(key).lower())
-  return [name] if name in known else []
+  names = ALIASES.get(_last(key).lower(), "").split()
+  return [name for name in names if name in known][:1]
 
 
 def _elsewhere(key: str, known: Collection[str]) -> list[str]:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
 from vireid_jax.common.errors import UserError
+from vireid_jax.methods.agw import RESNETS
 from vireid_jax.methods.common import Metric
 from vireid_jax.speed import setting, torch_model
 from vireid_jax.speed.turns import Side
@@ -64,10 +65,16 @@ def embed_side(config: ConfigDict, options: argparse.Namespace, name: str) -> Si
 
 
 def build(config: ConfigDict, classes: int) -> torch_model.TwoStream:
-  """Returns the baseline with the sizes of a config."""
+  """Returns the baseline with the sizes of a config; refuses one without a ResNet."""
+  backbone = config.method.get("backbone", "resnet")
+  if not backbone.startswith("resnet"):
+    raise UserError(
+      f"config.method.backbone = {backbone!r}: the PyTorch baseline is a two-stream ResNet; give "
+      "a config with a ResNet, or leave out --baseline"
+    )
   options = agw_options(config)
   return torch_model.TwoStream(
-    depth=config.method.depth,
+    depth=RESNETS.get(backbone, config.method.depth),
     width=config.method.width,
     classes=classes,
     pooling=options["pooling"],
