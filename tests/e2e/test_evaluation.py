@@ -152,5 +152,5 @@ def test_mixed_galleries_alone_take_no_reranking(data_dir):
   config.eval.protocol = ConfigDict({"name": "mixed", "trials": 2})
   checks.validate(config)
   config.eval.rerank = True
-  with pytest.raises(UserError, match="has no re-ranked results"):
+  with pytest.raises(UserError, match="has no re-ranked or other transductive results"):
     checks.validate(config)
