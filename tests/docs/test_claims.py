@@ -1,6 +1,9 @@
 """What the pages name exists: config keys, variants, options with their defaults, files, links."""
 
+import ast
+import importlib
 import importlib.util
+import json
 import pathlib
 import re
 
@@ -18,7 +21,8 @@ PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 # Pages of history or of names to fill in; their links hold too.
 BUILDERS = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("tfds_builders/*/*.md"))
-OTHERS_WITH_LINKS = ["CHANGELOG.md", "CONTRIBUTING.md", *BUILDERS]
+NOTEBOOK = "docs/quickstart.ipynb"
+OTHERS_WITH_LINKS = ["CHANGELOG.md", "CONTRIBUTING.md", NOTEBOOK, *BUILDERS]
 
 
 def read(name):
@@ -86,16 +90,52 @@ def anchors(page):
   return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def prose(name):
+  """Returns a page, or the prose of a notebook."""
+  if not name.endswith(".ipynb"):
+    return read(name)
+  cells = json.loads(read(name))["cells"]
+  return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 @pytest.mark.parametrize("name", [*NAMES, *OTHERS_WITH_LINKS])
 def test_links_lead_somewhere(name):
   page = ROOT / name
-  for target in re.findall(r"\]\(([^)\s]+)\)", read(name)):
+  for target in re.findall(r"\]\(([^)\s]+)\)", prose(name)):
     if "://" in target:
       continue
     path, _, anchor = target.partition("#")
     other = page.parent / path if path else page
     assert other.exists(), target
     assert not anchor or anchor in anchors(other), target
+
+
+def test_pages_that_the_code_names_exist():
+  named = {}
+  for path in [*ROOT.glob("vireid_jax/**/*.py"), *ROOT.glob("configs/*.py")]:
+    for found in re.findall(r"\bdocs/[\w/]+\.(?:md|ipynb)", path.read_text(encoding="utf-8")):
+      named[found] = path.name
+  assert len(named) >= 3
+  assert {page: where for page, where in named.items() if not (ROOT / page).is_file()} == {}
+
+
+def python_blocks():
+  """Returns (page, block) of all Python on the pages that is more than a signature."""
+  found = [(name, re.findall(r"^```python\n(.*?)^```", read(name), re.M | re.S)) for name in NAMES]
+  return [(name, block) for name, blocks in found for block in blocks if "import " in block]
+
+
+@pytest.mark.parametrize("name, block", python_blocks(), ids=lambda value: value[:30])
+def test_python_on_a_page_uses_names_that_exist(name, block):
+  tree = ast.parse(block)
+  modules = {}
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import | ast.ImportFrom) and "vireid_jax" in ast.unparse(node):
+      exec(ast.unparse(node), modules)
+  used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+  for node in used:
+    owner = ast.unparse(node.value)
+    assert owner not in modules or hasattr(modules[owner], node.attr), (name, ast.unparse(node))
 
 
 def test_variants_of_the_configs_are_those_their_docstrings_list():

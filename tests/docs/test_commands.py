@@ -18,6 +18,7 @@ DOCS = sorted((guides.ROOT / "docs").rglob("*.md"))
 PAGES = ["README.md", *(str(path.relative_to(guides.ROOT)) for path in DOCS)]
 BY_FLAGS = ("main", "splits", "import_weights")
 GUIDE = "adding_a_method.md"
+CODE = re.compile(r"`([^`]+)`")
 
 
 class Parsed(BaseException):
@@ -51,16 +52,23 @@ def commands(page):
   """Returns the arguments behind `python -m` of every command of a page, in blocks and in lines."""
   pieces, lines = pieces_of(page), typed_lines(page)
   for prose in pieces[0::4]:
-    lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
+    lines += [" ".join(code.split()) for code in CODE.findall(prose)]
   found = [as_module(line).partition("python -m vireid_jax.")[2] for line in lines]
   # A command for other hosts stands in quotes.
   found = [line.removesuffix('"') if line.count('"') % 2 else line for line in found]
   return [shlex.split(line, comments=True) for line in found if line and "..." not in line]
 
 
+TOOLS = r"(pip install|(python -m )?pytest|mkdocs|wandb|head|\.ci/run)\b"
+
+
 def shell_lines(page):
   """Returns the other lines that a reader types: those of pip, pytest, git and the like."""
   lines = [" ".join(line.split(" #")[0].split()) for line in typed_lines(page)]
+  codes = [
+    " ".join(code.split()) for prose in pieces_of(page)[0::4] for code in CODE.findall(prose)
+  ]
+  lines += [code for code in codes if re.match(TOOLS, code) and len(code.split()) > 1]
   return [line for line in lines if "python -m vireid_jax." not in as_module(line)]
 
 

@@ -114,7 +114,8 @@ def _checked_layout(builder_class, config, name, manual_dir, skip_corrupt) -> la
     raise UserError(f"{name} needs --manual_dir, the folder with its owner's files.\n{steps}")
   layout = layouts.read(builder_class.READER, manual_dir)
   if layout.metadata["synthetic"]:
-    _say(f"{layout.root} is a rendered tree: its counts are not compared with the published ones")
+    published = "" if name == "own" else ": its counts are not compared with the published ones"
+    _say(f"{layout.root} is a rendered tree{published}")
   for sentence in layout.warnings:
     _say(f"warning: {sentence}")
   kept = _without_corrupt(layout, skip_corrupt)
