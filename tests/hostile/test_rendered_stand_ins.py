@@ -80,6 +80,7 @@ def test_two_processes_render_once(tmp_path):
   said = [child.communicate()[1] for child in children]
   assert [child.returncode for child in children] == [0, 0], said
   assert sum(text.count("Prepared in") for text in said) == 1
+  assert not any("Train on it" in text for text in said)  # a training does
   assert [path.name for path in (tmp_path / "rendered/smoke").iterdir() if path.is_dir()] == [
     "regdb"
   ]

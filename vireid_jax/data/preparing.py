@@ -31,6 +31,7 @@ def prepare(
   manual_dir=None,
   skip_corrupt: bool = False,
   overwrite: bool = False,
+  hint: bool = True,
 ) -> pathlib.Path:
   """Prepares a data set unless it is already prepared, and reports progress on the terminal.
 
@@ -40,6 +41,7 @@ def prepare(
     manual_dir: Folder with the owner's files; None for `vireid_synthetic`.
     skip_corrupt: Leave out images that cannot be decoded, instead of refusing.
     overwrite: Prepare again; the old version stays until the new one is complete.
+    hint: Say which command trains on the data set; a training that prepares it needs no such hint.
 
   Returns:
     The folder of the prepared data set.
@@ -62,7 +64,9 @@ def prepare(
       built = _build(builder_class, config, layout, staging)
     _publish(built, target, overwrite or outdated)
   summary.show(name, layout, target)
-  _say(f"Prepared in {target}\nTrain on it with\n  {_train_command(name, data_dir)}")
+  _say(f"Prepared in {target}")
+  if hint:
+    _say(f"Train on it with\n  {_train_command(name, data_dir)}")
   return target
 
 

@@ -69,7 +69,7 @@ def _once(name: str, root: pathlib.Path, world: dict, render: Callable[[], None]
 def _prepare_synthetic(name: str, root: pathlib.Path) -> None:
   from vireid_jax.data import preparing
 
-  preparing.prepare(name, data_dir=root)
+  preparing.prepare(name, data_dir=root, hint=False)
 
 
 def _synthetic_world(name: str) -> dict:
@@ -121,7 +121,7 @@ def _prepare_rendered(name: str, root: pathlib.Path, preset: str, world: dict) -
       files.write_text(tree / extras.WORLD, json.dumps(world))
     except OSError as error:
       raise _cannot_render(error) from error
-    preparing.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated)
+    preparing.prepare(name, data_dir=root, manual_dir=tree, overwrite=outdated, hint=False)
 
 
 @contextlib.contextmanager

@@ -49,5 +49,6 @@ def written(
   text = headline.render(items, found, step=step)
   if everything or not text:
     return "\n\n".join(filter(None, (text, render(items, step=step))))
-  note = f"percent; --all prints all settings and notes ({len(notes)}), --format csv or json rates"
+  said = f" and {len(notes)} note{'s' * (len(notes) > 1)}" if notes else ""
+  note = f"percent; --all prints all settings{said}, --format csv or json rates"
   return f"{text}\n\n{terminal.fitted(note, sys.stdout)}"

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterable
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from vireid_jax.common import files
@@ -131,9 +133,16 @@ def short(label: str) -> str:
 
 
 def _render(figure: Figure, kind: str) -> bytes:
+  """Draws a figure once; `savefig` would draw it twice, first to learn its renderer."""
   buffer = io.BytesIO()
   with style():
-    # The SVG is on the page, whose paper may be dark. Without a date equal runs give equal bytes.
-    options = {"transparent": True, "metadata": {"Date": None}} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, dpi=DPI, **options)
+    if kind == "png":
+      figure.set_dpi(DPI)
+      FigureCanvasAgg(figure).print_png(buffer)
+    else:
+      # The SVG is on the page, whose paper may be dark.
+      for each in (figure, *figure.axes):
+        each.patch.set_visible(False)
+      # Without a date equal runs give equal bytes.
+      FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
   return buffer.getvalue()
