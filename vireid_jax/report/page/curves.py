@@ -241,6 +241,8 @@ def _draw(title: str, lines: dict[str, Series], colors, evaluated, folder) -> fi
       place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
       options = {"color": "#666666", "markersize": 6, "label": "evaluated", **place}
       axes.plot(evaluated, [0] * len(evaluated), "|", **options)
+    if len(steps := {step for series in lines.values() for step in series}) == 1:
+      axes.set_xticks(list(steps))  # not steps and tenths of steps around it
     axes.set(title=_title(title), xlabel="step", ylabel=UNITS.get(head, "value, as logged"))
     if len(lines) > 1 or title not in lines:
       figures.legend_below(figure, axes)
