@@ -34,7 +34,7 @@ from vireid_jax.models.mam import MAMNetwork, trunk
 from vireid_jax.models.modality_classifiers import COLLECTION, ModalityClassifiers
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, Width
-from vireid_jax.models.two_stream import merge, split
+from vireid_jax.models.two_stream import merge, merge_labels, split
 
 NO_MUTUAL = {"modality_weight": 0.0, "mutual_weight": 0.0}
 NO_CENTER = {"center_weight": 0.0, **NO_MUTUAL}
@@ -165,7 +165,7 @@ class SAAI:
       common.average_rate(self, step),
       mutable=["batch_stats", COLLECTION],
     )
-    labels = merge(batch["label"], batch["label"])
+    labels = merge_labels(batch["label"])
     terms = {"identity": losses.cross_entropy(outputs["logits"], labels)}
     if self._is_mutual:
       terms |= self._mutual_terms(outputs["modality_logits"], batch["label"])

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> list[facts.Plan]:
   targets.prepare(wanted)  # before JAX is used, by the configs' checks too
   configs = {name: _load(name, options) for name in arguments.configs(options)}
   plans = list(_plans(configs, wanted, options, stored))
-  print(table.markdown(plans))
+  print(table.document(plans))
   return plans
 
 

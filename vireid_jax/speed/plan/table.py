@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vireid_jax.common import table
+from vireid_jax.speed.plan import scaling
 from vireid_jax.speed.plan.facts import Plan
 
 NOTE = (
@@ -27,6 +28,11 @@ COLUMNS = (
   ("links ms", lambda p: _show(p.estimated_collective_seconds, 1e3, ",.2f")),
   ("compile s", lambda p: _show(p.compile_seconds, 1, ",.0f")),
 )
+
+
+def document(plans: Sequence[Plan]) -> str:
+  """Returns the table, and that of strong scaling if there are several sizes of one chip."""
+  return "\n\n".join(filter(None, [markdown(plans), scaling.markdown(plans)]))
 
 
 def markdown(plans: Sequence[Plan]) -> str:
