@@ -69,14 +69,16 @@ def train(name, reference, batches, optimizer, *, dtype="float64", **options):
     name, dtype, conv_impl="dot", reference=reference, **options
   )
   optimizer = optax.chain(_keep_gradients(), optimizer)
-  step = jax.jit(step_lib.make_train_step(method, optimizer, lambda key, batch: batch, seed=0))
-  state = state_lib.create(jax.tree.map(jnp.asarray, start), optimizer)
+  step = step_lib.make_train_step(method, optimizer, lambda key, batch: batch, seed=0)
+  # Donated and copied to the host: full-size states in double precision need gigabytes.
+  step = jax.jit(step, donate_argnums=0)
+  state = state_lib.create(jax.tree.map(jnp.array, start), optimizer)
   gradients, scalars = None, []
   for batch in batches:
     state, values = step(state, batch)
-    gradients = state.opt_state[0] if gradients is None else gradients
+    gradients = jax.device_get(state.opt_state[0]) if gradients is None else gradients
     scalars.append(jax.device_get(values))
-  return Trained(method, start, jax.device_get(gradients), scalars, jax.device_get(state.variables))
+  return Trained(method, start, gradients, scalars, jax.device_get(state.variables))
 
 
 def _keep_gradients():
