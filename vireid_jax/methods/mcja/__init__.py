@@ -32,6 +32,7 @@ from vireid_jax.models.non_local import torch_uniform
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.models.resnet import Depth, ResNet, Width
 from vireid_jax.models.two_stream import merge, merge_labels
+from vireid_jax.runtime.mesh import on_all_devices
 
 LAST_STRIDE = 2  # the original one of ResNet
 NO_MDA = {"mda": (0, 0, 0, 0)}
@@ -127,8 +128,9 @@ class MCJA:
     terms = {"identity": losses.cross_entropy(logits, labels)}
     if self.retrieval.weight:
       modality = common.modality_of_rows(batch)
+      # Its matrix of similarities is needed by rows and by columns; see `on_all_devices`.
       ranked = losses.cross_modality_retrieval(
-        after_neck, labels, modality, strength=self.retrieval.strength
+        on_all_devices(after_neck), labels, modality, strength=self.retrieval.strength
       )
       terms["retrieval"] = self.retrieval.weight * ranked
     return LossOutput(
