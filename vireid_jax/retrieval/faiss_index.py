@@ -13,7 +13,7 @@ from vireid_jax.evaluators.similarity import l2_normalize
 from vireid_jax.retrieval import searcher, streamed
 from vireid_jax.retrieval.engine_names import FLAT, HNSW, IVFPQ, ON_DISK
 
-# Largest gallery of each kind where the choice is automatic; see the table in docs/performance.md.
+# Largest gallery of each kind where the choice is automatic; see docs/large_galleries.md.
 LARGEST = {FLAT: 50_000, HNSW: 2_000_000, IVFPQ: 20_000_000}
 SUFFIX = ".faiss"
 DIMENSIONS = 256  # kept by a principal component analysis
