@@ -17,8 +17,9 @@ def modality_shared_enhancement(visible: Array, infrared: Array, labels: Array) 
   An anchor without another image of its identity and modality counts as 0.
 
   Args:
-    visible, infrared: float [n, d], features, not normalised. On a mesh of several devices,
-      replicate the rows first (`runtime.mesh.on_all_devices`).
+    visible: float [n, d], features, not normalised. On a mesh of several devices, replicate the
+      rows first (`runtime.mesh.on_all_devices`).
+    infrared: float [n, d], likewise.
     labels: int [n], of the rows of both.
 
   Returns:
