@@ -9,14 +9,14 @@ from vireid_jax import methods
 
 # Methods with other parts than their defaults: CAJ+'s term, DNS's plain baseline, DEEN on RegDB,
 # MCJA with a soft rank that is not linear.
-# a Vision Transformer, and PMT's first stage.
+# a Vision Transformer, and PMT's second stage.
 VARIANTS = {
   "caj, weak to strong": ("caj", {"weak_to_strong": {"weight": 1.0}}),
   "dns, strong": ("dns", methods.variants("dns")["strong"]),
   "deen, three stages": ("deen", {"num_stages": 3}),
   "mcja, sorted ranks": ("mcja", {"retrieval": {"strength": 0.05}}),
   "agw, vit_s16": ("agw", methods.variants("agw")["vit_s16"]),
-  "pmt, gray": ("pmt", {"gray_until": "3 steps"}),
+  "pmt, in colour": ("pmt", {"gray_until": ""}),
 }
 CASES = {**{name: (name, {}) for name in methods.names()}, **VARIANTS}
 
