@@ -122,7 +122,7 @@ class PMT:
       mutable=["batch_stats"],
       rngs={"dropout": rngs},
     )
-    labels = batch["label"]
+    labels = on_all_devices(batch["label"])  # masks of one modality are split by rows
     identity = sum(losses.cross_entropy(rows, labels) for rows in split(logits))
     metric = self._metric_terms(on_all_devices(features), labels, step < self._gray_steps)
     return LossOutput(

@@ -8,6 +8,7 @@ from jax import Array, lax
 
 from vireid_jax.models.numerics import Numerics
 from vireid_jax.runtime import mesh as mesh_lib
+from vireid_jax.runtime import platform
 
 
 class Dense(nn.Module):
@@ -56,6 +57,8 @@ def _product_rounded_backward(kept, gradient: Array):
   rows = tuple(range(x.ndim - 1))
 
   def by_kernel(x: Array, gradient: Array) -> Array:
+    if platform.is_cpu():  # which has no product of bfloat16 to float32
+      x, gradient = x.astype(kernel.dtype), gradient.astype(kernel.dtype)
     contracted = ((rows, rows), ((), ()))
     return lax.dot_general(x, gradient, contracted, preferred_element_type=kernel.dtype)
 
