@@ -23,12 +23,12 @@ OPTIONS = {
   "evaluate": f"{RUN} step verbose",
   "report": f"{RUN} all format html step",
   "prepare": "manual_dir data_dir skip_corrupt overwrite",
-  "embed": "checkpoint step images modality out raw batch format",
+  "embed": "checkpoint step images modality out raw batch shards merge format",
   "search": (
     "checkpoint step gallery query query_modality gallery_modality top min_similarity exclude "
-    "cameras index format out batch"
+    "cameras index group groups false_accept_rate engine faiss format out batch"
   ),
-  "export": "checkpoint step out raw",
+  "export": "checkpoint step out raw onnx",
   "benchmark": "",
   "ablate": "config workdir seeds jobs format",
   "splits": f"{RUN} mode splits step",

@@ -43,7 +43,7 @@ def test_corrupt_images_are_all_named_and_refused(tmp_path, data, capsys):
   assert prepare.main(arguments) == 1
   said = capsys.readouterr().err
   assert "error: 2 of 102 images" in said
-  assert "cam1/0003/0002.jpg (OSError" in said
+  assert "cam1/0003/0002.jpg (damaged: " in said
   assert "cam6/0009/0001.jpg" in said
   assert "--skip_corrupt" in said
   assert "Traceback" not in said

@@ -48,10 +48,7 @@ def open_features(
     fingerprint, stored = known["fingerprint"], known["modality"]
     root = pathlib.Path(known.get("images", path.parent))
   except (OSError, ValueError, KeyError, zipfile.BadZipFile, struct.error) as error:
-    raise UserError(
-      f"{shown} is not a complete file of features ({error}); write it again with "
-      "python -m vireid_jax.embed"
-    ) from error
+    raise UserError(f"{shown} is not a complete file of features ({error}); embed again") from error
   if len(names) != len(features):
     raise UserError(f"{shown} has {len(names)} names and {len(features)} features; embed again")
   if fingerprint != model.fingerprint():

@@ -13,6 +13,7 @@ Choices where the published code is silent: none, except that biases of convolut
 
 import dataclasses
 import functools
+import math
 from typing import Annotated
 
 import flax.linen as nn
@@ -114,6 +115,14 @@ class MCJA:
       kernel_init=torch_uniform,
     )
     return MCJANetwork(backbone, head)
+
+  @property
+  def trivial_values(self) -> dict[str, float]:
+    """Values of terms when all features are equal: the neck makes them 0, and so all logits.
+
+    That of the retrieval term depends on the number of images.
+    """
+    return {"identity": math.log(self.num_classes)}
 
   def init(self, rng: Array, batch: Batch) -> Variables:
     """Draws parameters and statistics; see `methods.base.Method`."""
