@@ -56,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     type=app.path,
     help="folder of indexes, or a file ending in .npz; default a folder in ~/.cache/vireid_jax",
   )
+  _add_groups_and_engines(parser)
+  output.add_format(parser)
+  parser.add_argument("--out", default="search.html", help="page to write; '' for none")
+  parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
+  return parser
+
+
+def _add_groups_and_engines(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--group",
     choices=GROUPS,
@@ -79,10 +87,6 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     "--faiss", choices=KINDS, help="kind of faiss index; default by the size of the gallery"
   )
-  output.add_format(parser)
-  parser.add_argument("--out", default="search.html", help="page to write; '' for none")
-  parser.add_argument("--batch", type=int, default=64, help="images embedded at once, at most")
-  return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
