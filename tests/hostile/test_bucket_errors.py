@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import re
 import threading
 
 import bucket_server
@@ -91,6 +92,7 @@ def test_every_use_says_why_in_a_line(use, message):
   with pytest.raises(UserError, match=rf"gs://bucket/\S+: .*{message}") as caught:
     USES[use]()
   assert "\n" not in str(caught.value)
+  assert not re.search(r"\w(Error|Exception)\b", str(caught.value))  # words, no names of Python
 
 
 COMMANDS = {

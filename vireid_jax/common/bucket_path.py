@@ -269,7 +269,8 @@ def reason(error: BaseException) -> str | None:
   import requests
   from gcsfs.retry import HttpError
 
-  said = printable(" ".join(str(error).split()))[:200] or type(error).__name__
+  silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+  said = printable(" ".join(str(error).split()))[:200] or silent
   refused = isinstance(error, HttpError) and str(error.code) in ("401", "403")
   if refused or (isinstance(error, OSError) and str(error).startswith("Forbidden")):
     if getattr(filesystem().credentials, "credentials", None) is None:
