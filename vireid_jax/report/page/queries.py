@@ -71,7 +71,7 @@ def draw(runs: dict[str, Embedded], folder: figures.Folder) -> list[figures.Draw
     figures.legend_below(figure, axes)
   text = "Distribution of average precision: " + "; ".join(
     f"{label} mean {values.mean():.2f} %, median {np.median(values):.2f} %, "
-    f"{np.mean(values < 10):.0%} of {len(values)} queries below 10 %"
+    f"{100 * np.mean(values < 10):.0f} % of {len(values)} queries below 10 %"
     for label, values in found.items()
   )
   return [folder.save(figure, "average precision", text=text, caption=text.partition(": ")[2])]
