@@ -116,7 +116,8 @@ def _draw(label: str, name: str, found: Histogram, limits, folder) -> figures.Dr
     axes.legend()
   numbers = (
     f"same: mean {found.mean_same:.3f}, {found.same.sum():,} pairs; different: mean "
-    f"{found.mean_different:.3f}, {found.different.sum():,} pairs; overlap {100 * found.overlap:.1f} %"
+    f"{found.mean_different:.3f}, {found.different.sum():,} pairs; overlap "
+    f"{100 * found.overlap:.1f} %"
   )
   text = f"{label}, {name}: similarity of the same and of different identities, {numbers}"
   return folder.save(figure, f"similarity {name} {label}", text=text, caption=numbers)
