@@ -23,7 +23,7 @@ CENTRES = 256  # of each byte of a code
 ROWS_PER_CENTRE = 64  # of the training rows
 ROUNDS = 10  # of k-means; more cost minutes and change recall little
 PROBES = 256  # lists of an IVF that a query reads; 64 of 4096 find 88 % of the nearest
-EFFORT = 256  # candidates that HNSW keeps while it walks
+EFFORT = 512  # candidates that HNSW keeps while it walks
 TRAINING_ROWS = 100_000
 ROWS_PER_LIST = 40  # of the training rows; faiss asks for 39
 
