@@ -17,6 +17,8 @@ from vireid_jax.speed.plan import targets as targets_lib
 from vireid_jax.speed.plan.targets import Target
 
 LONGEST_ERROR = 200
+# XLA's own matrix products for GPUs need tiles that are tried on one; cuBLAS's need no trial.
+COMPILER_OPTIONS = {"gpu": {"xla_gpu_enable_triton_gemm": False}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ def plan(
       return found
     begun = time.perf_counter()
     try:
-      compiled = program.lowered.compile()
+      compiled = program.lowered.compile(COMPILER_OPTIONS.get(target.platform))
     except jax.errors.JaxRuntimeError as error:
       return Plan(**known, error=_first_line(error), fits=False if _too_large(error) else None)
     known["compile_seconds"] = time.perf_counter() - begun
