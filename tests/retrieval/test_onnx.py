@@ -33,14 +33,19 @@ def test_every_method_equals_its_checkpoint_within_1e_4(name, tmp_path):
   check_features(name, tmp_path)
 
 
+@pytest.mark.slow
+def test_a_baseline_on_a_transformer_equals_its_checkpoint_within_1e_4(tmp_path):
+  check_features("agw", tmp_path, backbone="vit_ti16")
+
+
 def test_a_linear_method_equals_its_checkpoint_within_1e_4(tmp_path):
   check_features("toys.linear", tmp_path)
 
 
-def check_features(name, tmp_path):
+def check_features(name, tmp_path, **options):
   """Exports a checkpoint with --onnx, and compares features of both modalities."""
   workdir, folder = tmp_path / "run", tmp_path / "exported"
-  trained_models.save(workdir, name)
+  trained_models.save(workdir, name, **options)
   words = ["--checkpoint", str(workdir), "--out", str(folder), "--raw", "--onnx"]
   assert export.main(words) == 0
   model = vireid_jax.load(workdir, normalize=False)
@@ -64,6 +69,10 @@ OPERATIONS = {
   "order": lambda x: jnp.sign(x - 0.1) * jnp.minimum(x, 0.3) - x.min(1, keepdims=True),
   "a row": lambda x: x[:, 2] + x[:, -1],
   "rows": lambda x: x[:, 1:5:2].reshape(len_of(x), -1),
+  "a grid": lambda x: x[:, 1:6:2, 0:4:3].sum(1),
+  "pairs": lambda x: x[:, jnp.array([0, 3, 1]), jnp.array([2, 0, 1])],
+  "a table": lambda x: x[:, :, :, jnp.array([[2, 1], [0, 0]])],
+  "outer axes": lambda x: x[:, jnp.array([0, 2]), :, jnp.array([1, 2])],
   "places": lambda x: jax.lax.slice_in_dim(x, 1, 4, axis=2).sum(2),
   "the largest": lambda x: jnp.argmax(x, axis=1).astype(jnp.float32),
   "positions": lambda x: x * jnp.arange(SIZE[1]).reshape(1, 1, -1, 1) + jax.lax.iota(float, 3),

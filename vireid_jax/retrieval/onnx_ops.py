@@ -4,6 +4,7 @@ Each takes the graph, the equation and its inputs, and returns its output. Input
 tensors, or NumPy arrays where the value is known.
 """
 
+import math
 import string
 from collections.abc import Callable
 
@@ -150,9 +151,8 @@ def _slice(graph: Graph, equation, x: Value) -> str:
 def _gather(graph: Graph, equation, x: Value, indices: Value) -> str:
   """Elements at known places, as indexing with numbers and ranges is traced."""
   numbers = equation.params["dimension_numbers"]
-  if not isinstance(indices, str) and _is_selection(equation, indices):
-    (axis,) = numbers.start_index_map
-    return graph.add("Gather", x, indices[:, 0].astype(np.int64), axis=axis)
+  if not isinstance(indices, str) and _are_points(equation, indices):
+    return _points(graph, equation, x, indices)
   if isinstance(indices, str) or indices.ndim != 1 or numbers.operand_batching_dims:
     raise Unsupported("indexing with computed places")
   sizes, shape = equation.params["slice_sizes"], equation.invars[0].aval.shape
@@ -166,17 +166,36 @@ def _gather(graph: Graph, equation, x: Value, indices: Value) -> str:
   return graph.reshape(x, _shape(equation))
 
 
-def _is_selection(equation, indices: np.ndarray) -> bool:
-  """Returns whether a gather takes whole slices [k] of one axis, in its place."""
+def _are_points(equation, indices: np.ndarray) -> bool:
+  """Returns whether a gather takes whole slices at points [..., k] of k axes."""
   numbers, shape = equation.params["dimension_numbers"], equation.invars[0].aval.shape
-  axes, rank = numbers.start_index_map, len(_shape(equation))
-  if indices.ndim != 2 or len(axes) != 1 or numbers.collapsed_slice_dims != axes:
+  axes = numbers.start_index_map
+  if indices.ndim < 2 or numbers.operand_batching_dims:
     return False
-  others = [size for axis, size in enumerate(shape) if axis != axes[0]]
-  taken = [size for axis, size in enumerate(equation.params["slice_sizes"]) if axis != axes[0]]
-  in_place = sorted({*range(rank)} - {*numbers.offset_dims}) == [axes[0]]
-  inside = bool(((indices >= 0) & (indices < int(shape[axes[0]]))).all())
-  return in_place and inside and list(map(str, others)) == list(map(str, taken))
+  if sorted(numbers.collapsed_slice_dims) != sorted(axes):
+    return False
+  taken = equation.params["slice_sizes"]
+  whole = all(str(taken[i]) == str(size) for i, size in enumerate(shape) if i not in axes)
+  sizes = [int(shape[axis]) for axis in axes]
+  return whole and bool(((indices >= 0) & (indices < sizes)).all())
+
+
+def _points(graph: Graph, equation, x: Value, indices: np.ndarray) -> str:
+  """Makes one axis of the indexed ones, takes the points of it, and restores the order of axes."""
+  numbers, shape = equation.params["dimension_numbers"], equation.invars[0].aval.shape
+  axes, offsets = list(numbers.start_index_map), list(numbers.offset_dims)
+  others = [axis for axis in range(len(shape)) if axis not in axes]
+  sizes = [int(shape[axis]) for axis in axes]
+  points = np.ravel_multi_index(tuple(np.moveaxis(indices, -1, 0)), sizes).astype(np.int64)
+  x = graph.add("Transpose", x, perm=[*axes, *others])
+  x = graph.reshape(x, [math.prod(sizes), *(shape[axis] for axis in others)])
+  found = graph.add("Gather", x, points, axis=0)
+  places = iter(range(points.ndim))
+  order = [
+    points.ndim + offsets.index(axis) if axis in offsets else next(places)
+    for axis in range(len(_shape(equation)))
+  ]
+  return graph.add("Transpose", found, perm=order)
 
 
 def _pad(graph: Graph, equation, x: Value, fill: Value) -> str:
