@@ -127,6 +127,7 @@ def main(name, options):
         "largest_gradient": float(scale),
         "dtypes": dtypes,
         "collectives": found,
+        "columns": sum(name in pixels for name in ("label", "modality")),
       }
     )
   )
