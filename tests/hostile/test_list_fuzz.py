@@ -138,8 +138,12 @@ def picture_files():
     yield name, buffer.getvalue()
 
 
-@pytest.mark.parametrize("name, whole", picture_files(), ids=lambda value: str(value)[:20])
-def test_pictures(name, whole):
+PICTURES = dict(picture_files())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures(name):
+  whole = PICTURES[name]
   found = [
     outcome(functools.partial(picture.rgb, mutations.mutated(whole, seed), turn=True))
     for seed in range(100)
