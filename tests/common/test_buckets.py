@@ -191,6 +191,18 @@ def test_a_mirror_copies_what_has_grown_and_leaves_nothing_here(root, tmp_path):
   assert tmp_path.exists()
 
 
+def test_a_mirror_removes_what_a_killed_process_left_for_its_target_alone(root):
+  alive, other = appended.Mirror(root), appended.Mirror(root / "other")
+  left = alive.folder.with_name(f"{alive.folder.name[:-8]}00000000")
+  left.mkdir()
+  (left / "events").write_text("1")
+  appended.Mirror(root).close()
+  assert not left.exists()
+  assert alive.folder.exists() and other.folder.exists()
+  alive.close()
+  other.close()
+
+
 def test_one_run_at_a_time(root, monkeypatch):
   monkeypatch.setattr(bucket_lock, "BEAT", 0.01)
   monkeypatch.setattr(bucket_lock, "POLL", 0.0)  # until the holder's next heartbeat

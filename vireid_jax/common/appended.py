@@ -5,8 +5,11 @@ since is lost if the process is killed. `sync` writes everything.
 """
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import pathlib
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -80,7 +83,7 @@ class Mirror:
 
   Attributes:
     folder: Folder for libraries that write only files of this machine. If `target` is in a bucket,
-      a temporary one, removed at the end.
+      a temporary one, removed at the end; that of a killed process by the next one for the target.
   """
 
   def __init__(self, target: pathlib.Path):
@@ -88,9 +91,10 @@ class Mirror:
     self._target, self._sizes, self._time = target, {}, time.monotonic()
     self._stack, self.folder = contextlib.ExitStack(), target
     if paths.is_remote(target):
-      place = pathlib.Path(tempfile.gettempdir()) / f"vireid_jax_{os.urandom(8).hex()}"
+      place = _place_for(target)
       self.folder = self._stack.enter_context(cleanup.removing(place))
       self.folder.mkdir(parents=True)
+      self._stack.enter_context(_held(place))
 
   def update(self) -> None:
     """Copies files that have grown, unless that was done a moment ago."""
@@ -112,6 +116,31 @@ class Mirror:
     """Copies what is left and removes the temporary folder."""
     with self._stack:
       self.sync()
+
+
+def _place_for(target: pathlib.Path) -> pathlib.Path:
+  """Names a temporary folder for a target, and removes those that killed processes left for it."""
+  root = pathlib.Path(tempfile.gettempdir())
+  name = f"vireid_jax_{hashlib.sha256(str(target).encode()).hexdigest()[:16]}"
+  for left in root.glob(f"{name}_*"):
+    with contextlib.suppress(OSError), _held(left):  # an error: another process holds it
+      shutil.rmtree(left)
+  return root / f"{name}_{os.urandom(4).hex()}"
+
+
+@contextlib.contextmanager
+def _held(folder: pathlib.Path) -> Iterator[None]:
+  """Locks a folder until the end of the context, or of the process.
+
+  Raises:
+    OSError: Another process holds it, or it is not there.
+  """
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    yield
+  finally:
+    os.close(descriptor)
 
 
 @contextlib.contextmanager
